@@ -1,0 +1,45 @@
+# As the stack describes them; scripts read them with `terraform output`.
+output "region" {
+  value = module.movies.region
+}
+
+output "api_url" {
+  value = module.movies.api_url
+}
+
+output "token_url" {
+  value = module.movies.token_url
+}
+
+output "consumers" {
+  value     = module.movies.consumers
+  sensitive = true
+}
+
+output "function_name" {
+  value = module.movies.function_name
+}
+
+output "function_version" {
+  value = module.movies.function_version
+}
+
+output "alias_name" {
+  value = module.movies.alias_name
+}
+
+output "table_name" {
+  value = module.movies.table_name
+}
+
+output "rest_api_id" {
+  value = module.movies.rest_api_id
+}
+
+output "stage_name" {
+  value = module.movies.stage_name
+}
+
+output "web_acl_arn" {
+  value = module.movies.web_acl_arn
+}

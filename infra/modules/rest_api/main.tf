@@ -1,0 +1,89 @@
+# A REST API made from a contract (OpenAPI 3.0) in front of one Lambda alias. REST and not HTTP API: only REST has
+# request models, gateway responses and WAF. What is added to the contract is told in body.tf.
+resource "aws_api_gateway_rest_api" "this" {
+  name = var.name
+  body = local.body
+
+  endpoint_configuration {
+    types = ["REGIONAL"]
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+# A stage serves a deployment, a snapshot: without the trigger a changed contract would be imported and never served.
+resource "aws_api_gateway_deployment" "this" {
+  rest_api_id = aws_api_gateway_rest_api.this.id
+  triggers    = { body = sha256(local.body) }
+
+  lifecycle {
+    create_before_destroy = true # a deployment that a stage serves cannot be deleted
+  }
+}
+
+resource "aws_cloudwatch_log_group" "access" {
+  name              = "/aws/api-gateway/${var.name}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_api_gateway_stage" "this" {
+  rest_api_id   = aws_api_gateway_rest_api.this.id
+  deployment_id = aws_api_gateway_deployment.this.id
+  stage_name    = "v1"
+
+  access_log_settings {
+    destination_arn = aws_cloudwatch_log_group.access.arn
+    # API Gateway does not escape values: only those a caller cannot write quotes into, so no user agent and no path.
+    format = jsonencode({
+      request_id             = "$context.requestId"
+      extended_request_id    = "$context.extendedRequestId"
+      time_ms                = "$context.requestTimeEpoch"
+      source_ip              = "$context.identity.sourceIp"
+      client_id              = "$context.authorizer.claims.client_id"
+      method                 = "$context.httpMethod"
+      route                  = "$context.resourcePath"
+      status                 = "$context.status"
+      error_type             = "$context.error.responseType"
+      waf                    = "$context.wafResponseCode"
+      latency_ms             = "$context.responseLatency"
+      integration_latency_ms = "$context.integrationLatency"
+      integration_status     = "$context.integrationStatus"
+    })
+  }
+}
+
+locals {
+  # A route's settings replace the stage's, they are not merged: each gets all of them. API Gateway wants
+  # "GET /movies" as "~1movies/GET".
+  throttles = merge({ "*/*" = var.throttles.stage }, {
+    for route, throttle in var.throttles.routes :
+    "${replace(replace(split(" ", route)[1], local.last_parameter, "{$1+}"), "/", "~1")}/${split(" ", route)[0]}" => throttle
+  })
+}
+
+resource "aws_api_gateway_method_settings" "this" {
+  for_each = local.throttles
+
+  rest_api_id = aws_api_gateway_rest_api.this.id
+  stage_name  = aws_api_gateway_stage.this.stage_name
+  method_path = each.key
+
+  settings {
+    metrics_enabled        = true
+    logging_level          = "ERROR"
+    data_trace_enabled     = false # it would write bodies and tokens into the log
+    throttling_rate_limit  = each.value.requests_per_second
+    throttling_burst_limit = each.value.burst_requests
+  }
+}
+
+resource "aws_lambda_permission" "this" {
+  statement_id  = "api-gateway"
+  action        = "lambda:InvokeFunction"
+  principal     = "apigateway.amazonaws.com"
+  function_name = var.function.name
+  qualifier     = var.function.alias
+  source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/${aws_api_gateway_stage.this.stage_name}/*"
+}
