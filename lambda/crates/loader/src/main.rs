@@ -1,0 +1,3 @@
+//! Loads movies in bulk.
+
+fn main() {}

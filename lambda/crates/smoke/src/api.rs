@@ -1,0 +1,430 @@
+//! The API as a caller sees it. Every answer is held against the contract; every error has to be a problem body.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use ureq::Agent;
+use ureq::http::{HeaderMap, Method, Request};
+use ureq::tls::{RootCerts, TlsConfig};
+
+use crate::contract::Contract;
+use crate::outputs::Outputs;
+
+/// All but RFC 3986's unreserved characters: what is encoded here means itself to every gateway.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+pub(crate) struct Api {
+    agent: Agent,
+    contract: Contract,
+    url: String,
+    reader: String,
+    writer: Option<String>,
+}
+
+pub(crate) struct Call<'a> {
+    api: &'a Api,
+    method: Method,
+    path: String,
+    token: Option<&'a str>,
+    headers: Vec<(&'a str, String)>,
+    body: Option<Vec<u8>>,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProblemBody {
+    #[serde(rename = "type")]
+    kind: String,
+    title: String,
+    status: u16,
+    code: String,
+    detail: String,
+    request_id: String,
+    #[serde(default)]
+    pub(crate) errors: Vec<FieldErrorBody>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FieldErrorBody {
+    pub(crate) field: String,
+    pub(crate) message: String,
+}
+
+impl Api {
+    pub(crate) fn connect(outputs: &Outputs, read_only: bool) -> Result<Self> {
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_idle_connections_per_host(64)
+            .timeout_global(Some(CALL_TIMEOUT))
+            // A company that inspects its traffic has its own authority in the machine's store.
+            .tls_config(
+                TlsConfig::builder()
+                    .root_certs(RootCerts::PlatformVerifier)
+                    .build(),
+            )
+            .build()
+            .new_agent();
+        let reader = token(&agent, outputs, "movies/read")?;
+        let writer = if read_only {
+            None
+        } else {
+            Some(token(&agent, outputs, "movies/write")?)
+        };
+        Ok(Self {
+            agent,
+            contract: Contract::embedded()?,
+            url: outputs.api_url().to_owned(),
+            reader,
+            writer,
+        })
+    }
+
+    /// GET and HEAD go with the token that may read, all else with the one that may write.
+    pub(crate) fn call(&self, method: Method, path: impl Into<String>) -> Call<'_> {
+        let reads = method == Method::GET || method == Method::HEAD;
+        let token = if reads {
+            Some(self.reader.as_str())
+        } else {
+            self.writer.as_deref()
+        };
+        Call {
+            api: self,
+            method,
+            path: path.into(),
+            token,
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+
+    pub(crate) fn get(&self, path: impl Into<String>) -> Call<'_> {
+        self.call(Method::GET, path)
+    }
+
+    pub(crate) fn reader(&self) -> &str {
+        &self.reader
+    }
+
+    /// A `Location` is relative to the request that was answered with it (RFC 9110, 10.2.2); gives the path below the API's URL.
+    pub(crate) fn locate(&self, request_path: &str, location: &str) -> Result<String> {
+        let origin_end = self.url.find("://").map_or(0, |scheme| scheme + 3);
+        let origin_end = self.url[origin_end..]
+            .find('/')
+            .map_or(self.url.len(), |path| origin_end + path);
+        let absolute = if location.contains("://") {
+            location.to_owned()
+        } else if location.starts_with('/') {
+            format!("{}{location}", &self.url[..origin_end])
+        } else {
+            let request = format!("{}{request_path}", self.url);
+            let folder = request
+                .rfind('/')
+                .map_or(request.as_str(), |slash| &request[..=slash]);
+            format!("{folder}{location}")
+        };
+        let path = absolute.strip_prefix(&self.url).map(str::to_owned);
+        path.with_context(|| {
+            format!(
+                "Location {location:?} leads to {absolute}, outside of {}",
+                self.url
+            )
+        })
+    }
+}
+
+/// The path of one movie; a slash in the title is encoded like the rest.
+pub(crate) fn movie_path(year: u16, title: &str) -> String {
+    format!("/movies/{year}/{}", encode(title))
+}
+
+pub(crate) fn encode(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+fn token(agent: &Agent, outputs: &Outputs, scope: &str) -> Result<String> {
+    #[derive(Deserialize)]
+    struct TokenBody {
+        access_token: String,
+    }
+    let consumer = outputs.consumer(scope)?;
+    let mut answer = agent
+        .post(outputs.token_url())
+        .send_form([
+            ("grant_type", "client_credentials"),
+            ("client_id", &consumer.client_id),
+            ("client_secret", &consumer.client_secret),
+            ("scope", scope),
+        ])
+        .with_context(|| {
+            format!(
+                "no answer from {}; is the environment up?",
+                outputs.token_url()
+            )
+        })?;
+    let body = answer.body_mut().read_to_string()?;
+    // The body of a success is the secret itself: it is never shown.
+    ensure!(
+        answer.status().is_success(),
+        "{} gave no token for {scope}: {} {body}",
+        outputs.token_url(),
+        answer.status()
+    );
+    let token: TokenBody = serde_json::from_str(&body)
+        .ok()
+        .context("the token endpoint's answer holds no access_token")?;
+    Ok(token.access_token)
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn token(mut self, token: Option<&'a str>) -> Self {
+        self.token = token;
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &'a str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn json(self, body: impl Into<String>) -> Self {
+        self.body("application/json", body)
+    }
+
+    pub(crate) fn body(mut self, content_type: &'a str, body: impl Into<String>) -> Self {
+        self.body = Some(body.into().into_bytes());
+        self.header("Content-Type", content_type)
+    }
+
+    pub(crate) fn send(&self) -> Result<Answer> {
+        let mut request = Request::builder()
+            .method(&self.method)
+            .uri(format!("{}{}", self.api.url, self.path));
+        if let Some(token) = self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let sent = match &self.body {
+            Some(body) => self.api.agent.run(request.body(body.as_slice())?),
+            None => self.api.agent.run(request.body(())?),
+        };
+        let mut response = sent.with_context(|| format!("{self}: no answer"))?;
+        let status = response.status().as_u16();
+        let body = response
+            .body_mut()
+            .read_to_string()
+            .with_context(|| format!("{self}: the body broke off"))?;
+        let answer = Answer {
+            status,
+            headers: response.headers().clone(),
+            body,
+        };
+        self.api
+            .contract
+            .check(self.method.as_str(), &self.path, status)?;
+        if status >= 400 && self.method != Method::HEAD {
+            answer
+                .problem()
+                .with_context(|| format!("{self} answered {status} with no proper problem body"))?;
+        }
+        Ok(answer)
+    }
+
+    /// For reads under load: what a well-behaved client tries again is tried again.
+    pub(crate) fn send_patiently(&self) -> Result<Answer> {
+        let mut pause = Duration::from_millis(100);
+        for _ in 0..6 {
+            match self.send() {
+                Ok(answer) if !matches!(answer.status, 429 | 502..=504) => return Ok(answer),
+                _ => sleep(pause.mul_f64(fastrand::f64())),
+            }
+            pause *= 2;
+        }
+        self.send()
+    }
+
+    pub(crate) fn expect(&self, status: u16) -> Result<Answer> {
+        let answer = self.send()?;
+        answer
+            .ensure_status(status)
+            .with_context(|| self.to_string())?;
+        Ok(answer)
+    }
+
+    pub(crate) fn expect_problem(&self, status: u16, code: &str) -> Result<ProblemBody> {
+        let problem = self.expect(status)?.problem()?;
+        ensure!(
+            problem.code == code,
+            "{self}: the code is {:?}, not {code:?}",
+            problem.code
+        );
+        Ok(problem)
+    }
+}
+
+impl std::fmt::Display for Call<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.method, self.path)
+    }
+}
+
+impl Answer {
+    pub(crate) fn ensure_status(&self, status: u16) -> Result<()> {
+        if self.status != status {
+            let beginning: String = self.body.chars().take(300).collect();
+            bail!("answered {}, not {status}: {beginning}", self.status);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Result<&str> {
+        let value = self
+            .headers
+            .get(name)
+            .with_context(|| format!("the answer has no {name}"))?;
+        value
+            .to_str()
+            .with_context(|| format!("{name} is not ASCII"))
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        let media_type = self.header("Content-Type")?;
+        ensure!(
+            media_type.starts_with("application/json"),
+            "Content-Type is {media_type}, not application/json"
+        );
+        serde_json::from_str(&self.body)
+            .with_context(|| format!("not the body that the contract promises: {}", self.body))
+    }
+
+    fn problem(&self) -> Result<ProblemBody> {
+        let media_type = self.header("Content-Type")?;
+        ensure!(
+            media_type.starts_with("application/problem+json"),
+            "Content-Type is {media_type}: {}",
+            self.body
+        );
+        let problem: ProblemBody =
+            serde_json::from_str(&self.body).with_context(|| self.body.clone())?;
+        ensure!(
+            problem.status == self.status,
+            "the body says {}, the status line {}",
+            problem.status,
+            self.status
+        );
+        ensure!(problem.kind == "about:blank", "type is {:?}", problem.kind);
+        for (name, value) in [
+            ("title", &problem.title),
+            ("detail", &problem.detail),
+            ("request_id", &problem.request_id),
+        ] {
+            ensure!(!value.is_empty(), "{name} is empty");
+        }
+        Ok(problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api() -> Api {
+        Api {
+            agent: Agent::new_with_defaults(),
+            contract: Contract::embedded().unwrap(),
+            url: "http://127.0.0.1:4566/_aws/execute-api/abc/v1".to_owned(),
+            reader: String::new(),
+            writer: None,
+        }
+    }
+
+    #[test]
+    fn a_title_is_encoded_once_and_wholly() {
+        assert_eq!(
+            movie_path(2100, "a/b?c+d&e#f%25 '\"é"),
+            "/movies/2100/a%2Fb%3Fc%2Bd%26e%23f%2525%20%27%22%C3%A9"
+        );
+    }
+
+    #[test]
+    fn a_location_is_resolved_whichever_form_it_takes() {
+        let whole = format!("{}/movies/2100/x", api().url);
+        for location in [
+            "movies/2100/x",
+            "/_aws/execute-api/abc/v1/movies/2100/x",
+            &whole,
+        ] {
+            assert_eq!(
+                api().locate("/movies", location).unwrap(),
+                "/movies/2100/x",
+                "{location}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_location_that_loses_the_stage_is_refused() {
+        let error = api().locate("/movies", "/movies/2100/x").unwrap_err();
+        assert!(error.to_string().contains("outside of"), "{error}");
+    }
+
+    fn answer(status: u16, media_type: &str, body: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert("Content-Type", media_type.parse().unwrap());
+        Answer {
+            status,
+            headers,
+            body: body.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_problem_has_to_be_whole() {
+        let whole = r#"{"type":"about:blank","title":"Not Found","status":404,"code":"movie_not_found","detail":"d","request_id":"r"}"#;
+        assert_eq!(
+            answer(404, "application/problem+json", whole)
+                .problem()
+                .unwrap()
+                .code,
+            "movie_not_found"
+        );
+        for (status, media_type, body) in [
+            (404, "application/json", whole.to_owned()),
+            (403, "application/problem+json", whole.to_owned()),
+            (
+                404,
+                "application/problem+json",
+                whole.replace(r#""r""#, r#""""#),
+            ),
+            (
+                404,
+                "application/problem+json",
+                whole.replace("\"detail\"", "\"cause\""),
+            ),
+        ] {
+            assert!(
+                answer(status, media_type, &body).problem().is_err(),
+                "{status} {media_type} {body}"
+            );
+        }
+    }
+}
