@@ -162,17 +162,16 @@ def rendered(template, context, absent):
 
 
 def write_access_log(settings, context):
-    """AWS writes a line a request to the stage's log group; ministack writes none. A variable unknown here is "-"."""
+    """AWS writes a line a request, values unescaped, to the stage's log group; ministack none. A variable unknown here is "-"."""
     group = cloudwatch_logs._log_groups.get(settings.get("destinationArn", "").split(":log-group:")[-1].removesuffix(":*"))
     if group is None:
         return
-    escaped = {key: value if key == "error.messageString" else json.dumps(str(value))[1:-1] for key, value in context.items()}
     milliseconds = int(time.time() * 1000)
     stream = group["streams"].setdefault("stage", {
         "arn": f"{group['arn'].removesuffix(':*')}:log-stream:stage", "creationTime": milliseconds, "events": [],
         "uploadSequenceToken": "1", "firstEventTimestamp": None, "lastEventTimestamp": None, "lastIngestionTime": None})
     cloudwatch_logs._append_log_events(stream, [{"timestamp": milliseconds, "ingestionTime": milliseconds,
-                                                 "message": rendered(settings.get("format", ""), escaped, "-")}])
+                                                 "message": rendered(settings.get("format", ""), context, "-")}])
 
 
 def count(api_name, stage_name, context):

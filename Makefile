@@ -1,0 +1,57 @@
+# Each target is one line that calls a script; `scripts/NAME --help` tells the rest.
+export ENV ?= local
+export PORT ARCH
+
+.DEFAULT_GOAL := help
+.PHONY: help up down logs doctor url token build load smoke plan deploy destroy release test fmt lint
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## Bring everything up on this machine: build, local AWS, infrastructure, movies, checks [PORT=4566]
+	@scripts/up
+
+down: ## Destroy it and stop the local AWS
+	@scripts/down
+
+logs: ## Show the logs of the function and of the API [ENV=local]
+	@scripts/logs
+
+doctor: ## Check every prerequisite
+	@scripts/doctor
+
+url: ## Print the API's base URL [ENV=local]
+	@scripts/url
+
+token: ## Print a bearer token [SCOPE=movies/read|movies/write] [ENV=local]
+	@scripts/token $(SCOPE)
+
+build: ## Build the functions' packages [ARCH=x86_64|arm64]
+	@scripts/build
+
+load: ## Load movies: FILE=... [ENV=local]
+	@scripts/load "$(FILE)"
+
+smoke: ## Check what is deployed through its public URL [ENV=local]
+	@scripts/smoke
+
+plan: ## Show what a deployment would change [ENV=local]
+	@scripts/build && scripts/terraform $(ENV) plan
+
+deploy: ## Build, apply the infrastructure, release the function [ENV=local]
+	@scripts/build && scripts/terraform $(ENV) apply && scripts/release $(ENV)
+
+destroy: ## Destroy what is deployed [ENV=local]
+	@scripts/terraform $(ENV) destroy
+
+release: ## Let callers reach the newest function version [ENV=local]
+	@scripts/release $(ENV)
+
+test: ## Run every test
+	@scripts/test
+
+fmt: ## Format Rust and Terraform
+	@cargo fmt --all --manifest-path lambda/Cargo.toml && terraform fmt -recursive infra
+
+lint: ## Check formatting and lints
+	@scripts/lint
