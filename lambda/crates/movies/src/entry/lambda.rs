@@ -1,0 +1,138 @@
+//! The door that AWS Lambda uses: API Gateway's REST proxy events.
+//!
+//! The event is read into a struct of the few members that are needed. `lambda_http`'s own conversion builds a URL
+//! from the `Host` header and panics when that is none, puts the stage into the path, and takes most of the time of a
+//! warm request.
+
+use crate::http::{Api, BodyError, Caller, MAX_BODY_BYTES, Problem, Request};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use lambda_http::lambda_runtime::{self, LambdaEvent, service_fn};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+
+/// Serves events until Lambda ends the process.
+///
+/// # Errors
+/// The Runtime API cannot be reached.
+pub async fn run(api: Arc<Api>) -> Result<(), lambda_runtime::Error> {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+        let api = Arc::clone(&api);
+        async move { Ok::<_, Infallible>(invoke(&api, event.payload.get(), &event.context.request_id).await) }
+    }))
+    .await
+}
+
+/// Answers one event. One that no gateway sends is answered 400: a direct invocation opens nothing.
+pub async fn invoke(api: &Arc<Api>, event: &str, invocation_id: &str) -> ProxyResponse {
+    let response = match serde_json::from_str::<ProxyEvent>(event).ok().and_then(|event| event.into_request(invocation_id)) {
+        Some(request) => api.answer(request).await,
+        None => {
+            tracing::warn!(request_id = invocation_id, "the event is no request of a REST API");
+            Problem::malformed().into_response(invocation_id)
+        }
+    };
+    ProxyResponse::from(response)
+}
+
+type Single = Option<BTreeMap<String, Option<String>>>;
+type Multi = Option<BTreeMap<String, Option<Vec<String>>>>;
+
+/// What is read of a proxy event (payload format 1.0). Any map may be null.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ProxyEvent {
+    http_method: String,
+    /// As the client sent it, percent-encoded; without the stage.
+    path: String,
+    headers: Single,
+    multi_value_headers: Multi,
+    query_string_parameters: Single,
+    multi_value_query_string_parameters: Multi,
+    body: Option<String>,
+    is_base64_encoded: Option<bool>,
+    request_context: RequestContext,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestContext {
+    request_id: Option<String>,
+    authorizer: Option<Authorizer>,
+}
+
+#[derive(Deserialize)]
+struct Authorizer {
+    claims: Option<Claims>,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    scope: Option<String>,
+    client_id: Option<String>,
+}
+
+impl ProxyEvent {
+    fn into_request(self, invocation_id: &str) -> Option<Request> {
+        let claims = self.request_context.authorizer.and_then(|authorizer| authorizer.claims);
+        let caller = claims.map(|claims| Caller::new(claims.client_id, claims.scope.as_deref())).unwrap_or_default();
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs(self.multi_value_headers, self.headers) {
+            // What is no header in HTTP cannot have come through the gateway.
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                headers.append(name, value);
+            }
+        }
+        let body = self.body.unwrap_or_default();
+        Some(Request {
+            method: Method::from_bytes(self.http_method.as_bytes()).ok()?,
+            path: self.path,
+            query: pairs(self.multi_value_query_string_parameters, self.query_string_parameters),
+            headers,
+            body: if self.is_base64_encoded == Some(true) { decoded(&body) } else { Ok(Bytes::from(body)) },
+            id: self.request_context.request_id.unwrap_or_else(|| invocation_id.to_owned()),
+            caller,
+        })
+    }
+}
+
+fn decoded(body: &str) -> Result<Bytes, BodyError> {
+    // Not decoded at all when it cannot fit.
+    if body.len() / 4 * 3 > MAX_BODY_BYTES + 3 {
+        return Err(BodyError::TooLong);
+    }
+    STANDARD.decode(body).map(Bytes::from).map_err(|_| BodyError::Garbled)
+}
+
+/// The gateway sends each map twice. The multi-value one holds all; the single one only the last of each name.
+fn pairs(multi: Multi, single: Single) -> Vec<(String, String)> {
+    match multi.filter(|multi| !multi.is_empty()) {
+        Some(multi) => multi
+            .into_iter()
+            .flat_map(|(name, values)| values.unwrap_or_default().into_iter().map(move |value| (name.clone(), value)))
+            .collect(),
+        None => single.unwrap_or_default().into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
+    }
+}
+
+/// What the gateway takes for an answer. Every body of this API is text.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProxyResponse {
+    status_code: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+    is_base64_encoded: bool,
+}
+
+impl From<Response<String>> for ProxyResponse {
+    fn from(response: Response<String>) -> Self {
+        let (parts, body) = response.into_parts();
+        // No header is sent twice, so that the single-value map holds all.
+        let headers =
+            parts.headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect();
+        Self { status_code: parts.status.as_u16(), headers, body, is_base64_encoded: false }
+    }
+}

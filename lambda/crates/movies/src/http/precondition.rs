@@ -1,0 +1,150 @@
+use super::Problem;
+use crate::domain::{ETag, Precondition};
+use http::{HeaderMap, header};
+
+/// More than this in one header is refused; DynamoDB compares with 100 values at the most.
+const MAX_TAGS: usize = 20;
+
+/// The tags of a header such as `If-Match`.
+enum Tags {
+    /// There is no such header.
+    Absent,
+    /// `*`
+    Any,
+    /// Each with whether it is weak.
+    List(Vec<(bool, ETag)>),
+}
+
+fn tags(headers: &HeaderMap, name: &header::HeaderName) -> Result<Tags, Problem> {
+    let wanted = || Problem::invalid_field(name.as_str(), "must be * or a list of entity tags such as \"5f3a\"");
+    let mut list = Vec::new();
+    for value in headers.get_all(name) {
+        let mut rest = value.to_str().map_err(|_| wanted())?.trim();
+        if rest == "*" {
+            return Ok(Tags::Any);
+        }
+        while !rest.is_empty() {
+            let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |rest| (true, rest));
+            let (tag, after) = quoted.strip_prefix('"').and_then(|rest| rest.split_once('"')).ok_or_else(wanted)?;
+            list.push((weak, ETag::from_text(tag)));
+            let after = after.trim_start();
+            rest = match after.strip_prefix(',') {
+                Some(after) => after.trim_start(),
+                None if after.is_empty() => after,
+                None => return Err(wanted()),
+            };
+        }
+    }
+    match list.len() {
+        0 if headers.contains_key(name) => Err(wanted()),
+        0 => Ok(Tags::Absent),
+        1..=MAX_TAGS => Ok(Tags::List(list)),
+        _ => Err(Problem::invalid_field(name.as_str(), "has more than 20 entity tags")),
+    }
+}
+
+/// What `If-Match` demands. It compares strongly: a weak tag matches nothing (RFC 9110, 13.1.1).
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Precondition, Problem> {
+    Ok(match tags(headers, &header::IF_MATCH)? {
+        Tags::Absent => Precondition::Unconditional,
+        Tags::Any => Precondition::Present,
+        Tags::List(list) => {
+            let strong: Vec<_> = list.into_iter().filter(|(weak, _)| !weak).map(|(_, etag)| etag).collect();
+            // No movie has the empty tag, and DynamoDB wants one value at least.
+            Precondition::OneOf(if strong.is_empty() { vec![ETag::from_text("")] } else { strong })
+        }
+    })
+}
+
+/// What `If-Match` or `If-None-Match: *` demands of a PUT.
+pub(super) fn of_put(headers: &HeaderMap) -> Result<Precondition, Problem> {
+    match (tags(headers, &header::IF_NONE_MATCH)?, if_match(headers)?) {
+        (Tags::Absent, precondition) => Ok(precondition),
+        (Tags::Any, Precondition::Unconditional) => Ok(Precondition::Absent),
+        (Tags::Any, _) => Err(Problem::invalid_field("if-none-match", "cannot be used with if-match")),
+        (Tags::List(_), _) => Err(Problem::invalid_field("if-none-match", "can only be * here")),
+    }
+}
+
+/// Whether a stored version is one that a precondition on an existing movie allows.
+pub(super) fn holds(precondition: &Precondition, stored: Option<&ETag>) -> bool {
+    match precondition {
+        Precondition::Unconditional | Precondition::Present => true,
+        Precondition::Absent => false,
+        Precondition::OneOf(etags) => stored.is_some_and(|stored| etags.contains(stored)),
+    }
+}
+
+/// Whether the caller's copy is current by `If-None-Match`, which compares weakly (RFC 9110, 13.1.2): gateways that
+/// compress make a strong tag weak.
+pub(super) fn not_modified(headers: &HeaderMap, stored: &ETag) -> Result<bool, Problem> {
+    Ok(match tags(headers, &header::IF_NONE_MATCH)? {
+        Tags::Absent => false,
+        Tags::Any => true,
+        Tags::List(list) => list.iter().any(|(_, etag)| etag == stored),
+    })
+}
+
+/// Whether the caller asks for what is latest (`Cache-Control: no-cache`) and not for what is near.
+pub(super) fn wants_latest(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split(',').any(|directive| directive.trim().eq_ignore_ascii_case("no-cache")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(name: header::HeaderName, values: &[&str]) -> HeaderMap {
+        values.iter().map(|value| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
+    }
+
+    fn matching(values: &[&str]) -> Option<Precondition> {
+        if_match(&headers(header::IF_MATCH, values)).ok()
+    }
+
+    fn one_of(tags: &[&str]) -> Option<Precondition> {
+        Some(Precondition::OneOf(tags.iter().map(|tag| ETag::from_text(*tag)).collect()))
+    }
+
+    #[test]
+    fn if_match_takes_a_star_or_a_list_of_tags() {
+        assert_eq!(matching(&[]), Some(Precondition::Unconditional));
+        assert_eq!(matching(&["*"]), Some(Precondition::Present));
+        assert_eq!(matching(&["\"a\""]), one_of(&["a"]));
+        assert_eq!(matching(&["\"a\", \"b,c\" ,\"d\"", "\"e\""]), one_of(&["a", "b,c", "d", "e"]));
+        assert_eq!(matching(&["W/\"a\", \"b\""]), one_of(&["b"]));
+        assert_eq!(matching(&["W/\"a\""]), one_of(&[""]));
+    }
+
+    #[test]
+    fn malformed_tags_are_refused() {
+        for value in ["", "a", "\"a", "\"a\" \"b\"", "w/\"a\"", "\"a\";", "* , \"a\""] {
+            assert_eq!(matching(&[value]), None, "{value:?}");
+        }
+        assert_eq!(matching(&["\"a\","].repeat(21)), None);
+    }
+
+    #[test]
+    fn a_put_takes_only_a_star_as_if_none_match() {
+        let put = |values: &[&str]| of_put(&headers(header::IF_NONE_MATCH, values)).ok();
+        assert_eq!(put(&["*"]), Some(Precondition::Absent));
+        assert_eq!(put(&["\"a\""]), None);
+        let mut both = headers(header::IF_NONE_MATCH, &["*"]);
+        both.extend(headers(header::IF_MATCH, &["\"a\""]));
+        assert!(of_put(&both).is_err());
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly() {
+        let fresh = |values: &[&str]| not_modified(&headers(header::IF_NONE_MATCH, values), &ETag::from_text("a")).ok();
+        assert_eq!(fresh(&[]), Some(false));
+        assert_eq!(fresh(&["*"]), Some(true));
+        assert_eq!(fresh(&["\"b\", W/\"a\""]), Some(true));
+        assert_eq!(fresh(&["\"b\""]), Some(false));
+    }
+}

@@ -1,0 +1,138 @@
+use super::{Problem, path};
+use crate::domain::{Cursor, FieldError, ListQuery, MovieId, Order, Scope, Title, Year};
+
+/// The parameters of the list.
+pub(super) const NAMES: &[&str] = &["year", "title", "title_prefix", "sort", "limit", "cursor"];
+
+/// What a list is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum List {
+    /// The one movie of this year and title.
+    One(MovieId),
+    /// A page.
+    Page(ListQuery),
+}
+
+/// Refuses parameters that the operation does not have, and any that is given twice.
+pub(super) fn refuse_unknown(query: &[(String, String)], known: &[&str]) -> Result<(), Problem> {
+    let mut errors = Vec::new();
+    for (index, (name, _)) in query.iter().enumerate() {
+        if !known.contains(&name.as_str()) {
+            errors.push(FieldError::new(name, "is not a parameter of this operation"));
+        } else if query[..index].iter().any(|(earlier, _)| earlier == name) {
+            errors.push(FieldError::new(name, "is given more than once"));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors)) }
+}
+
+/// Reads the list's parameters, each known and given once at most.
+pub(super) fn read(query: &[(String, String)]) -> Result<List, Problem> {
+    let given = |name: &str| query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
+    let mut errors = Vec::new();
+    let mut check = |good: bool, field: &str, message: &'static str| {
+        if !good {
+            errors.push(FieldError::new(field, message));
+        }
+    };
+
+    let year = given("year").map(Year::parse);
+    check(year != Some(None), "year", Year::WANTED);
+    let title = given("title").map(Title::new);
+    check(title != Some(None), "title", Title::WANTED);
+    let prefix = given("title_prefix").map(Title::new);
+    check(prefix != Some(None), "title_prefix", Title::WANTED);
+    let order = match given("sort") {
+        None | Some("title") => Some(Order::Ascending),
+        Some("-title") => Some(Order::Descending),
+        Some(_) => None,
+    };
+    check(order.is_some(), "sort", "must be title or -title");
+    let limit = given("limit").map_or(Some(ListQuery::DEFAULT_LIMIT), limit_of);
+    check(limit.is_some(), "limit", "must be an integer from 1 to 100");
+    for name in ["title", "title_prefix", "sort"] {
+        check(year.is_some() || given(name).is_none(), name, "needs year");
+    }
+    for name in ["title_prefix", "cursor"] {
+        check(title.is_none() || given(name).is_none(), name, "cannot be used with title");
+    }
+    let (true, Some(order), Some(limit)) = (errors.is_empty(), order, limit) else { return Err(Problem::invalid(errors)) };
+
+    let scope = match (year.flatten(), title.flatten()) {
+        (Some(year), Some(title)) => return Ok(List::One(MovieId { year, title })),
+        (Some(year), None) => Scope::Year { year, prefix: prefix.flatten(), order },
+        (None, _) => Scope::All,
+    };
+    let after = match given("cursor") {
+        None => None,
+        Some(cursor) => {
+            let wanted = "must be the next of the page before, with the same year, title_prefix and sort";
+            Some(Cursor::decode(&scope, cursor).ok_or_else(|| Problem::invalid_field("cursor", wanted))?)
+        }
+    };
+    Ok(List::Page(ListQuery { scope, limit, after }))
+}
+
+fn limit_of(text: &str) -> Option<u8> {
+    let digits = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten().filter(|limit| (1..=ListQuery::MAX_LIMIT).contains(limit))
+}
+
+/// The next page as a reference relative to this one: it needs neither host, stage nor custom domain to be right.
+pub(super) fn next_page(query: &[(String, String)], cursor: &str) -> String {
+    let mut next = String::from("?");
+    for (name, value) in query.iter().filter(|(name, _)| name != "cursor") {
+        next.push_str(&format!("{}={}&", path::encode(name), path::encode(value)));
+    }
+    next + "cursor=" + cursor
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(query: &[(&str, &str)]) -> Result<List, Vec<String>> {
+        let query: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        refuse_unknown(&query, NAMES).and_then(|()| read(&query)).map_err(|problem| {
+            let body: serde_json::Value = serde_json::from_str(problem.into_response("id").body()).unwrap();
+            body["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
+        })
+    }
+
+    fn refused(query: &[(&str, &str)]) -> Vec<String> {
+        asked(query).unwrap_err()
+    }
+
+    #[test]
+    fn nothing_asked_is_everything() {
+        assert_eq!(asked(&[]), Ok(List::Page(ListQuery { scope: Scope::All, limit: 20, after: None })));
+    }
+
+    #[test]
+    fn every_wrong_parameter_is_named_at_once() {
+        assert_eq!(refused(&[("year", "1e3"), ("title", ""), ("sort", "year"), ("limit", "0")]), ["year", "title", "sort", "limit"]);
+        assert_eq!(refused(&[("genre", "x"), ("limit", "1"), ("limit", "1")]), ["genre", "limit"]);
+    }
+
+    #[test]
+    fn what_needs_a_year_is_refused_without_one() {
+        assert_eq!(refused(&[("title", "a"), ("sort", "title")]), ["title", "sort"]);
+        assert_eq!(refused(&[("title_prefix", "a")]), ["title_prefix"]);
+        assert_eq!(refused(&[("year", "2013"), ("title", "a"), ("title_prefix", "a"), ("cursor", "a")]), ["title_prefix", "cursor"]);
+    }
+
+    #[test]
+    fn limits_are_one_to_a_hundred_in_ascii_digits() {
+        for text in ["0", "101", "-1", "+1", "01", "1.0", "", " 1", "١", "256", "99999999999999999999"] {
+            assert_eq!(limit_of(text), None, "{text:?}");
+        }
+        assert_eq!((limit_of("1"), limit_of("100")), (Some(1), Some(100)));
+    }
+
+    #[test]
+    fn the_next_page_repeats_the_query_and_replaces_the_cursor() {
+        let query =
+            [("year", "2013"), ("title_prefix", "A&B +"), ("cursor", "old")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(next_page(&query, "new"), "?year=2013&title_prefix=A%26B%20%2B&cursor=new");
+    }
+}
