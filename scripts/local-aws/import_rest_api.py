@@ -10,7 +10,7 @@ from ministack.services import apigateway_v1 as ag
 
 _METHODS = {"get", "head", "post", "put", "patch", "delete", "options", "x-amazon-apigateway-any-method"}
 _LOCATIONS = {"path": "path", "query": "querystring", "header": "header"}
-_handle_request, _update_rest_api = ag.handle_request, ag._update_rest_api
+_handle_request = ag.handle_request
 
 
 async def handle_request(method, path, headers, body, query_params):
@@ -90,23 +90,4 @@ def import_integration(api_id, resource_id, verb, integration):
                                      {**response, "selectionPattern": "" if pattern == "default" else pattern})
 
 
-def update_rest_api(api_id, data):
-    """The provider patches the imported API. AWS keeps the types of its fields; ministack stores the patch's strings."""
-    api, left = ag._rest_apis.get(api_id, {}), []
-    for patch in data.get("patchOperations", []):
-        field, _, item = patch["path"].lstrip("/").partition("/")
-        value = patch.get("value")
-        if field == "binaryMediaTypes":
-            item = item.replace("~1", "/").replace("~0", "~")
-            kept = [kind for kind in api.get("binaryMediaTypes") or [] if kind != item]
-            api[field] = kept if patch["op"] == "remove" else kept + [value if patch["op"] == "replace" else item]
-        elif field == "minimumCompressionSize":
-            api[field] = int(value) if value else None
-        elif field == "disableExecuteApiEndpoint":
-            api[field] = str(value).lower() == "true"
-        else:
-            left.append(patch)
-    return _update_rest_api(api_id, {"patchOperations": left})
-
-
-ag.handle_request, ag._update_rest_api = handle_request, update_rest_api
+ag.handle_request = handle_request

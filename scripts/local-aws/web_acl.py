@@ -30,7 +30,8 @@ async def handle_request(method, path, headers, body, query_params):
     action, data = headers.get("x-amz-target", "").split(".")[-1], json.loads(body or b"{}")
     if action.endswith("LoggingConfiguration"):
         return logging_configuration(action, data)
-    if any(name == "content-type" for name in re.findall(r'"Name": ?"([^"]+)", ?"Value"', json.dumps(data.get("Rules", [])).lower())):
+    custom = [rule.get("Action", {}).get("Block", {}).get("CustomResponse", {}) for rule in data.get("Rules", [])]
+    if "content-type" in {header["Name"].lower() for response in custom for header in response.get("ResponseHeaders", [])}:
         return waf._waf_err("WAFInvalidParameterException", "A custom response may name any header except content-type.")
     response = await _handle_request(method, path, headers, body, query_params)
     if action in ("CreateWebACL", "UpdateWebACL") and response[0] == 200:
