@@ -82,8 +82,8 @@ locals {
   # Types that are not named here answer as DEFAULT_4XX and DEFAULT_5XX do. An unknown path or method reaches API Gateway
   # as a missing token: a 403 for it would send callers to look for the fault in their credentials.
   problems = {
-    BAD_REQUEST_BODY               = { status = 400, code = "invalid_request", detail = "The body is not what the contract allows." }
-    BAD_REQUEST_PARAMETERS         = { status = 400, code = "invalid_request", detail = "A parameter is not what the contract allows." }
+    BAD_REQUEST_BODY               = { status = 400, code = "invalid_request", detail = "The body is not what the contract allows: see the schema of this operation." }
+    BAD_REQUEST_PARAMETERS         = { status = 400, code = "invalid_request", detail = "A parameter is not what the contract allows: see those of this operation." }
     DEFAULT_4XX                    = { status = 400, code = "invalid_request", detail = "The request cannot be understood." }
     UNAUTHORIZED                   = { status = 401, code = "unauthorized", detail = "Send a valid access token with the scope of this operation." }
     ACCESS_DENIED                  = { status = 403, code = "forbidden", detail = "The token does not allow this." }
@@ -105,7 +105,7 @@ locals {
     INTEGRATION_TIMEOUT            = { status = 504, code = "timeout", detail = "The service took too long: try again." }
   }
   status_titles = {
-    "400" = "Bad Request", "401" = "Unauthorized", "403" = "Forbidden", "404" = "Not Found", "413" = "Content Too Large", "415" = "Unsupported Media Type",
+    "400" = "Bad Request", "401" = "Unauthorized", "403" = "Forbidden", "404" = "Not Found", "413" = "Payload Too Large", "415" = "Unsupported Media Type",
     "429" = "Too Many Requests", "500" = "Internal Server Error", "502" = "Bad Gateway", "504" = "Gateway Timeout"
   }
 

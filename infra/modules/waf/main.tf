@@ -19,7 +19,7 @@ resource "aws_wafv2_web_acl" "this" {
   # These bodies are static and always application/json: no request id in them, it is in the header x-amzn-RequestId.
   dynamic "custom_response_body" {
     for_each = {
-      payload_too_large = { title = "Content Too Large", status = 413, detail = "The body is above 64 KiB." }
+      payload_too_large = { title = "Payload Too Large", status = 413, detail = "The body is above 64 KiB." }
       too_many_requests = { title = "Too Many Requests", status = 429, detail = "Too many requests from this address: try again in a minute." }
     }
     content {

@@ -4,6 +4,19 @@ locals {
   lambda   = "${path.module}/../../../lambda"
   contract = yamldecode(file("${local.lambda}/crates/movies/openapi.yaml"))
   schemas  = jsondecode(file("${local.lambda}/crates/movies/tables.json"))
+
+  environment_variables = merge(
+    { TABLE_NAME = module.table.table.name, REGION = var.environment.region },
+    { for name in ["CORS_ORIGINS"] : name => join(",", var.cors_origins) if length(var.cors_origins) > 0 },
+  )
+
+  # The calls that the code makes, and no other: BatchWriteItem is the loader's, which runs as a person.
+  statements = {
+    ReadAndWriteMovies = {
+      actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+      resources = [module.table.table.arn]
+    }
+  }
 }
 
 # The wrong credentials must change nothing: every plan fails here before it has a change to show.
@@ -37,18 +50,8 @@ module "function" {
   log_level            = var.function.log_level
   log_retention_days   = var.log_retention_days
 
-  environment_variables = merge(
-    { TABLE_NAME = module.table.table.name, REGION = var.environment.region },
-    { for name in ["CORS_ORIGINS"] : name => join(",", var.cors_origins) if length(var.cors_origins) > 0 },
-  )
-
-  # One statement per call the store makes on the table; BatchWriteItem is the loader's, which runs as a person.
-  statements = {
-    ReadAndWriteMovies = {
-      actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:PutItem", "dynamodb:DeleteItem"]
-      resources = [module.table.table.arn]
-    }
-  }
+  environment_variables = local.environment_variables
+  statements            = local.statements
 }
 
 module "identity" {

@@ -1,0 +1,69 @@
+mock_provider "aws" {}
+
+variables {
+  name                = "mvdb-test-movies"
+  domain_prefix       = "mvdb-test-movies-123456789012"
+  scopes              = yamldecode(file("../../../lambda/crates/movies/openapi.yaml")).components.securitySchemes.oauth2.flows.clientCredentials.scopes
+  consumers           = { reader = { scopes = ["movies/read"] }, writer = { scopes = ["movies/write"] } }
+  deletion_protection = true
+}
+
+run "the_scopes_are_those_of_the_contract" {
+  command = plan
+  assert {
+    condition     = aws_cognito_resource_server.this.identifier == "movies" && toset([for scope in aws_cognito_resource_server.this.scope : scope.scope_name]) == toset(["read", "write"])
+    error_message = "The resource server does not have the contract's scopes."
+  }
+  assert {
+    condition     = toset([for scope in aws_cognito_resource_server.this.scope : "${aws_cognito_resource_server.this.identifier}/${scope.scope_name}"]) == toset(keys(var.scopes))
+    error_message = "A scope is spelled otherwise than in the contract."
+  }
+}
+
+run "each_consumer_has_its_own_client_and_no_scope_but_its_own" {
+  command = plan
+  assert {
+    condition     = { for name, client in aws_cognito_user_pool_client.this : name => tolist(client.allowed_oauth_scopes) } == { reader = tolist(["movies/read"]), writer = tolist(["movies/write"]) }
+    error_message = "A consumer has another scope than it was given."
+  }
+}
+
+run "a_client_gets_tokens_by_its_secret_and_by_nothing_else" {
+  command = plan
+  assert {
+    condition     = alltrue([for client in aws_cognito_user_pool_client.this : client.generate_secret && toset(client.allowed_oauth_flows) == toset(["client_credentials"]) && client.access_token_validity == 60 && client.token_validity_units[0].access_token == "minutes"])
+    error_message = "A client has another flow than client credentials, or tokens that live for another time than an hour."
+  }
+}
+
+run "nobody_signs_up" {
+  command = plan
+  assert {
+    condition     = aws_cognito_user_pool.this.admin_create_user_config[0].allow_admin_create_user_only
+    error_message = "Strangers can sign up."
+  }
+}
+
+run "the_pool_is_protected_as_asked" {
+  command = plan
+  assert {
+    condition     = aws_cognito_user_pool.this.deletion_protection == "ACTIVE"
+    error_message = "The pool can be deleted, and every consumer's credentials with it."
+  }
+}
+
+run "a_scope_that_the_contract_does_not_declare_is_refused" {
+  command = plan
+  variables {
+    consumers = { reader = { scopes = ["movies/reed"] } }
+  }
+  expect_failures = [var.consumers]
+}
+
+run "a_consumer_without_scopes_is_refused" {
+  command = plan
+  variables {
+    consumers = { reader = { scopes = [] } }
+  }
+  expect_failures = [var.consumers]
+}
