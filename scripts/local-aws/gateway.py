@@ -151,8 +151,8 @@ def gateway_response(error, request):
     context |= {"error.message": error.message, "error.responseType": error.response_type,
                 "error.messageString": json.dumps(error.message), "resourcePath": request["resource_path"]}
     status, headers, body = ag._gateway_error_response(error, request)
-    if error.response_type == "DEFAULT_5XX" and not (ag._deployed_gateway_responses.get(request["api_id"], {}).get(
-            request["stage"]["deploymentId"]) or {}).get("DEFAULT_5XX", {}).get("statusCode"):
+    deployed = ag._deployed_gateway_responses[request["api_id"]][request["stage"]["deploymentId"]]
+    if "statusCode" not in deployed.get(error.response_type, {}):
         status = context.get("status", status)
     return status, headers, rendered(body.decode(), context, "").encode()
 
@@ -163,27 +163,24 @@ def rendered(template, context, absent):
 
 def write_access_log(settings, context):
     """AWS writes a line a request, values unescaped, to the stage's log group; ministack none. A variable unknown here is "-"."""
-    group = cloudwatch_logs._log_groups.get(settings.get("destinationArn", "").split(":log-group:")[-1].removesuffix(":*"))
-    if group is None:
+    if not settings.get("destinationArn"):
         return
-    milliseconds = int(time.time() * 1000)
-    stream = group["streams"].setdefault("stage", {
-        "arn": f"{group['arn'].removesuffix(':*')}:log-stream:stage", "creationTime": milliseconds, "events": [],
-        "uploadSequenceToken": "1", "firstEventTimestamp": None, "lastEventTimestamp": None, "lastIngestionTime": None})
-    cloudwatch_logs._append_log_events(stream, [{"timestamp": milliseconds, "ingestionTime": milliseconds,
-                                                 "message": rendered(settings.get("format", ""), context, "-")}])
+    stream = {"logGroupName": settings["destinationArn"].split(":log-group:")[1].removesuffix(":*"), "logStreamName": "stage"}
+    line = {"timestamp": context["requestTimeEpoch"], "message": rendered(settings["format"], context, "-")}
+    cloudwatch_logs._create_log_stream(stream)
+    cloudwatch_logs._put_log_events({**stream, "logEvents": [line]})
 
 
 def count(api_name, stage_name, context):
     """AWS counts requests, errors and latencies of an API and of its stage in AWS/ApiGateway; ministack does not."""
-    counts = {"Count": 1, "4XXError": 400 <= context["status"] < 500, "5XXError": context["status"] >= 500}
-    latencies = {"Latency": context["responseLatency"], "IntegrationLatency": context.get("integrationLatency")}
+    status, milliseconds = context["status"], {"Latency": context["responseLatency"]}
+    if "integrationLatency" in context:
+        milliseconds["IntegrationLatency"] = context["integrationLatency"]
     for dimensions in ({"ApiName": api_name}, {"ApiName": api_name, "Stage": stage_name}):
-        for name, value in counts.items():
+        for name, value in {"Count": 1, "4XXError": 400 <= status < 500, "5XXError": status >= 500}.items():
             cloudwatch.record_metric("AWS/ApiGateway", name, int(value), "Count", dimensions)
-        for name, value in latencies.items():
-            if value is not None:
-                cloudwatch.record_metric("AWS/ApiGateway", name, value, "Milliseconds", dimensions)
+        for name, value in milliseconds.items():
+            cloudwatch.record_metric("AWS/ApiGateway", name, value, "Milliseconds", dimensions)
 
 
 Config.h11_pass_raw_headers = True

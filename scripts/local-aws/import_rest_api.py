@@ -1,55 +1,41 @@
-"""AWS makes a REST API out of an OpenAPI 3 document (PutRestApi, ImportRestApi); ministack answers "unknown path".
+"""AWS makes a REST API out of an OpenAPI 3 document (PutRestApi); ministack answers "unknown path".
 
-Not imitated: AWS refuses documents it does not understand (some keywords of JSON Schema, model names with a hyphen).
-Tests: test_import_rest_api.py
+Not imitated: mode `merge`, and that AWS refuses what it does not understand (some keywords of JSON Schema, model names
+with a hyphen). Tests: test_import_rest_api.py
 """
 import json
 
 import yaml
 from ministack.services import apigateway_v1 as ag
 
-_METHODS = {"get", "head", "post", "put", "patch", "delete", "options", "x-amazon-apigateway-any-method"}
+_METHODS = {"get", "head", "post", "put", "patch", "delete", "options"}
 _LOCATIONS = {"path": "path", "query": "querystring", "header": "header"}
 _handle_request = ag.handle_request
 
 
 async def handle_request(method, path, headers, body, query_params):
-    match method, path.strip("/").split("/"), query_params.get("mode"):
-        case "PUT", ["restapis", api_id], _ if api_id in ag._rest_apis:
-            status = 200
-        case "POST", ["restapis"], ["import"] | "import":
-            status, api_id = 201, json.loads(ag._create_rest_api({})[2])["id"]
-        case _:
-            return await _handle_request(method, path, headers, body, query_params)
+    kind, _, api_id = path.strip("/").partition("/")
+    if method != "PUT" or kind != "restapis" or api_id not in ag._rest_apis:
+        return await _handle_request(method, path, headers, body, query_params)
     try:
         document = yaml.safe_load(body)
-        assert document["openapi"].startswith("3.") and document["paths"] is not None
-    except (yaml.YAMLError, AssertionError, AttributeError, KeyError, TypeError) as error:
+        assert document["openapi"].startswith("3.") and document["paths"]
+    except (yaml.YAMLError, AssertionError, KeyError, TypeError) as error:
         return ag._v1_error("BadRequestException", f"Unable to parse the API definition: {error!r}", 400)
     import_document(api_id, document)
-    return ag._v1_response(ag._rest_api_view(ag._rest_apis[api_id]), status)
+    return ag._v1_response(ag._rest_api_view(ag._rest_apis[api_id]))
 
 
 def import_document(api_id, document):
-    """Overwrite the API: mode `merge` is not known here."""
-    def resolved(node):
-        while isinstance(node, dict) and "$ref" in node:
-            target = document
-            for key in node["$ref"].removeprefix("#/").split("/"):
-                target = target[key.replace("~1", "/").replace("~0", "~")]
-            node = target
-        return node or {}
-
-    info = document.get("info") or {}
-    ag._rest_apis[api_id].update({"name": info.get("title") or ag._rest_apis[api_id]["name"],
-                                  "description": info.get("description", ""), "version": str(info.get("version", ""))})
+    info, components = document["info"], document.get("components", {})
+    ag._rest_apis[api_id] |= {"name": info["title"], "description": info.get("description", ""), "version": info["version"]}
     ag._resources[api_id] = {key: {**resource, "resourceMethods": {}} for key, resource in ag._resources[api_id].items()
                              if resource["path"] == "/"}
     for store in (ag._authorizers_v1, ag._models, ag._gateway_responses, ag._request_validators):
         store[api_id] = {}
 
     models = f"https://apigateway.amazonaws.com/restapis/{api_id}/models/"
-    for name, schema in (document.get("components") or {}).get("schemas", {}).items():
+    for name, schema in components.get("schemas", {}).items():
         ag._create_model(api_id, {"name": name, "contentType": "application/json",
                                   "schema": json.dumps(schema).replace("#/components/schemas/", models)})
     validators = {name: json.loads(ag._create_request_validator(api_id, {**validator, "name": name})[2])["id"]
@@ -62,32 +48,21 @@ def import_document(api_id, document):
         ag._import_path_item(api_id, path, {}, schemes)
         resource_id = next(key for key, resource in ag._resources[api_id].items() if resource["path"] == path)
         for method in _METHODS & item.keys():
-            operation, verb = item[method], "ANY" if method.startswith("x-") else method.upper()
-            parameters = map(resolved, (item.get("parameters") or []) + (operation.get("parameters") or []))
-            content = resolved(operation.get("requestBody")).get("content", {})
-            validator = operation.get("x-amazon-apigateway-request-validator",
-                                      document.get("x-amazon-apigateway-request-validator"))
+            operation, verb = item[method], method.upper()
+            parameters = [components["parameters"][p["$ref"].rsplit("/", 1)[1]] if "$ref" in p else p
+                          for p in item.get("parameters", []) + operation.get("parameters", [])]
+            content = operation.get("requestBody", {}).get("content", {})
+            validator = operation.get("x-amazon-apigateway-request-validator", document.get("x-amazon-apigateway-request-validator"))
             ag._put_method(api_id, resource_id, verb, {
                 **ag._method_security(operation.get("security", document.get("security")), schemes),
-                "operationName": operation.get("operationId", ""),
-                "requestParameters": {f"method.request.{_LOCATIONS[p['in']]}.{p['name']}": p.get("required", False)
-                                      for p in parameters if p["in"] in _LOCATIONS},
+                "operationName": operation.get("operationId", ""), "requestValidatorId": validators.get(validator),
+                "requestParameters": {f"method.request.{_LOCATIONS[p['in']]}.{p['name']}": p.get("required", False) for p in parameters},
                 "requestModels": {kind: media["schema"]["$ref"].rsplit("/", 1)[1] for kind, media in content.items()
-                                  if "$ref" in media.get("schema", {})},
-                "requestValidatorId": validators.get(validator)})
-            for status in operation.get("responses", {}):
+                                  if "$ref" in media.get("schema", {})}})
+            for status in operation["responses"]:
                 ag._put_method_response(api_id, resource_id, verb, str(status), {})
             if integration := operation.get("x-amazon-apigateway-integration"):
-                import_integration(api_id, resource_id, verb, integration)
-
-
-def import_integration(api_id, resource_id, verb, integration):
-    behavior = integration.get("passthroughBehavior", "when_no_match").upper()
-    ag._put_integration(api_id, resource_id, verb,
-                        {**integration, "type": integration["type"].upper(), "passthroughBehavior": behavior})
-    for pattern, response in integration.get("responses", {}).items():
-        ag._put_integration_response(api_id, resource_id, verb, str(response.get("statusCode", 200)),
-                                     {**response, "selectionPattern": "" if pattern == "default" else pattern})
+                ag._put_integration(api_id, resource_id, verb, {**integration, "type": integration["type"].upper()})
 
 
 ag.handle_request = handle_request

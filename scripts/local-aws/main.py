@@ -6,6 +6,7 @@ made in memory by importing it. When ministack gains what a patch adds: delete i
 import os
 import sys
 
+import alarms  # noqa: F401
 import gateway  # noqa: F401
 import import_rest_api  # noqa: F401
 import runtime_api  # noqa: F401

@@ -41,7 +41,8 @@ def test_a_body_is_judged_by_its_model_and_the_models_that_it_refers_to(api):
 def test_a_second_import_overwrites_the_first(aws):
     rest = aws("apigateway")
     first = {"openapi": "3.0.3", "info": {"title": "first", "version": "1"}, "paths": {"/a": {"get": {"responses": {}}}}}
-    api_id = rest.import_rest_api(body=json.dumps(first))["id"]
+    api_id = rest.create_rest_api(name="first")["id"]
+    rest.put_rest_api(restApiId=api_id, mode="overwrite", body=json.dumps(first))
     rest.put_rest_api(restApiId=api_id, mode="overwrite", body=json.dumps({**first, "paths": {"/b": {"get": {"responses": {}}}}}))
     assert {item["path"] for item in rest.get_resources(restApiId=api_id)["items"]} == {"/", "/b"}
 

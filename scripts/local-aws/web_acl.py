@@ -7,6 +7,7 @@ rules are AWS's secret), never matches. A rate counts at once, not with AWS's de
 import base64
 import html
 import json
+import operator
 import re
 import time
 from collections import defaultdict, deque
@@ -17,7 +18,6 @@ import gateway
 from ministack.core.responses import json_response
 from ministack.services import apigateway_v1 as ag, waf
 
-_KEPT = ("CustomResponseBodies", "AssociationConfig", "TokenDomains", "CaptchaConfig", "ChallengeConfig")
 _TRANSFORMATIONS = {
     "LOWERCASE": str.lower, "URL_DECODE": unquote_plus, "URL_DECODE_UNI": unquote_plus,
     "HTML_ENTITY_DECODE": html.unescape, "COMPRESS_WHITE_SPACE": lambda text: re.sub(r"\s+", " ", text)}
@@ -36,18 +36,16 @@ async def handle_request(method, path, headers, body, query_params):
     response = await _handle_request(method, path, headers, body, query_params)
     if action in ("CreateWebACL", "UpdateWebACL") and response[0] == 200:
         acl = next(acl for acl in waf._web_acls.values() if acl["Name"] == data["Name"])
-        acl.update({key: data[key] for key in _KEPT if key in data})
+        acl |= {key: data.get(key, {}) for key in ("CustomResponseBodies", "AssociationConfig")}
     return response
 
 
 def logging_configuration(action, data):
-    arn = data.get("ResourceArn") or data["LoggingConfiguration"]["ResourceArn"]
-    if action.startswith("Put"):
-        _logging[arn] = data["LoggingConfiguration"]
-    elif arn not in _logging:
-        return waf._waf_err("WAFNonexistentItemException", f"{arn} has no logging configuration")
-    configuration = _logging.pop(arn) if action.startswith("Delete") else _logging[arn]
-    return json_response({} if action.startswith("Delete") else {"LoggingConfiguration": configuration})
+    said = data.get("LoggingConfiguration") or _logging.get(data["ResourceArn"])
+    if said is None:
+        return waf._waf_err("WAFNonexistentItemException", f"{data['ResourceArn']} has no logging configuration")
+    _logging[said["ResourceArn"]] = None if action.startswith("Delete") else said
+    return json_response({"LoggingConfiguration": said})
 
 
 def judge(request):
@@ -90,17 +88,13 @@ def matches(statement, request, rule):
             ips = next(ips for ips in waf._ip_sets.values() if ips["ARN"] == said["ARN"])
             return any(ip_address(request["context"]["identity.sourceIp"]) in ip_network(a) for a in ips["Addresses"])
         case "ByteMatchStatement":
-            sought, text = base64.b64decode(said["SearchString"]).decode(), field(said, request)
-            return text if isinstance(text, bool) else {
-                "EXACTLY": sought == text, "STARTS_WITH": text.startswith(sought), "ENDS_WITH": text.endswith(sought),
-                "CONTAINS": sought in text, "CONTAINS_WORD": re.search(rf"\b{re.escape(sought)}\b", text) is not None,
-            }[said["PositionalConstraint"]]
+            sought, text = re.escape(base64.b64decode(said["SearchString"]).decode()), field(said, request)
+            pattern = {"EXACTLY": rf"\A{sought}\Z", "STARTS_WITH": rf"\A{sought}", "ENDS_WITH": rf"{sought}\Z",
+                       "CONTAINS": sought, "CONTAINS_WORD": rf"\b{sought}\b"}[said["PositionalConstraint"]]
+            return text if isinstance(text, bool) else re.search(pattern, text) is not None
         case "SizeConstraintStatement":
-            text, size = field(said, request), said["Size"]
-            length = text if isinstance(text, bool) else len(text.encode())
-            return text if isinstance(text, bool) else {
-                "EQ": length == size, "NE": length != size, "LT": length < size, "LE": length <= size,
-                "GT": length > size, "GE": length >= size}[said["ComparisonOperator"]]
+            text = field(said, request)
+            return text if isinstance(text, bool) else getattr(operator, said["ComparisonOperator"].lower())(len(text.encode()), said["Size"])
         case "RateBasedStatement":
             if "ScopeDownStatement" in said and not matches(said["ScopeDownStatement"], request, rule):
                 return False
