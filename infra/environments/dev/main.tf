@@ -28,10 +28,13 @@ module "movies" {
     log_level            = "INFO"
   }
 
-  # A list without a year reads far more of the table than one movie does.
+  # A page of movies costs up to a hundred times what one costs.
   throttles = {
-    stage  = { requests_per_second = 50, burst_requests = 100 }
-    routes = { "GET /movies" = { requests_per_second = 20, burst_requests = 40 } }
+    stage = { requests_per_second = 50, burst_requests = 100 }
+    routes = {
+      "GET /movies"  = { requests_per_second = 20, burst_requests = 40 }
+      "HEAD /movies" = { requests_per_second = 20, burst_requests = 40 }
+    }
   }
   waf = { requests_per_source_per_minute = 1000 }
 

@@ -28,10 +28,13 @@ module "movies" {
     log_level            = "INFO"
   }
 
-  # A list without a year reads far more of the table than one movie does.
+  # A page of movies costs up to a hundred times what one costs.
   throttles = {
-    stage  = { requests_per_second = 500, burst_requests = 1000 }
-    routes = { "GET /movies" = { requests_per_second = 200, burst_requests = 400 } }
+    stage = { requests_per_second = 500, burst_requests = 1000 }
+    routes = {
+      "GET /movies"  = { requests_per_second = 200, burst_requests = 400 }
+      "HEAD /movies" = { requests_per_second = 200, burst_requests = 400 }
+    }
   }
   waf = { requests_per_source_per_minute = 6000 }
 

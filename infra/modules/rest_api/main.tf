@@ -28,10 +28,16 @@ resource "aws_cloudwatch_log_group" "access" {
   retention_in_days = var.log_retention_days
 }
 
+# API Gateway writes its own errors under this name and would make the group itself, one that is kept for ever.
+resource "aws_cloudwatch_log_group" "execution" {
+  name              = "API-Gateway-Execution-Logs_${aws_api_gateway_rest_api.this.id}/${local.stage_name}"
+  retention_in_days = var.log_retention_days
+}
+
 resource "aws_api_gateway_stage" "this" {
   rest_api_id   = aws_api_gateway_rest_api.this.id
   deployment_id = aws_api_gateway_deployment.this.id
-  stage_name    = "v1"
+  stage_name    = local.stage_name
 
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.access.arn
@@ -55,6 +61,8 @@ resource "aws_api_gateway_stage" "this" {
 }
 
 locals {
+  stage_name = "v1"
+
   # A route's settings replace the stage's, they are not merged: each gets all of them. API Gateway wants
   # "GET /movies" as "~1movies/GET".
   throttles = merge({ "*/*" = var.throttles.stage }, {
@@ -77,6 +85,8 @@ resource "aws_api_gateway_method_settings" "this" {
     throttling_rate_limit  = each.value.requests_per_second
     throttling_burst_limit = each.value.burst_requests
   }
+
+  depends_on = [aws_cloudwatch_log_group.execution] # from here on errors are logged
 }
 
 resource "aws_lambda_permission" "this" {

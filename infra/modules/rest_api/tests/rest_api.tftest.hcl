@@ -1,6 +1,6 @@
 mock_provider "aws" {
   mock_resource "aws_api_gateway_rest_api" {
-    defaults = { execution_arn = "arn:aws:execute-api:eu-west-1:123456789012:abc" }
+    defaults = { id = "abc", execution_arn = "arn:aws:execute-api:eu-west-1:123456789012:abc" }
   }
   mock_resource "aws_cloudwatch_log_group" {
     defaults = { arn = "arn:aws:logs:eu-west-1:123456789012:log-group:access" }
@@ -228,9 +228,16 @@ run "the_access_log_names_the_caller_and_repeats_nothing_a_caller_writes_freely"
     condition     = length(regexall("context\\.(path|identity\\.userAgent|error\\.message|error\\.validationErrorString)\"", aws_api_gateway_stage.this.access_log_settings[0].format)) == 0
     error_message = "API Gateway does not escape this value: a quote in it would break or forge a line."
   }
+}
+
+run "both_logs_are_kept_as_long_as_asked" {
   assert {
-    condition     = aws_cloudwatch_log_group.access.retention_in_days == 30
-    error_message = "The access log is kept for another time than asked."
+    condition     = aws_cloudwatch_log_group.access.retention_in_days == 30 && aws_cloudwatch_log_group.execution.retention_in_days == 30
+    error_message = "A log is kept for another time than asked."
+  }
+  assert {
+    condition     = aws_cloudwatch_log_group.execution.name == "API-Gateway-Execution-Logs_abc/v1"
+    error_message = "API Gateway would make a group of its own, one that is kept for ever."
   }
 }
 
