@@ -266,12 +266,11 @@ impl Reader {
             return None;
         };
         let mut seen = HashSet::new();
-        for (name, _) in &members {
-            if !seen.insert(name) {
-                self.refuse(&format!("{prefix}{name}"), "is given more than once");
-            }
+        let (first, again): (Vec<_>, Vec<_>) = members.into_iter().partition(|(name, _)| seen.insert(name.clone()));
+        for (name, _) in again {
+            self.refuse(&format!("{prefix}{name}"), "is given more than once");
         }
-        Some(members)
+        Some(first)
     }
 }
 

@@ -85,4 +85,18 @@ mod tests {
         let expected = [("year", Year::WANTED), ("title", Title::WANTED)].map(|(field, message)| FieldError::new(field, message));
         assert_eq!(problem, Problem::invalid(expected.to_vec()));
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config { cases: 2_000, failure_persistence: None, ..Default::default() })]
+
+        /// However much or little of it a client encodes.
+        #[test]
+        fn any_title_survives_its_way_through_a_path(text in "\\PC{1,60}|[ /?+&#%'.=;<>{}|^`~é😀\u{301}-]{1,40}") {
+            let strict = encode(&text);
+            let lax = text.replace('%', "%25");
+            for encoded in [strict, lax] {
+                proptest::prop_assert_eq!(title(&encoded), Some(text.clone()));
+            }
+        }
+    }
 }

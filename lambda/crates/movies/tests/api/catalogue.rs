@@ -1,0 +1,32 @@
+//! Every movie of AWS's sample data set, by path and by query. The data is not this project's to keep: where the file is
+//! absent the test says so and passes.
+
+use super::{Ask, READ, World, path_of};
+use serde_json::Value;
+
+#[tokio::test]
+async fn every_real_movie_round_trips() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../../shared/data/moviedata.json");
+    let Ok(text) = std::fs::read_to_string(file) else {
+        eprintln!("skipped: there is no ../shared/data/moviedata.json beside this checkout");
+        return;
+    };
+    let world = World::new().await;
+    let movies: Vec<Value> = serde_json::from_str(&text).unwrap();
+    // A float's text in this data is its exact decimal, so that comparing parsed documents compares exactly.
+    for chunk in movies.chunks(32) {
+        let mut tasks = Vec::new();
+        for movie in chunk {
+            tasks.push(async {
+                world.create(movie).await;
+                let title = movie["title"].as_str().unwrap();
+                let found = world.send(Ask::new("GET", &path_of(movie["year"].as_u64().unwrap(), title)).scope(Some(READ))).await;
+                assert_eq!((found.status, found.json()), (200, movie.clone()), "{title}");
+            });
+        }
+        for task in tasks {
+            task.await;
+        }
+    }
+    assert_eq!(movies.len(), 4609);
+}

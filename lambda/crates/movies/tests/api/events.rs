@@ -1,0 +1,93 @@
+//! Events in the full form that API Gateway's REST proxy integration delivers (the ids are made up): what reaches the
+//! function is the client's path, percent-encoded, and any map may be null.
+
+use super::{World, named};
+use serde_json::{Value, json};
+
+const ENCODED_PATH: &str = include_str!("events/encoded-path.json");
+const RAW_SLASH: &str = include_str!("events/raw-slash.json");
+const CUSTOM_DOMAIN: &str = include_str!("events/custom-domain.json");
+const BASE64_BODY: &str = include_str!("events/base64-body.json");
+const MULTI_VALUE_QUERY: &str = include_str!("events/multi-value-query.json");
+const CONSOLE_TEST: &str = include_str!("events/console-test.json");
+const HEADER_THAT_IS_NO_HOST: &str = include_str!("events/header-that-is-no-host.json");
+
+#[tokio::test]
+async fn an_encoded_path_is_decoded_once() {
+    let world = World::new().await;
+    let title = "V/H/S + 100%25?#é";
+    world.create(&json!({ "year": 1998, "title": title })).await;
+    let answer = world.invoke(ENCODED_PATH).await;
+    assert_eq!((answer.status, answer.json()["title"].clone()), (200, json!(title)));
+    assert_eq!(answer.header("x-request-id"), Some("ff7a0efa-97df-4a02-abee-000000000001"));
+}
+
+#[tokio::test]
+async fn the_stage_the_domain_and_the_console_do_not_matter() {
+    let world = World::new().await;
+    world.create(&json!({ "year": 2011, "title": "50/50" })).await;
+    for event in [RAW_SLASH, CUSTOM_DOMAIN, CONSOLE_TEST] {
+        assert_eq!(world.invoke(event).await.json()["title"], "50/50");
+    }
+}
+
+#[tokio::test]
+async fn a_header_takes_no_part_in_routing() {
+    let world = World::new().await;
+    world.create(&json!({ "year": 2011, "title": "50/50" })).await;
+    assert_eq!(world.invoke(HEADER_THAT_IS_NO_HOST).await.status, 200);
+    assert_eq!(world.invoke(RAW_SLASH).await.status, 200, "the movie is still there");
+}
+
+#[tokio::test]
+async fn a_base64_body_is_decoded() {
+    let world = World::new().await;
+    let answer = world.invoke(BASE64_BODY).await;
+    assert_eq!((answer.status, answer.json()["info"].clone()), (201, json!({ "actors": ["Amélie Poulain"] })));
+    let mut event: Value = serde_json::from_str(BASE64_BODY).unwrap();
+    event["body"] = json!("not base64!");
+    assert_eq!(world.invoke(&event.to_string()).await.refused(400, "invalid_request"), ["body"]);
+    event["body"] = json!("A".repeat(1 << 20));
+    world.invoke(&event.to_string()).await.refused(413, "payload_too_large");
+}
+
+#[tokio::test]
+async fn every_value_of_a_parameter_is_seen() {
+    let world = World::new().await;
+    world.create(&named("Rush")).await;
+    assert_eq!(world.invoke(MULTI_VALUE_QUERY).await.refused(400, "invalid_request"), ["year"]);
+    let mut event: Value = serde_json::from_str(MULTI_VALUE_QUERY).unwrap();
+    event["queryStringParameters"] = json!({ "year": "2013" });
+    event["multiValueQueryStringParameters"] = Value::Null;
+    assert_eq!(world.invoke(&event.to_string()).await.json()["movies"][0]["title"], "Rush");
+}
+
+#[tokio::test]
+async fn an_event_without_a_verified_scope_opens_nothing() {
+    let world = World::new().await;
+    world.create(&json!({ "year": 2011, "title": "50/50" })).await;
+    for authorizer in
+        [Value::Null, json!({}), json!({ "claims": null }), json!({ "claims": {} }), json!({ "claims": { "scope": "openid" } })]
+    {
+        let mut event: Value = serde_json::from_str(RAW_SLASH).unwrap();
+        event["requestContext"]["authorizer"] = authorizer;
+        world.invoke(&event.to_string()).await.refused(403, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn what_no_gateway_sends_is_refused_and_not_a_fault() {
+    let world = World::new().await;
+    for event in [
+        "",
+        "null",
+        "{}",
+        "[]",
+        "\"x\"",
+        r#"{"version":"2.0","rawPath":"/health"}"#,
+        r#"{"httpMethod":"GET"}"#,
+        r#"{"httpMethod":"G T","path":"/","requestContext":{}}"#,
+    ] {
+        world.invoke(event).await.refused(400, "invalid_request");
+    }
+}

@@ -1,0 +1,249 @@
+//! The API's behaviour, asked as API Gateway asks, on a real DynamoDB emulator. Every answer is held to the contract.
+//!
+//! `make test` starts the emulator; each test has a table of its own, made from the schema that is deployed.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod catalogue;
+mod contract;
+mod events;
+mod listing;
+mod preconditions;
+mod properties;
+mod reading;
+mod refusals;
+mod server;
+mod writing;
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType},
+};
+use contract::Contract;
+use movies::{entry::lambda, http::Api, store::Store};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+const READ: &str = "movies/read";
+const WRITE: &str = "movies/write";
+
+/// The service on an empty table, and a gateway in front of it that passes on whatever it is given.
+struct World {
+    api: Arc<Api>,
+    client: Client,
+    table: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with_origins(&[]).await
+    }
+
+    async fn with_origins(origins: &[&str]) -> Self {
+        assert!(
+            std::env::var("AWS_ENDPOINT_URL").is_ok(),
+            "these tests need a DynamoDB emulator at AWS_ENDPOINT_URL: run them by `make test`"
+        );
+        let client = Client::new(&aws_config::load_from_env().await);
+        let table = create_table(&client).await;
+        let store = Store::open(table.clone(), "eu-west-1".into()).await;
+        let origins = origins.iter().map(ToString::to_string).collect();
+        Self { api: Arc::new(Api::new(store, origins)), client, table }
+    }
+
+    /// Asks as a caller who may write.
+    async fn ask(&self, method: &str, path: &str) -> Answer {
+        self.send(Ask::new(method, path)).await
+    }
+
+    async fn send(&self, ask: Ask) -> Answer {
+        let event = ask.event().to_string();
+        let answer = self.invoke(&event).await;
+        Contract::get().check(&ask.method, &ask.path, &answer);
+        answer
+    }
+
+    /// Gives the function an event as it is.
+    async fn invoke(&self, event: &str) -> Answer {
+        let response = lambda::invoke(&self.api, event, "invocation").await;
+        Answer::from(serde_json::to_value(response).unwrap())
+    }
+
+    async fn create(&self, movie: &Value) -> Answer {
+        let answer = self.send(Ask::new("POST", "/movies").json(movie)).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer
+    }
+}
+
+/// The table of `tables.json`, under a name of its own.
+async fn create_table(client: &Client) -> String {
+    let tables: Value = serde_json::from_str(include_str!("../../tables.json")).unwrap();
+    let schema = &tables["movies"];
+    let name = format!("movies-test-{}-{}", std::process::id(), uuid());
+    let mut request = client.create_table().table_name(&name).billing_mode(BillingMode::PayPerRequest);
+    for (part, kind) in [("partition_key", KeyType::Hash), ("sort_key", KeyType::Range)] {
+        let (attribute, of_type) = (schema[part]["name"].as_str().unwrap(), schema[part]["type"].as_str().unwrap());
+        request = request
+            .key_schema(KeySchemaElement::builder().attribute_name(attribute).key_type(kind).build().unwrap())
+            .attribute_definitions(
+                AttributeDefinition::builder().attribute_name(attribute).attribute_type(of_type.into()).build().unwrap(),
+            );
+    }
+    request.send().await.unwrap();
+    name
+}
+
+fn uuid() -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed).to_string()
+}
+
+/// A request, as it is put into a proxy event.
+#[derive(Clone, Debug)]
+struct Ask {
+    method: String,
+    path: String,
+    query: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+    scope: Option<&'static str>,
+}
+
+impl Ask {
+    /// `path` as a client sends it: percent-encoded, with its query if there is one.
+    fn new(method: &str, path: &str) -> Self {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let decode = |text: &str| percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8().unwrap().into_owned();
+        let query = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        Self {
+            method: method.into(),
+            path: path.into(),
+            query: query.map(|(name, value)| (decode(name), decode(value))).collect(),
+            headers: Vec::new(),
+            body: None,
+            scope: Some(WRITE),
+        }
+    }
+
+    fn scope(mut self, scope: Option<&'static str>) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    fn body(mut self, content_type: &str, text: &str) -> Self {
+        self.body = Some(text.into());
+        self.header("Content-Type", content_type)
+    }
+
+    fn json(self, body: &Value) -> Self {
+        self.body("application/json", &body.to_string())
+    }
+
+    /// The event that API Gateway makes of it; the members it fills in besides are in the recorded ones.
+    fn event(&self) -> Value {
+        let single =
+            |pairs: &[(String, String)]| pairs.iter().cloned().map(|(name, value)| (name, json!(value))).collect::<serde_json::Map<_, _>>();
+        let multi = |pairs: &[(String, String)]| {
+            let mut map = serde_json::Map::new();
+            for (name, value) in pairs {
+                map.entry(name).or_insert(json!([])).as_array_mut().unwrap().push(json!(value));
+            }
+            map
+        };
+        let null_if_empty = |map: serde_json::Map<String, Value>| if map.is_empty() { Value::Null } else { map.into() };
+        json!({
+            "resource": "/{proxy+}",
+            "httpMethod": self.method,
+            "path": self.path,
+            "headers": null_if_empty(single(&self.headers)),
+            "multiValueHeaders": null_if_empty(multi(&self.headers)),
+            "queryStringParameters": null_if_empty(single(&self.query)),
+            "multiValueQueryStringParameters": null_if_empty(multi(&self.query)),
+            "body": self.body,
+            "isBase64Encoded": false,
+            "requestContext": {
+                "stage": "v1",
+                "requestId": "request-1",
+                "authorizer": self.scope.map(|scope| json!({ "claims": { "scope": scope, "client_id": "client-1" } })),
+            },
+        })
+    }
+}
+
+/// An answer, as the function gives it to the gateway.
+#[derive(Clone, Debug)]
+struct Answer {
+    status: u16,
+    headers: Value,
+    text: String,
+}
+
+impl From<Value> for Answer {
+    fn from(response: Value) -> Self {
+        assert_eq!(response["isBase64Encoded"], false);
+        Self {
+            status: response["statusCode"].as_u64().unwrap().try_into().unwrap(),
+            headers: response["headers"].clone(),
+            text: response["body"].as_str().unwrap().to_owned(),
+        }
+    }
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers[name].as_str()
+    }
+
+    fn etag(&self) -> String {
+        self.header("etag").unwrap_or_else(|| panic!("no ETag: {self:?}")).to_owned()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Holds a refusal to its status and code, and gives the fields that it names, sorted.
+    #[track_caller]
+    fn refused(&self, status: u16, code: &str) -> Vec<String> {
+        let body = self.json();
+        assert_eq!((self.status, body["code"].as_str()), (status, Some(code)), "{self:?}");
+        let errors = body["errors"].as_array().cloned().unwrap_or_default();
+        let mut fields: Vec<_> = errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect();
+        fields.sort();
+        fields
+    }
+}
+
+fn rush() -> Value {
+    json!({
+        "year": 2013,
+        "title": "Rush",
+        "info": {
+            "directors": ["Ron Howard"],
+            "release_date": "2013-09-02T00:00:00Z",
+            "genres": ["Action", "Biography", "Drama", "Sport"],
+            "image_url": "https://example.org/rush.jpg",
+            "plot": "Two drivers, one season.",
+            "rank": 2,
+            "running_time_secs": 7380,
+            "actors": ["Daniel Brühl", "Chris Hemsworth", "Olivia Wilde"]
+        }
+    })
+}
+
+fn named(title: &str) -> Value {
+    json!({ "year": 2013, "title": title })
+}
+
+/// A title in a path, encoded as strictly as a client may.
+fn path_of(year: u64, title: &str) -> String {
+    let title = percent_encoding::utf8_percent_encode(title, percent_encoding::NON_ALPHANUMERIC);
+    format!("/movies/{year}/{title}")
+}

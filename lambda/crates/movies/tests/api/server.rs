@@ -1,0 +1,164 @@
+//! The other door: HTTP on a socket, spoken byte by byte, so that nothing of the client's cleans up what is sent.
+
+use super::{World, rush};
+use aws_lc_rs::{
+    rsa::KeySize,
+    signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use movies::entry::server::{self, Access};
+use serde_json::{Value, json};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
+
+struct Served {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+async fn serve(world: &World, access: Access) -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let api = Arc::clone(&world.api);
+    let task = tokio::spawn(server::run(api, listener, access, async {
+        let _ = stopped.await;
+    }));
+    Served { address, stop, task }
+}
+
+impl Served {
+    async fn send(&self, request: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let status = answer.split(' ').nth(1).unwrap_or_else(|| panic!("no answer: {answer:?}")).parse().unwrap();
+        (status, answer)
+    }
+
+    async fn get(&self, path: &str, headers: &str) -> (u16, String) {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")).await
+    }
+}
+
+#[tokio::test]
+async fn a_socket_serves_the_same_api() {
+    let world = World::new().await;
+    world.create(&rush()).await;
+    let served = serve(&world, Access::Open).await;
+    let (status, answer) = served.get("/movies/2013/Rush", "").await;
+    assert_eq!((status, serde_json::from_str::<Value>(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()), (200, rush()));
+    let (status, answer) = served.get("/movies?year=2013&title_prefix=R%75", "").await;
+    assert!(status == 200 && answer.contains("Rush"), "{answer}");
+    assert_eq!(served.get("/movies?year=2013&title_prefix=%ff", "").await.0, 400);
+    let head = served.send("HEAD /movies/2013/Rush HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.1;
+    assert!(head.ends_with("\r\n\r\n"), "{head}");
+    let body = " ".repeat(70_000);
+    let put = format!(
+        "PUT /movies/2013/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert_eq!(served.send(&put).await.0, 413);
+    assert_eq!(served.send("NONSENSE\r\n\r\n").await.0, 400);
+}
+
+#[tokio::test]
+async fn a_signal_to_stop_lets_open_requests_finish() {
+    let world = World::new().await;
+    let served = serve(&world, Access::Open).await;
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    let body = rush().to_string();
+    let head = format!("POST /movies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    served.stop.send(()).unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(TcpStream::connect(served.address).await.is_err(), "no new connection is taken");
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    served.task.await.unwrap().unwrap();
+}
+
+/// An issuer of tokens with a key of its own.
+struct Issuer {
+    key: RsaKeyPair,
+}
+
+impl Issuer {
+    fn new() -> Self {
+        Self { key: RsaKeyPair::generate(KeySize::Rsa2048).unwrap() }
+    }
+
+    fn jwks(&self) -> String {
+        let public = self.key.public_key();
+        let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let (n, e) =
+            (public.modulus().big_endian_without_leading_zero().to_vec(), public.exponent().big_endian_without_leading_zero().to_vec());
+        json!({ "keys": [{ "kid": "1", "kty": "RSA", "alg": "RS256", "use": "sig", "n": part(&n), "e": part(&e) }] }).to_string()
+    }
+
+    fn token(&self, header: &Value, claims: &Value) -> String {
+        let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        self.key.sign(&RSA_PKCS1_SHA256, &aws_lc_rs::rand::SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+#[tokio::test]
+async fn a_socket_beyond_loopback_takes_only_good_tokens() {
+    let world = World::new().await;
+    world.create(&rush()).await;
+    let (issuer, stranger) = (Issuer::new(), Issuer::new());
+    let served = serve(&world, Access::by_jwks(&issuer.jwks()).unwrap()).await;
+    let header = json!({ "alg": "RS256", "kid": "1" });
+    let claims = |scope: &str, age: i64| {
+        let now = i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()).unwrap();
+        json!({ "token_use": "access", "scope": scope, "client_id": "c", "exp": now + 3600 - age })
+    };
+    let bearer = |token: String| format!("Authorization: Bearer {token}\r\n");
+    let get = async |headers: String| served.get("/movies/2013/Rush", &headers).await.0;
+
+    assert_eq!(get(bearer(issuer.token(&header, &claims("movies/read", 0)))).await, 200);
+    assert_eq!(get(bearer(issuer.token(&header, &claims("movies/write", 0)))).await, 200);
+    assert_eq!(get(bearer(issuer.token(&header, &claims("other", 0)))).await, 403);
+    assert_eq!(get(bearer(issuer.token(&header, &claims("movies/read", 7200)))).await, 401, "expired");
+    assert_eq!(get(bearer(stranger.token(&header, &claims("movies/read", 0)))).await, 401, "of another issuer");
+    assert_eq!(
+        get(bearer(issuer.token(&json!({ "alg": "RS256", "kid": "2" }), &claims("movies/read", 0)))).await,
+        401,
+        "of an unknown key"
+    );
+    let mut id_token = claims("movies/read", 0);
+    id_token["token_use"] = json!("id");
+    assert_eq!(get(bearer(issuer.token(&header, &id_token))).await, 401, "an id token");
+    let unsigned = format!(
+        "{}.{}.",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"none","kid":"1"}"#),
+        URL_SAFE_NO_PAD.encode(claims("movies/read", 0).to_string())
+    );
+    assert_eq!(get(bearer(unsigned)).await, 401, "unsigned");
+    for headers in ["", "Authorization: Basic x\r\n", "Authorization: Bearer\r\n", "Authorization: Bearer x.y.z\r\n"] {
+        assert_eq!(get(headers.to_owned()).await, 401, "{headers}");
+    }
+    let (status, answer) = served.get("/health", "").await;
+    assert!(
+        status == 401 && answer.to_ascii_lowercase().contains("www-authenticate: bearer") && answer.contains("\"unauthorized\""),
+        "{answer}"
+    );
+}
+
+#[test]
+fn a_document_without_keys_is_refused_at_start() {
+    for text in ["", "{}", r#"{"keys":[]}"#] {
+        assert!(Access::by_jwks(text).is_err(), "{text}");
+    }
+}

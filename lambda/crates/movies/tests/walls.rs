@@ -1,0 +1,100 @@
+//! The walls of the house, as tests: what each part must not know.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{fs, path::Path};
+
+/// Every source file below `folder`, without its tests.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    fn walk(path: &Path, found: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.display().to_string(), text.split("#[cfg(test)]").next().unwrap().to_owned()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder), &mut found);
+    assert!(!found.is_empty(), "{folder} is empty");
+    found
+}
+
+/// The lines of code (not of comment) in which one of `words` stands.
+fn lines_with(sources: &[(String, String)], words: &[&str]) -> Vec<String> {
+    let code = sources.iter().flat_map(|(file, text)| text.lines().map(move |line| (file, line)));
+    let code = code.filter(|(_, line)| !line.trim_start().starts_with("//"));
+    code.filter(|(_, line)| words.iter().any(|word| line.contains(word))).map(|(file, line)| format!("{file}: {}", line.trim())).collect()
+}
+
+#[track_caller]
+fn absent(folder: &str, words: &[&str]) {
+    let found = lines_with(&sources(folder), words);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_domain_knows_no_http_no_aws_and_no_serde() {
+    absent("domain", &["http::", "hyper", "aws_", "serde", "crate::http", "crate::store", "tokio", "lambda"]);
+}
+
+#[test]
+fn http_knows_no_aws_and_no_table() {
+    absent("http", &["aws_", "lambda_", "AttributeValue", "table_name", "serde_dynamo"]);
+}
+
+#[test]
+fn the_store_knows_no_status_code() {
+    absent("store", &["http::", "StatusCode", "crate::http", "Problem"]);
+}
+
+#[test]
+fn only_the_item_knows_attribute_names() {
+    let elsewhere: Vec<_> = sources("store").into_iter().filter(|(file, _)| !file.ends_with("item.rs")).collect();
+    let found = lines_with(&elsewhere, &["\"year\"", "\"title\"", "\"info\"", "\"etag\"", "\"rating\""]);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_environment_is_read_in_one_place() {
+    let elsewhere: Vec<_> = sources("").into_iter().filter(|(file, _)| !file.ends_with("config.rs")).collect();
+    let found = lines_with(&elsewhere, &["env::var", "env::vars"]);
+    assert!(found.is_empty(), "{found:#?}");
+    assert_eq!(lines_with(&sources(""), &["std::env::var("]).len(), 1);
+}
+
+#[test]
+fn a_problem_cannot_hold_a_cause() {
+    let problem = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/problem.rs")).unwrap();
+    let fields = problem.split("pub struct Problem {").nth(1).unwrap().split('}').next().unwrap();
+    let types: Vec<_> =
+        fields.lines().filter_map(|line| line.trim().trim_end_matches(',').split_once(": ")).map(|(_, of_type)| of_type).collect();
+    assert_eq!(types, ["StatusCode", "&'static str", "&'static str", "Option<(header::HeaderName, &'static str)>", "Vec<FieldError>"]);
+}
+
+#[test]
+fn the_contract_is_valid_by_itself_and_has_no_aws_in_it() {
+    let contract = include_str!("../openapi.yaml");
+    for word in ["x-amazon", "aws", "${", "<<:"] {
+        assert!(!contract.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn the_item_has_the_keys_of_the_schema() {
+    let tables: serde_json::Value = serde_json::from_str(include_str!("../tables.json")).unwrap();
+    let item = sources("store").into_iter().find(|(file, _)| file.ends_with("item.rs")).unwrap().1;
+    for (constant, part) in [("YEAR", "partition_key"), ("TITLE", "sort_key")] {
+        let name = tables["movies"][part]["name"].as_str().unwrap();
+        assert!(item.contains(&format!("{constant}: &str = \"{name}\"")), "{constant} is not {name}");
+    }
+}
+
+#[test]
+fn a_wall_that_is_broken_is_seen() {
+    let broken = [("x.rs".to_owned(), "// aws_ in a comment\nuse aws_config::Region;".to_owned())];
+    assert_eq!(lines_with(&broken, &["aws_"]), ["x.rs: use aws_config::Region;"]);
+}
