@@ -15,11 +15,7 @@ use crate::contract::Contract;
 use crate::outputs::Outputs;
 
 /// All but RFC 3986's unreserved characters: what is encoded here means itself to every gateway.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(crate) struct Api {
@@ -75,44 +71,19 @@ impl Api {
             .max_idle_connections_per_host(64)
             .timeout_global(Some(CALL_TIMEOUT))
             // A company that inspects its traffic has its own authority in the machine's store.
-            .tls_config(
-                TlsConfig::builder()
-                    .root_certs(RootCerts::PlatformVerifier)
-                    .build(),
-            )
+            .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
             .build()
             .new_agent();
         let reader = token(&agent, outputs, "movies/read")?;
-        let writer = if read_only {
-            None
-        } else {
-            Some(token(&agent, outputs, "movies/write")?)
-        };
-        Ok(Self {
-            agent,
-            contract: Contract::embedded()?,
-            url: outputs.api_url().to_owned(),
-            reader,
-            writer,
-        })
+        let writer = if read_only { None } else { Some(token(&agent, outputs, "movies/write")?) };
+        Ok(Self { agent, contract: Contract::embedded()?, url: outputs.api_url().to_owned(), reader, writer })
     }
 
     /// GET and HEAD go with the token that may read, all else with the one that may write.
     pub(crate) fn call(&self, method: Method, path: impl Into<String>) -> Call<'_> {
         let reads = method == Method::GET || method == Method::HEAD;
-        let token = if reads {
-            Some(self.reader.as_str())
-        } else {
-            self.writer.as_deref()
-        };
-        Call {
-            api: self,
-            method,
-            path: path.into(),
-            token,
-            headers: Vec::new(),
-            body: None,
-        }
+        let token = if reads { Some(self.reader.as_str()) } else { self.writer.as_deref() };
+        Call { api: self, method, path: path.into(), token, headers: Vec::new(), body: None }
     }
 
     pub(crate) fn get(&self, path: impl Into<String>) -> Call<'_> {
@@ -126,27 +97,18 @@ impl Api {
     /// A `Location` is relative to the request that was answered with it (RFC 9110, 10.2.2); gives the path below the API's URL.
     pub(crate) fn locate(&self, request_path: &str, location: &str) -> Result<String> {
         let origin_end = self.url.find("://").map_or(0, |scheme| scheme + 3);
-        let origin_end = self.url[origin_end..]
-            .find('/')
-            .map_or(self.url.len(), |path| origin_end + path);
+        let origin_end = self.url[origin_end..].find('/').map_or(self.url.len(), |path| origin_end + path);
         let absolute = if location.contains("://") {
             location.to_owned()
         } else if location.starts_with('/') {
             format!("{}{location}", &self.url[..origin_end])
         } else {
             let request = format!("{}{request_path}", self.url);
-            let folder = request
-                .rfind('/')
-                .map_or(request.as_str(), |slash| &request[..=slash]);
+            let folder = request.rfind('/').map_or(request.as_str(), |slash| &request[..=slash]);
             format!("{folder}{location}")
         };
         let path = absolute.strip_prefix(&self.url).map(str::to_owned);
-        path.with_context(|| {
-            format!(
-                "Location {location:?} leads to {absolute}, outside of {}",
-                self.url
-            )
-        })
+        path.with_context(|| format!("Location {location:?} leads to {absolute}, outside of {}", self.url))
     }
 }
 
@@ -173,23 +135,11 @@ fn token(agent: &Agent, outputs: &Outputs, scope: &str) -> Result<String> {
             ("client_secret", &consumer.client_secret),
             ("scope", scope),
         ])
-        .with_context(|| {
-            format!(
-                "no answer from {}; is the environment up?",
-                outputs.token_url()
-            )
-        })?;
+        .with_context(|| format!("no answer from {}; is the environment up?", outputs.token_url()))?;
     let body = answer.body_mut().read_to_string()?;
     // The body of a success is the secret itself: it is never shown.
-    ensure!(
-        answer.status().is_success(),
-        "{} gave no token for {scope}: {} {body}",
-        outputs.token_url(),
-        answer.status()
-    );
-    let token: TokenBody = serde_json::from_str(&body)
-        .ok()
-        .context("the token endpoint's answer holds no access_token")?;
+    ensure!(answer.status().is_success(), "{} gave no token for {scope}: {} {body}", outputs.token_url(), answer.status());
+    let token: TokenBody = serde_json::from_str(&body).ok().context("the token endpoint's answer holds no access_token")?;
     Ok(token.access_token)
 }
 
@@ -214,9 +164,24 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn send(&self) -> Result<Answer> {
-        let mut request = Request::builder()
-            .method(&self.method)
-            .uri(format!("{}{}", self.api.url, self.path));
+        self.judge(self.exchange()?)
+    }
+
+    /// For reads under load: what a well-behaved client tries again is tried again.
+    pub(crate) fn send_patiently(&self) -> Result<Answer> {
+        let mut pause = Duration::from_millis(100);
+        for _ in 0..6 {
+            match self.exchange() {
+                Ok(answer) if !matches!(answer.status, 429 | 502..=504) => return self.judge(answer),
+                _ => sleep(pause.mul_f64(fastrand::f64())),
+            }
+            pause *= 2;
+        }
+        self.send()
+    }
+
+    fn exchange(&self) -> Result<Answer> {
+        let mut request = Request::builder().method(&self.method).uri(format!("{}{}", self.api.url, self.path));
         if let Some(token) = self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
@@ -229,54 +194,28 @@ impl<'a> Call<'a> {
         };
         let mut response = sent.with_context(|| format!("{self}: no answer"))?;
         let status = response.status().as_u16();
-        let body = response
-            .body_mut()
-            .read_to_string()
-            .with_context(|| format!("{self}: the body broke off"))?;
-        let answer = Answer {
-            status,
-            headers: response.headers().clone(),
-            body,
-        };
-        self.api
-            .contract
-            .check(self.method.as_str(), &self.path, status)?;
-        if status >= 400 && self.method != Method::HEAD {
-            answer
-                .problem()
-                .with_context(|| format!("{self} answered {status} with no proper problem body"))?;
+        let body = response.body_mut().read_to_string().with_context(|| format!("{self}: the body broke off"))?;
+        Ok(Answer { status, headers: response.headers().clone(), body })
+    }
+
+    /// What holds of every answer.
+    fn judge(&self, answer: Answer) -> Result<Answer> {
+        self.api.contract.check(self.method.as_str(), &self.path, answer.status)?;
+        if answer.status >= 400 && self.method != Method::HEAD {
+            answer.problem().with_context(|| format!("{self} answered {} with no proper problem body", answer.status))?;
         }
         Ok(answer)
     }
 
-    /// For reads under load: what a well-behaved client tries again is tried again.
-    pub(crate) fn send_patiently(&self) -> Result<Answer> {
-        let mut pause = Duration::from_millis(100);
-        for _ in 0..6 {
-            match self.send() {
-                Ok(answer) if !matches!(answer.status, 429 | 502..=504) => return Ok(answer),
-                _ => sleep(pause.mul_f64(fastrand::f64())),
-            }
-            pause *= 2;
-        }
-        self.send()
-    }
-
     pub(crate) fn expect(&self, status: u16) -> Result<Answer> {
         let answer = self.send()?;
-        answer
-            .ensure_status(status)
-            .with_context(|| self.to_string())?;
+        answer.ensure_status(status).with_context(|| self.to_string())?;
         Ok(answer)
     }
 
     pub(crate) fn expect_problem(&self, status: u16, code: &str) -> Result<ProblemBody> {
         let problem = self.expect(status)?.problem()?;
-        ensure!(
-            problem.code == code,
-            "{self}: the code is {:?}, not {code:?}",
-            problem.code
-        );
+        ensure!(problem.code == code, "{self}: the code is {:?}, not {code:?}", problem.code);
         Ok(problem)
     }
 }
@@ -297,46 +236,23 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> Result<&str> {
-        let value = self
-            .headers
-            .get(name)
-            .with_context(|| format!("the answer has no {name}"))?;
-        value
-            .to_str()
-            .with_context(|| format!("{name} is not ASCII"))
+        let value = self.headers.get(name).with_context(|| format!("the answer has no {name}"))?;
+        value.to_str().with_context(|| format!("{name} is not ASCII"))
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
         let media_type = self.header("Content-Type")?;
-        ensure!(
-            media_type.starts_with("application/json"),
-            "Content-Type is {media_type}, not application/json"
-        );
-        serde_json::from_str(&self.body)
-            .with_context(|| format!("not the body that the contract promises: {}", self.body))
+        ensure!(media_type.starts_with("application/json"), "Content-Type is {media_type}, not application/json");
+        serde_json::from_str(&self.body).with_context(|| format!("not the body that the contract promises: {}", self.body))
     }
 
     fn problem(&self) -> Result<ProblemBody> {
         let media_type = self.header("Content-Type")?;
-        ensure!(
-            media_type.starts_with("application/problem+json"),
-            "Content-Type is {media_type}: {}",
-            self.body
-        );
-        let problem: ProblemBody =
-            serde_json::from_str(&self.body).with_context(|| self.body.clone())?;
-        ensure!(
-            problem.status == self.status,
-            "the body says {}, the status line {}",
-            problem.status,
-            self.status
-        );
+        ensure!(media_type.starts_with("application/problem+json"), "Content-Type is {media_type}: {}", self.body);
+        let problem: ProblemBody = serde_json::from_str(&self.body).with_context(|| self.body.clone())?;
+        ensure!(problem.status == self.status, "the body says {}, the status line {}", problem.status, self.status);
         ensure!(problem.kind == "about:blank", "type is {:?}", problem.kind);
-        for (name, value) in [
-            ("title", &problem.title),
-            ("detail", &problem.detail),
-            ("request_id", &problem.request_id),
-        ] {
+        for (name, value) in [("title", &problem.title), ("detail", &problem.detail), ("request_id", &problem.request_id)] {
             ensure!(!value.is_empty(), "{name} is empty");
         }
         Ok(problem)
@@ -359,25 +275,14 @@ mod tests {
 
     #[test]
     fn a_title_is_encoded_once_and_wholly() {
-        assert_eq!(
-            movie_path(2100, "a/b?c+d&e#f%25 '\"é"),
-            "/movies/2100/a%2Fb%3Fc%2Bd%26e%23f%2525%20%27%22%C3%A9"
-        );
+        assert_eq!(movie_path(2100, "a/b?c+d&e#f%25 '\"é"), "/movies/2100/a%2Fb%3Fc%2Bd%26e%23f%2525%20%27%22%C3%A9");
     }
 
     #[test]
     fn a_location_is_resolved_whichever_form_it_takes() {
         let whole = format!("{}/movies/2100/x", api().url);
-        for location in [
-            "movies/2100/x",
-            "/_aws/execute-api/abc/v1/movies/2100/x",
-            &whole,
-        ] {
-            assert_eq!(
-                api().locate("/movies", location).unwrap(),
-                "/movies/2100/x",
-                "{location}"
-            );
+        for location in ["movies/2100/x", "/_aws/execute-api/abc/v1/movies/2100/x", &whole] {
+            assert_eq!(api().locate("/movies", location).unwrap(), "/movies/2100/x", "{location}");
         }
     }
 
@@ -390,41 +295,20 @@ mod tests {
     fn answer(status: u16, media_type: &str, body: &str) -> Answer {
         let mut headers = HeaderMap::new();
         headers.insert("Content-Type", media_type.parse().unwrap());
-        Answer {
-            status,
-            headers,
-            body: body.to_owned(),
-        }
+        Answer { status, headers, body: body.to_owned() }
     }
 
     #[test]
     fn a_problem_has_to_be_whole() {
         let whole = r#"{"type":"about:blank","title":"Not Found","status":404,"code":"movie_not_found","detail":"d","request_id":"r"}"#;
-        assert_eq!(
-            answer(404, "application/problem+json", whole)
-                .problem()
-                .unwrap()
-                .code,
-            "movie_not_found"
-        );
+        assert_eq!(answer(404, "application/problem+json", whole).problem().unwrap().code, "movie_not_found");
         for (status, media_type, body) in [
             (404, "application/json", whole.to_owned()),
             (403, "application/problem+json", whole.to_owned()),
-            (
-                404,
-                "application/problem+json",
-                whole.replace(r#""r""#, r#""""#),
-            ),
-            (
-                404,
-                "application/problem+json",
-                whole.replace("\"detail\"", "\"cause\""),
-            ),
+            (404, "application/problem+json", whole.replace(r#""r""#, r#""""#)),
+            (404, "application/problem+json", whole.replace("\"detail\"", "\"cause\"")),
         ] {
-            assert!(
-                answer(status, media_type, &body).problem().is_err(),
-                "{status} {media_type} {body}"
-            );
+            assert!(answer(status, media_type, &body).problem().is_err(), "{status} {media_type} {body}");
         }
     }
 }

@@ -17,21 +17,12 @@ const SHOWN: usize = 20;
 
 pub(crate) fn compare(api: &Api, file: &str, concurrency: usize) -> Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
-    let movies: Vec<MovieBody> = serde_json::from_str(&text)
-        .with_context(|| format!("{file} is not a JSON array of movies"))?;
-    ensure!(
-        !movies.is_empty(),
-        "{file} holds no movie, so nothing would be compared"
-    );
+    let movies: Vec<MovieBody> = serde_json::from_str(&text).with_context(|| format!("{file} is not a JSON array of movies"))?;
+    ensure!(!movies.is_empty(), "{file} holds no movie, so nothing would be compared");
     let mut places = Places::new();
     for movie in &movies {
         let before = places.insert((movie.year, movie.title.clone()), (movie, 0));
-        ensure!(
-            before.is_none(),
-            "{file} holds {} {:?} twice",
-            movie.year,
-            movie.title
-        );
+        ensure!(before.is_none(), "{file} holds {} {:?} twice", movie.year, movie.title);
     }
 
     let start = Instant::now();
@@ -60,17 +51,13 @@ pub(crate) fn compare(api: &Api, file: &str, concurrency: usize) -> Result<()> {
         movies.len()
     );
     show(&wrong);
-    ensure!(
-        differences.is_empty() && wrong.is_empty(),
-        "the API and {file} differ"
-    );
+    ensure!(differences.is_empty() && wrong.is_empty(), "the API and {file} differ");
     Ok(())
 }
 
 fn read_each(api: &Api, movies: &[MovieBody], concurrency: usize) -> Vec<String> {
     let bar = ProgressBar::new(movies.len() as u64);
-    if let Ok(style) = ProgressStyle::with_template("reading {bar:40} {pos}/{len} {per_sec} {eta}")
-    {
+    if let Ok(style) = ProgressStyle::with_template("reading {bar:40} {pos}/{len} {per_sec} {eta}") {
         bar.set_style(style);
     }
     let next = AtomicUsize::new(0);
@@ -81,10 +68,7 @@ fn read_each(api: &Api, movies: &[MovieBody], concurrency: usize) -> Vec<String>
                 while let Some(movie) = movies.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if let Err(error) = read_one(api, movie) {
                         let line = format!("{} {:?}: {error:#}", movie.year, movie.title);
-                        differences
-                            .lock()
-                            .unwrap_or_else(|poisoned| poisoned.into_inner())
-                            .push(line);
+                        differences.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(line);
                     }
                     bar.inc(1);
                 }
@@ -92,41 +76,25 @@ fn read_each(api: &Api, movies: &[MovieBody], concurrency: usize) -> Vec<String>
         }
     });
     bar.finish_and_clear();
-    differences
-        .into_inner()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    differences.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 fn read_one(api: &Api, movie: &MovieBody) -> Result<()> {
     if survives_as_a_path(&movie.title) {
-        let answer = api
-            .get(movie_path(movie.year, &movie.title))
-            .send_patiently()?;
+        let answer = api.get(movie_path(movie.year, &movie.title)).send_patiently()?;
         answer.ensure_status(200)?;
         return answer.json::<MovieBody>()?.ensure_equals(movie);
     }
-    let answer = api
-        .get(format!(
-            "/movies?year={}&title={}",
-            movie.year,
-            encode(&movie.title)
-        ))
-        .send_patiently()?;
+    let answer = api.get(format!("/movies?year={}&title={}", movie.year, encode(&movie.title))).send_patiently()?;
     answer.ensure_status(200)?;
     let page: MoviePageBody = answer.json()?;
-    ensure!(
-        page.movies.len() == 1,
-        "the query form finds {} movies",
-        page.movies.len()
-    );
+    ensure!(page.movies.len() == 1, "the query form finds {} movies", page.movies.len());
     page.movies[0].ensure_equals(movie)
 }
 
 /// The contract: movies whose path form gateways normalise are read by the query form.
 fn survives_as_a_path(title: &str) -> bool {
-    !title
-        .split('/')
-        .any(|segment| matches!(segment, "" | "." | ".."))
+    !title.split('/').any(|segment| matches!(segment, "" | "." | ".."))
 }
 
 /// The file's movies, and how often the list has held each.
@@ -147,10 +115,7 @@ fn walk(api: &Api, places: &mut Places) -> Result<(usize, usize, Vec<String>)> {
                 Some((movie, times)) => {
                     *times += 1;
                     if let Err(error) = listed.ensure_equals(movie) {
-                        wrong.push(format!(
-                            "{} {:?} in the list: {error:#}",
-                            listed.year, listed.title
-                        ));
+                        wrong.push(format!("{} {:?} in the list: {error:#}", listed.year, listed.title));
                     }
                 }
                 None => others += 1,
@@ -160,10 +125,7 @@ fn walk(api: &Api, places: &mut Places) -> Result<(usize, usize, Vec<String>)> {
             return Ok((pages, others, wrong));
         };
         path = format!("/movies?limit=100&cursor={}", encode(&cursor));
-        ensure!(
-            seen.insert(cursor),
-            "the list leads in a circle after {pages} pages"
-        );
+        ensure!(seen.insert(cursor), "the list leads in a circle after {pages} pages");
     }
 }
 
@@ -182,13 +144,7 @@ mod tests {
 
     #[test]
     fn only_titles_that_gateways_normalise_take_the_query_form() {
-        for title in [
-            "Rush",
-            "50/50",
-            "...And Justice for All",
-            "V/H/S/2",
-            "If....",
-        ] {
+        for title in ["Rush", "50/50", "...And Justice for All", "V/H/S/2", "If...."] {
             assert!(survives_as_a_path(title), "{title}");
         }
         for title in ["..", "a//b", "/edge", "edge/", "a/./b", "."] {

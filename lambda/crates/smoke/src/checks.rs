@@ -21,98 +21,39 @@ pub(crate) struct Check {
 }
 
 const fn reads(name: &'static str, run: fn(&Scratch) -> Result<()>) -> Check {
-    Check {
-        name,
-        writes: false,
-        run,
-    }
+    Check { name, writes: false, run }
 }
 
 const fn writes(name: &'static str, run: fn(&Scratch) -> Result<()>) -> Check {
-    Check {
-        name,
-        writes: true,
-        run,
-    }
+    Check { name, writes: true, run }
 }
 
 pub(crate) const CHECKS: &[Check] = &[
-    reads(
-        "without a token nothing is answered",
-        without_a_token_nothing_is_answered,
-    ),
+    reads("without a token nothing is answered", without_a_token_nothing_is_answered),
     reads("a made-up token is refused", a_made_up_token_is_refused),
     reads("health and version answer", health_and_version_answer),
-    reads(
-        "a movie that does not exist is a 404",
-        a_missing_movie_is_a_404,
-    ),
+    reads("a movie that does not exist is a 404", a_missing_movie_is_a_404),
     reads("an unknown route is a 404", an_unknown_route_is_a_404),
     reads("an invalid query is refused", an_invalid_query_is_refused),
-    reads(
-        "a page of the whole list can be read",
-        a_page_of_the_whole_list_can_be_read,
-    ),
-    writes(
-        "a token that may only read cannot write",
-        a_read_token_cannot_write,
-    ),
-    writes(
-        "a created movie is found at its Location",
-        a_created_movie_is_found_at_its_location,
-    ),
-    writes(
-        "a movie cannot be created twice",
-        a_movie_cannot_be_created_twice,
-    ),
+    reads("a page of the whole list can be read", a_page_of_the_whole_list_can_be_read),
+    writes("a token that may only read cannot write", a_read_token_cannot_write),
+    writes("a created movie is found at its Location", a_created_movie_is_found_at_its_location),
+    writes("a movie cannot be created twice", a_movie_cannot_be_created_twice),
     writes("HEAD answers as GET, without a body", head_answers_as_get),
-    writes(
-        "a copy that is current is not sent again",
-        a_current_copy_is_not_sent_again,
-    ),
+    writes("a copy that is current is not sent again", a_current_copy_is_not_sent_again),
     writes("PUT creates, then replaces", put_creates_then_replaces),
-    writes(
-        "a stale version cannot overwrite",
-        a_stale_version_cannot_overwrite,
-    ),
-    writes(
-        "PATCH changes what it names and nothing else",
-        patch_changes_what_it_names,
-    ),
+    writes("a stale version cannot overwrite", a_stale_version_cannot_overwrite),
+    writes("PATCH changes what it names and nothing else", patch_changes_what_it_names),
     writes("a deleted movie is gone", a_deleted_movie_is_gone),
-    writes(
-        "a movie is listed by year, title and prefix",
-        a_movie_is_listed,
-    ),
-    writes(
-        "cursors visit every movie once, both ways",
-        cursors_visit_every_movie_once,
-    ),
-    writes(
-        "a cursor of another query is refused",
-        a_foreign_cursor_is_refused,
-    ),
-    writes(
-        "awkward titles come back as they went",
-        awkward_titles_come_back,
-    ),
+    writes("a movie is listed by year, title and prefix", a_movie_is_listed),
+    writes("cursors visit every movie once, both ways", cursors_visit_every_movie_once),
+    writes("a cursor of another query is refused", a_foreign_cursor_is_refused),
+    writes("awkward titles come back as they went", awkward_titles_come_back),
     writes("numbers come back exactly", numbers_come_back_exactly),
-    writes(
-        "a refusal names every invalid field",
-        a_refusal_names_every_invalid_field,
-    ),
-    writes(
-        "a body that contradicts the path is refused",
-        a_contradiction_is_refused,
-    ),
-    writes(
-        "a body of 64 KiB is taken, one byte more is not",
-        the_body_limit_is_exact,
-    ),
-    writes(
-        "a body of another media type is refused",
-        another_media_type_is_refused,
-    ),
+    writes("a refusal names every invalid field", a_refusal_names_every_invalid_field),
+    writes("a body that contradicts the path is refused", a_contradiction_is_refused),
+    writes("a body of 64 KiB is taken, one byte more is not", the_body_limit_is_exact),
+    writes("a body of another media type is refused", another_media_type_is_refused),
     writes("nothing of this run is left", nothing_is_left),
 ];
 
@@ -127,12 +68,7 @@ pub(crate) struct Scratch<'a> {
 impl<'a> Scratch<'a> {
     /// `attempt` keeps a second try off what the first may have left.
     pub(crate) fn new(api: &'a Api, run: &'a str, attempt: u32) -> Self {
-        Self {
-            api,
-            run,
-            made: RefCell::default(),
-            count: Cell::new(attempt * 1000),
-        }
+        Self { api, run, made: RefCell::default(), count: Cell::new(attempt * 1000) }
     }
 
     /// A title that will be cleaned up, whether or not the check gets to make the movie.
@@ -145,19 +81,13 @@ impl<'a> Scratch<'a> {
 
     fn create(&self, title: &str, info: Value) -> Result<Answer> {
         let body = json!({"year": YEAR, "title": title, "info": info});
-        self.api
-            .call(Method::POST, "/movies")
-            .json(body.to_string())
-            .expect(201)
+        self.api.call(Method::POST, "/movies").json(body.to_string()).expect(201)
     }
 
     /// A movie that is there, and its path.
     fn movie(&self) -> Result<(String, Answer)> {
         let title = self.title("movie");
-        let answer = self.create(
-            &title,
-            json!({"directors": ["Ada Lovelace"], "rating": 8, "plot": "A check is made."}),
-        )?;
+        let answer = self.create(&title, json!({"directors": ["Ada Lovelace"], "rating": 8, "plot": "A check is made."}))?;
         Ok((movie_path(YEAR, &title), answer))
     }
 
@@ -171,11 +101,7 @@ impl<'a> Scratch<'a> {
         let mut page = self.list(query)?;
         loop {
             titles.extend(page.movies.into_iter().map(|movie| movie.title));
-            ensure!(
-                titles.len() <= most,
-                "the list goes on after {} movies where {most} were expected",
-                titles.len()
-            );
+            ensure!(titles.len() <= most, "the list goes on after {} movies where {most} were expected", titles.len());
             match page.next {
                 Some(next) => page = self.list(&format!("{query}&cursor={}", encode(&next)))?,
                 None => return Ok(titles),
@@ -188,29 +114,17 @@ impl Drop for Scratch<'_> {
     fn drop(&mut self) {
         for title in self.made.borrow().iter() {
             // What could not be deleted is reported by the run's last check.
-            let _ = self
-                .api
-                .call(Method::DELETE, movie_path(YEAR, title))
-                .send_patiently();
+            let _ = self.api.call(Method::DELETE, movie_path(YEAR, title)).send_patiently();
         }
     }
 }
 
 fn without_a_token_nothing_is_answered(scratch: &Scratch) -> Result<()> {
     for path in ["/movies", "/movies/2013/Rush", "/health", "/version"] {
-        scratch
-            .api
-            .get(path)
-            .token(None)
-            .expect_problem(401, "unauthorized")?;
+        scratch.api.get(path).token(None).expect_problem(401, "unauthorized")?;
     }
     let body = json!({"year": YEAR, "title": "nobody"}).to_string();
-    scratch
-        .api
-        .call(Method::POST, "/movies")
-        .token(None)
-        .json(body)
-        .expect_problem(401, "unauthorized")?;
+    scratch.api.call(Method::POST, "/movies").token(None).json(body).expect_problem(401, "unauthorized")?;
     Ok(())
 }
 
@@ -230,12 +144,7 @@ fn a_made_up_token_is_refused(scratch: &Scratch) -> Result<()> {
 
 /// AWS answers 401 or 403 by which part of the authorizer refuses; both keep the door shut.
 fn refused(answer: &Answer) -> Result<()> {
-    ensure!(
-        matches!(answer.status, 401 | 403),
-        "answered {}, not 401 or 403: {}",
-        answer.status,
-        answer.body
-    );
+    ensure!(matches!(answer.status, 401 | 403), "answered {}, not 401 or 403: {}", answer.status, answer.body);
     Ok(())
 }
 
@@ -252,10 +161,7 @@ fn health_and_version_answer(scratch: &Scratch) -> Result<()> {
 
 fn a_missing_movie_is_a_404(scratch: &Scratch) -> Result<()> {
     let path = movie_path(YEAR, &format!("{} never made", scratch.run));
-    scratch
-        .api
-        .get(&path)
-        .expect_problem(404, "movie_not_found")?;
+    scratch.api.get(&path).expect_problem(404, "movie_not_found")?;
     let head = scratch.api.call(Method::HEAD, path).expect(404)?;
     ensure!(head.body.is_empty(), "HEAD brought a body: {}", head.body);
     Ok(())
@@ -263,40 +169,22 @@ fn a_missing_movie_is_a_404(scratch: &Scratch) -> Result<()> {
 
 fn an_unknown_route_is_a_404(scratch: &Scratch) -> Result<()> {
     for path in ["/no-such-route", "/movies/2013"] {
-        scratch
-            .api
-            .get(path)
-            .expect_problem(404, "route_not_found")?;
+        scratch.api.get(path).expect_problem(404, "route_not_found")?;
     }
     Ok(())
 }
 
 fn an_invalid_query_is_refused(scratch: &Scratch) -> Result<()> {
-    for query in [
-        "limit=0",
-        "limit=101",
-        "year=1887",
-        "title=Rush",
-        "cursor=made-up",
-        "year=2013&sort=rating",
-        "colour=red",
-    ] {
+    for query in ["limit=0", "limit=101", "year=1887", "title=Rush", "cursor=made-up", "year=2013&sort=rating", "colour=red"] {
         let path = format!("/movies?{query}");
-        scratch
-            .api
-            .get(path)
-            .expect_problem(400, "invalid_request")?;
+        scratch.api.get(path).expect_problem(400, "invalid_request")?;
     }
     Ok(())
 }
 
 fn a_page_of_the_whole_list_can_be_read(scratch: &Scratch) -> Result<()> {
     let page = scratch.list("limit=3")?;
-    ensure!(
-        page.movies.len() <= 3,
-        "{} movies in a page of 3",
-        page.movies.len()
-    );
+    ensure!(page.movies.len() <= 3, "{} movies in a page of 3", page.movies.len());
     Ok(())
 }
 
@@ -305,47 +193,14 @@ fn a_read_token_cannot_write(scratch: &Scratch) -> Result<()> {
     let path = movie_path(YEAR, &title);
     let reader = Some(scratch.api.reader());
     let body = json!({"year": YEAR, "title": title}).to_string();
-    refused(
-        &scratch
-            .api
-            .call(Method::POST, "/movies")
-            .token(reader)
-            .json(&body)
-            .send()?,
-    )?;
-    refused(
-        &scratch
-            .api
-            .call(Method::PUT, &path)
-            .token(reader)
-            .json(&body)
-            .send()?,
-    )?;
-    scratch
-        .api
-        .get(&path)
-        .expect_problem(404, "movie_not_found")?;
+    refused(&scratch.api.call(Method::POST, "/movies").token(reader).json(&body).send()?)?;
+    refused(&scratch.api.call(Method::PUT, &path).token(reader).json(&body).send()?)?;
+    scratch.api.get(&path).expect_problem(404, "movie_not_found")?;
     scratch.create(&title, json!({}))?;
-    refused(
-        &scratch
-            .api
-            .call(Method::PATCH, &path)
-            .token(reader)
-            .json(r#"{"info":{"rank":1}}"#)
-            .send()?,
-    )?;
-    refused(
-        &scratch
-            .api
-            .call(Method::DELETE, &path)
-            .token(reader)
-            .send()?,
-    )?;
+    refused(&scratch.api.call(Method::PATCH, &path).token(reader).json(r#"{"info":{"rank":1}}"#).send()?)?;
+    refused(&scratch.api.call(Method::DELETE, &path).token(reader).send()?)?;
     let movie: MovieBody = scratch.api.get(&path).expect(200)?.json()?;
-    ensure!(
-        !movie.info.contains_key("rank"),
-        "the refused PATCH was made"
-    );
+    ensure!(!movie.info.contains_key("rank"), "the refused PATCH was made");
     Ok(())
 }
 
@@ -358,27 +213,11 @@ fn a_created_movie_is_found_at_its_location(scratch: &Scratch) -> Result<()> {
     }})
     .to_string();
     let sent: MovieBody = serde_json::from_str(&body)?;
-    let created = scratch
-        .api
-        .call(Method::POST, "/movies")
-        .json(body)
-        .expect(201)?;
-    created
-        .json::<MovieBody>()?
-        .ensure_equals(&sent)
-        .context("the answer to POST")?;
-    let found = scratch
-        .api
-        .get(scratch.api.locate("/movies", created.header("Location")?)?)
-        .expect(200)?;
-    found
-        .json::<MovieBody>()?
-        .ensure_equals(&sent)
-        .context("the answer to GET")?;
-    ensure!(
-        found.header("ETag")? == created.header("ETag")?,
-        "GET and POST give different ETags"
-    );
+    let created = scratch.api.call(Method::POST, "/movies").json(body).expect(201)?;
+    created.json::<MovieBody>()?.ensure_equals(&sent).context("the answer to POST")?;
+    let found = scratch.api.get(scratch.api.locate("/movies", created.header("Location")?)?).expect(200)?;
+    found.json::<MovieBody>()?.ensure_equals(&sent).context("the answer to GET")?;
+    ensure!(found.header("ETag")? == created.header("ETag")?, "GET and POST give different ETags");
     Ok(())
 }
 
@@ -386,20 +225,9 @@ fn a_movie_cannot_be_created_twice(scratch: &Scratch) -> Result<()> {
     let title = scratch.title("twice");
     scratch.create(&title, json!({"rank": 1}))?;
     let again = json!({"year": YEAR, "title": title, "info": {"rank": 2}}).to_string();
-    scratch
-        .api
-        .call(Method::POST, "/movies")
-        .json(again)
-        .expect_problem(409, "movie_exists")?;
-    let kept = scratch
-        .api
-        .get(movie_path(YEAR, &title))
-        .expect(200)?
-        .json::<MovieBody>()?;
-    ensure!(
-        kept.info["rank"].get() == "1",
-        "the refused POST changed the movie"
-    );
+    scratch.api.call(Method::POST, "/movies").json(again).expect_problem(409, "movie_exists")?;
+    let kept = scratch.api.get(movie_path(YEAR, &title)).expect(200)?.json::<MovieBody>()?;
+    ensure!(kept.info["rank"].get() == "1", "the refused POST changed the movie");
     Ok(())
 }
 
@@ -407,85 +235,41 @@ fn head_answers_as_get(scratch: &Scratch) -> Result<()> {
     let (path, created) = scratch.movie()?;
     let head = scratch.api.call(Method::HEAD, path).expect(200)?;
     ensure!(head.body.is_empty(), "HEAD brought a body: {}", head.body);
-    ensure!(
-        head.header("ETag")? == created.header("ETag")?,
-        "HEAD and POST give different ETags"
-    );
+    ensure!(head.header("ETag")? == created.header("ETag")?, "HEAD and POST give different ETags");
     Ok(())
 }
 
 fn a_current_copy_is_not_sent_again(scratch: &Scratch) -> Result<()> {
     let (path, created) = scratch.movie()?;
-    let unchanged = scratch
-        .api
-        .get(&path)
-        .header("If-None-Match", created.header("ETag")?)
-        .expect(304)?;
-    ensure!(
-        unchanged.body.is_empty(),
-        "304 brought a body: {}",
-        unchanged.body
-    );
-    scratch
-        .api
-        .get(&path)
-        .header("If-None-Match", r#""00000000000000000000000000000000""#)
-        .expect(200)?;
+    let unchanged = scratch.api.get(&path).header("If-None-Match", created.header("ETag")?).expect(304)?;
+    ensure!(unchanged.body.is_empty(), "304 brought a body: {}", unchanged.body);
+    scratch.api.get(&path).header("If-None-Match", r#""00000000000000000000000000000000""#).expect(200)?;
     Ok(())
 }
 
 fn put_creates_then_replaces(scratch: &Scratch) -> Result<()> {
     let path = movie_path(YEAR, &scratch.title("put"));
     let put = || scratch.api.call(Method::PUT, &path);
-    put()
-        .header("If-None-Match", "*")
-        .json(r#"{"info":{"rank":1}}"#)
-        .expect(201)?;
-    put()
-        .header("If-None-Match", "*")
-        .json(r#"{"info":{"rank":2}}"#)
-        .expect_problem(412, "precondition_failed")?;
+    put().header("If-None-Match", "*").json(r#"{"info":{"rank":1}}"#).expect(201)?;
+    put().header("If-None-Match", "*").json(r#"{"info":{"rank":2}}"#).expect_problem(412, "precondition_failed")?;
     put().json(r#"{"info":{"plot":"Replaced."}}"#).expect(200)?;
     let movie = scratch.api.get(&path).expect(200)?.json::<MovieBody>()?;
-    ensure!(
-        movie.info.keys().eq(["plot"]),
-        "a replaced movie still has fields of the old one: {:?}",
-        movie.info.keys()
-    );
+    ensure!(movie.info.keys().eq(["plot"]), "a replaced movie still has fields of the old one: {:?}", movie.info.keys());
     Ok(())
 }
 
 fn a_stale_version_cannot_overwrite(scratch: &Scratch) -> Result<()> {
     let (path, created) = scratch.movie()?;
     let first = created.header("ETag")?;
-    let second = scratch
-        .api
-        .call(Method::PUT, &path)
-        .header("If-Match", first)
-        .json(r#"{"info":{"rank":2}}"#)
-        .expect(200)?;
-    ensure!(
-        second.header("ETag")? != first,
-        "the ETag did not change with the content"
-    );
+    let second = scratch.api.call(Method::PUT, &path).header("If-Match", first).json(r#"{"info":{"rank":2}}"#).expect(200)?;
+    ensure!(second.header("ETag")? != first, "the ETag did not change with the content");
     for method in [Method::PUT, Method::PATCH] {
-        let stale = scratch
-            .api
-            .call(method, &path)
-            .header("If-Match", first)
-            .json(r#"{"info":{"rank":3}}"#);
+        let stale = scratch.api.call(method, &path).header("If-Match", first).json(r#"{"info":{"rank":3}}"#);
         stale.expect_problem(412, "precondition_failed")?;
     }
-    scratch
-        .api
-        .call(Method::DELETE, &path)
-        .header("If-Match", first)
-        .expect_problem(412, "precondition_failed")?;
+    scratch.api.call(Method::DELETE, &path).header("If-Match", first).expect_problem(412, "precondition_failed")?;
     let kept = scratch.api.get(&path).expect(200)?;
-    ensure!(
-        kept.header("ETag")? == second.header("ETag")?,
-        "a refused write changed the movie"
-    );
+    ensure!(kept.header("ETag")? == second.header("ETag")?, "a refused write changed the movie");
     Ok(())
 }
 
@@ -499,41 +283,22 @@ fn patch_changes_what_it_names(scratch: &Scratch) -> Result<()> {
         .body("application/merge-patch+json", patch)
         .expect(200)?;
     let read = scratch.api.get(&path).expect(200)?;
-    ensure!(
-        read.header("ETag")? == patched.header("ETag")?,
-        "GET and PATCH give different ETags"
-    );
+    ensure!(read.header("ETag")? == patched.header("ETag")?, "GET and PATCH give different ETags");
     let mut expected: MovieBody = created.json()?;
     expected.info.remove("plot");
-    expected
-        .info
-        .insert("rating".to_owned(), serde_json::from_str("8.1")?);
+    expected.info.insert("rating".to_owned(), serde_json::from_str("8.1")?);
     read.json::<MovieBody>()?.ensure_equals(&expected)?;
     let missing = movie_path(YEAR, &format!("{} never made", scratch.run));
-    scratch
-        .api
-        .call(Method::PATCH, missing)
-        .json(patch)
-        .expect_problem(404, "movie_not_found")?;
+    scratch.api.call(Method::PATCH, missing).json(patch).expect_problem(404, "movie_not_found")?;
     Ok(())
 }
 
 fn a_deleted_movie_is_gone(scratch: &Scratch) -> Result<()> {
     let (path, _) = scratch.movie()?;
     let deleted = scratch.api.call(Method::DELETE, &path).expect(204)?;
-    ensure!(
-        deleted.body.is_empty(),
-        "204 brought a body: {}",
-        deleted.body
-    );
-    scratch
-        .api
-        .get(&path)
-        .expect_problem(404, "movie_not_found")?;
-    scratch
-        .api
-        .call(Method::DELETE, &path)
-        .expect_problem(404, "movie_not_found")?;
+    ensure!(deleted.body.is_empty(), "204 brought a body: {}", deleted.body);
+    scratch.api.get(&path).expect_problem(404, "movie_not_found")?;
+    scratch.api.call(Method::DELETE, &path).expect_problem(404, "movie_not_found")?;
     Ok(())
 }
 
@@ -541,25 +306,14 @@ fn a_movie_is_listed(scratch: &Scratch) -> Result<()> {
     let title = scratch.title("listed + found?");
     scratch.create(&title, json!({}))?;
     let exact = scratch.list(&format!("year={YEAR}&title={}", encode(&title)))?;
-    ensure!(
-        exact.movies.len() == 1 && exact.movies[0].title == title,
-        "title= gives {} movies",
-        exact.movies.len()
-    );
+    ensure!(exact.movies.len() == 1 && exact.movies[0].title == title, "title= gives {} movies", exact.movies.len());
     let prefix = &title[..title.len() - 3];
     let by_prefix = scratch.list(&format!("year={YEAR}&title_prefix={}", encode(prefix)))?;
-    ensure!(
-        by_prefix.movies.len() == 1 && by_prefix.movies[0].title == title,
-        "title_prefix= gives {} movies",
-        by_prefix.movies.len()
-    );
+    ensure!(by_prefix.movies.len() == 1 && by_prefix.movies[0].title == title, "title_prefix= gives {} movies", by_prefix.movies.len());
     // Other runs may be at work in the same year: only our own movie is looked for.
     let everything = scratch.walk(&format!("year={YEAR}&limit=100"), 100_000)?;
     let found = everything.iter().filter(|listed| **listed == title).count();
-    ensure!(
-        found == 1,
-        "the list of the year holds the movie {found} times"
-    );
+    ensure!(found == 1, "the list of the year holds the movie {found} times");
     Ok(())
 }
 
@@ -575,10 +329,7 @@ fn cursors_visit_every_movie_once(scratch: &Scratch) -> Result<()> {
     ensure!(forwards == titles, "the pages hold {forwards:?}");
     let backwards = scratch.walk(&format!("{query}&sort=-title"), titles.len())?;
     titles.reverse();
-    ensure!(
-        backwards == titles,
-        "the pages of sort=-title hold {backwards:?}"
-    );
+    ensure!(backwards == titles, "the pages of sort=-title hold {backwards:?}");
     Ok(())
 }
 
@@ -591,32 +342,14 @@ fn a_foreign_cursor_is_refused(scratch: &Scratch) -> Result<()> {
     }
     let query = format!("year={YEAR}&title_prefix={}&limit=1", encode(&group));
     let first = scratch.api.get(format!("/movies?{query}")).expect(200)?;
-    let cursor = first
-        .json::<MoviePageBody>()?
-        .next
-        .context("the first of two pages has no next")?;
-    ensure!(
-        first.header("Link")?.contains(r#"rel="next""#),
-        "Link is {}",
-        first.header("Link")?
-    );
+    let cursor = first.json::<MoviePageBody>()?.next.context("the first of two pages has no next")?;
+    ensure!(first.header("Link")?.contains(r#"rel="next""#), "Link is {}", first.header("Link")?);
     let mut tampered = cursor.clone();
-    let last = if tampered.pop() == Some('A') {
-        'Q'
-    } else {
-        'A'
-    };
+    let last = if tampered.pop() == Some('A') { 'Q' } else { 'A' };
     tampered.push(last);
-    for (query, cursor) in [
-        (query.as_str(), &tampered),
-        ("year=2013", &cursor),
-        (&format!("{query}&sort=-title"), &cursor),
-    ] {
+    for (query, cursor) in [(query.as_str(), &tampered), ("year=2013", &cursor), (&format!("{query}&sort=-title"), &cursor)] {
         let path = format!("/movies?{query}&cursor={}", encode(cursor));
-        scratch
-            .api
-            .get(path)
-            .expect_problem(400, "invalid_request")?;
+        scratch.api.get(path).expect_problem(400, "invalid_request")?;
     }
     Ok(())
 }
@@ -646,54 +379,23 @@ fn awkward_titles_come_back(scratch: &Scratch) -> Result<()> {
     ] {
         let title = scratch.title(tail);
         let path = movie_path(YEAR, &title);
-        scratch
-            .api
-            .call(Method::PUT, &path)
-            .json("{}")
-            .expect(201)
-            .with_context(|| title.clone())?;
-        let read: MovieBody = scratch
-            .api
-            .get(&path)
-            .expect(200)
-            .with_context(|| title.clone())?
-            .json()?;
-        ensure!(
-            read.title == title,
-            "{title:?} came back as {:?}",
-            read.title
-        );
+        scratch.api.call(Method::PUT, &path).json("{}").expect(201).with_context(|| title.clone())?;
+        let read: MovieBody = scratch.api.get(&path).expect(200).with_context(|| title.clone())?.json()?;
+        ensure!(read.title == title, "{title:?} came back as {:?}", read.title);
         let as_it_is = path.replace("%2F", "/");
         let read: MovieBody = scratch.api.get(as_it_is).expect(200)?.json()?;
-        ensure!(
-            read.title == title,
-            "with its slash as it is, {title:?} came back as {:?}",
-            read.title
-        );
+        ensure!(read.title == title, "with its slash as it is, {title:?} came back as {:?}", read.title);
         let page = scratch.list(&format!("year={YEAR}&title={}", encode(&title)))?;
-        ensure!(
-            page.movies.len() == 1 && page.movies[0].title == title,
-            "{title:?} is not found by the query form"
-        );
+        ensure!(page.movies.len() == 1 && page.movies[0].title == title, "{title:?} is not found by the query form");
     }
     Ok(())
 }
 
 fn numbers_come_back_exactly(scratch: &Scratch) -> Result<()> {
-    for rating in [
-        "8.3",
-        "7",
-        "0.1",
-        "1.2345678901234567890123456789012345678",
-        "9.9999999999999999999999999999999999999",
-    ] {
+    for rating in ["8.3", "7", "0.1", "1.2345678901234567890123456789012345678", "9.9999999999999999999999999999999999999"] {
         let path = movie_path(YEAR, &scratch.title(rating));
         let info = format!(r#"{{"info":{{"rating":{rating},"rank":1000000000}}}}"#);
-        scratch
-            .api
-            .call(Method::PUT, &path)
-            .json(info)
-            .expect(201)?;
+        scratch.api.call(Method::PUT, &path).json(info).expect(201)?;
         let read: MovieBody = scratch.api.get(&path).expect(200)?.json()?;
         for (field, sent) in [("rating", rating), ("rank", "1000000000")] {
             let text = read.info.get(field).map_or("nothing", |raw| raw.get());
@@ -708,88 +410,45 @@ fn a_refusal_names_every_invalid_field(scratch: &Scratch) -> Result<()> {
     let body = format!(
         r#"{{"year":{YEAR},"title":"a\u0007b","info":{{"release_date":"2013-02-30T00:00:00Z","rating":1.23456789012345678901234567890123456789}}}}"#
     );
-    let problem = scratch
-        .api
-        .call(Method::POST, "/movies")
-        .json(body)
-        .expect_problem(400, "invalid_request")?;
-    let named: BTreeSet<&str> = problem
-        .errors
-        .iter()
-        .map(|error| error.field.as_str())
-        .collect();
-    ensure!(
-        named == BTreeSet::from(["title", "info.release_date", "info.rating"]),
-        "the fields named are {named:?}"
-    );
-    ensure!(
-        problem.errors.iter().all(|error| !error.message.is_empty()),
-        "a field is named without a reason"
-    );
+    let problem = scratch.api.call(Method::POST, "/movies").json(body).expect_problem(400, "invalid_request")?;
+    let named: BTreeSet<&str> = problem.errors.iter().map(|error| error.field.as_str()).collect();
+    ensure!(named == BTreeSet::from(["title", "info.release_date", "info.rating"]), "the fields named are {named:?}");
+    ensure!(problem.errors.iter().all(|error| !error.message.is_empty()), "a field is named without a reason");
     // And one that it may see.
-    let body =
-        json!({"year": YEAR, "title": "x", "info": {"rating": 11, "colour": "red"}}).to_string();
-    scratch
-        .api
-        .call(Method::POST, "/movies")
-        .json(body)
-        .expect_problem(400, "invalid_request")?;
+    let body = json!({"year": YEAR, "title": "x", "info": {"rating": 11, "colour": "red"}}).to_string();
+    scratch.api.call(Method::POST, "/movies").json(body).expect_problem(400, "invalid_request")?;
     Ok(())
 }
 
 fn a_contradiction_is_refused(scratch: &Scratch) -> Result<()> {
     let path = movie_path(YEAR, &scratch.title("contradicted"));
     for body in [r#"{"year":2099}"#, r#"{"title":"another"}"#] {
-        scratch
-            .api
-            .call(Method::PUT, &path)
-            .json(body)
-            .expect_problem(400, "invalid_request")?;
+        scratch.api.call(Method::PUT, &path).json(body).expect_problem(400, "invalid_request")?;
     }
-    scratch
-        .api
-        .get(&path)
-        .expect_problem(404, "movie_not_found")?;
+    scratch.api.get(&path).expect_problem(404, "movie_not_found")?;
     Ok(())
 }
 
 fn the_body_limit_is_exact(scratch: &Scratch) -> Result<()> {
     let path = movie_path(YEAR, &scratch.title("large"));
-    let body = |bytes: usize| format!("{:bytes$}", r#"{"info":{"rank":1}}"#);
-    scratch
-        .api
-        .call(Method::PUT, &path)
-        .json(body(BODY_LIMIT_BYTES))
-        .expect(201)?;
-    scratch
-        .api
-        .call(Method::PUT, &path)
-        .json(body(BODY_LIMIT_BYTES + 1))
-        .expect_problem(413, "payload_too_large")?;
+    let movie = r#"{"info":{"rank":1}}"#;
+    let body = |bytes: usize| format!("{movie}{}", " ".repeat(bytes - movie.len()));
+    scratch.api.call(Method::PUT, &path).json(body(BODY_LIMIT_BYTES)).expect(201)?;
+    scratch.api.call(Method::PUT, &path).json(body(BODY_LIMIT_BYTES + 1)).expect_problem(413, "payload_too_large")?;
     Ok(())
 }
 
 fn another_media_type_is_refused(scratch: &Scratch) -> Result<()> {
     let path = movie_path(YEAR, &scratch.title("text"));
     for media_type in ["text/plain", "application/xml"] {
-        scratch
-            .api
-            .call(Method::PUT, &path)
-            .body(media_type, "{}")
-            .expect_problem(415, "unsupported_media_type")?;
+        scratch.api.call(Method::PUT, &path).body(media_type, "{}").expect_problem(415, "unsupported_media_type")?;
     }
-    scratch
-        .api
-        .get(&path)
-        .expect_problem(404, "movie_not_found")?;
+    scratch.api.get(&path).expect_problem(404, "movie_not_found")?;
     Ok(())
 }
 
 fn nothing_is_left(scratch: &Scratch) -> Result<()> {
-    let left = scratch.walk(
-        &format!("year={YEAR}&title_prefix={}&limit=100", encode(scratch.run)),
-        1000,
-    )?;
+    let left = scratch.walk(&format!("year={YEAR}&title_prefix={}&limit=100", encode(scratch.run)), 1000)?;
     ensure!(left.is_empty(), "still there, delete by hand: {left:?}");
     Ok(())
 }

@@ -72,24 +72,14 @@ mod tests {
     fn a_declared_status_passes_and_an_undeclared_one_is_named() {
         let contract = Contract::embedded().unwrap();
         contract.check("GET", "/movies?year=2013", 200).unwrap();
-        contract
-            .check("DELETE", "/movies/2013/Face/Off", 204)
-            .unwrap();
+        contract.check("DELETE", "/movies/2013/Face/Off", 204).unwrap();
         let error = contract.check("GET", "/movies/2013/Rush", 418).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("GET /movies/{year}/{title} answered 418"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("GET /movies/{year}/{title} answered 418"), "{error}");
     }
 
     #[test]
     fn statuses_that_come_through_a_yaml_alias_count() {
-        Contract::embedded()
-            .unwrap()
-            .check("HEAD", "/movies/2013/Rush", 304)
-            .unwrap();
+        Contract::embedded().unwrap().check("HEAD", "/movies/2013/Rush", 304).unwrap();
     }
 
     #[test]

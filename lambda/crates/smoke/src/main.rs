@@ -63,14 +63,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<bool> {
     let outputs = Outputs::read(&arguments.outputs)?;
-    let api = Api::connect(
-        &outputs,
-        arguments.read_only || arguments.catalogue.is_some(),
-    )?;
+    let api = Api::connect(&outputs, arguments.read_only || arguments.catalogue.is_some())?;
     match &arguments.catalogue {
-        Some(file) => {
-            catalogue::compare(&api, file, usize::from(arguments.concurrency)).map(|()| true)
-        }
+        Some(file) => catalogue::compare(&api, file, usize::from(arguments.concurrency)).map(|()| true),
         None => run_checks(&api, arguments),
     }
 }
@@ -80,75 +75,35 @@ fn run_checks(api: &Api, arguments: &Arguments) -> Result<bool> {
     let deadline = start + Duration::from_secs(arguments.deadline_seconds);
     let run = format!("smoke-{:016x}", fastrand::u64(..));
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    let width = CHECKS
-        .iter()
-        .map(|check| check.name.len())
-        .max()
-        .unwrap_or_default();
+    let width = CHECKS.iter().map(|check| check.name.len()).max().unwrap_or_default();
     let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "{:width$}  {:7}  {:>8}  NOTE",
-        "CHECK", "RESULT", "SECONDS"
-    )?;
-    for check in CHECKS
-        .iter()
-        .filter(|check| !(arguments.read_only && check.writes))
-    {
+    writeln!(out, "{:width$}  {:7}  {:>8}  NOTE", "CHECK", "RESULT", "SECONDS")?;
+    for check in CHECKS.iter().filter(|check| !(arguments.read_only && check.writes)) {
         let began = Instant::now();
         let (result, note) = if began >= deadline {
             skipped += 1;
-            (
-                "not run",
-                "the deadline had passed; --deadline-seconds sets it".to_owned(),
-            )
+            ("not run", "the deadline had passed; --deadline-seconds sets it".to_owned())
         } else {
             match attempt(check, api, &run, arguments.attempts, deadline) {
                 (tries, Ok(())) => {
                     passed += 1;
-                    (
-                        "passed",
-                        if tries > 1 {
-                            format!("at try {tries}")
-                        } else {
-                            String::new()
-                        },
-                    )
+                    ("passed", if tries > 1 { format!("at try {tries}") } else { String::new() })
                 }
                 (tries, Err(error)) => {
                     failed += 1;
-                    (
-                        "FAILED",
-                        format!(
-                            "{} ({tries} tries)",
-                            format!("{error:#}").replace('\n', " ")
-                        ),
-                    )
+                    ("FAILED", format!("{} ({tries} tries)", format!("{error:#}").replace('\n', " ")))
                 }
             }
         };
-        let row = format!(
-            "{:width$}  {result:7}  {:8.3}  {note}",
-            check.name,
-            began.elapsed().as_secs_f64()
-        );
+        let row = format!("{:width$}  {result:7}  {:8.3}  {note}", check.name, began.elapsed().as_secs_f64());
         writeln!(out, "{}", row.trim_end())?;
     }
     let seconds = start.elapsed().as_secs_f64();
-    writeln!(
-        out,
-        "{passed} passed, {failed} failed, {skipped} not run in {seconds:.1} s"
-    )?;
+    writeln!(out, "{passed} passed, {failed} failed, {skipped} not run in {seconds:.1} s")?;
     Ok(failed == 0 && skipped == 0)
 }
 
-fn attempt(
-    check: &Check,
-    api: &Api,
-    run: &str,
-    attempts: u32,
-    deadline: Instant,
-) -> (u32, Result<()>) {
+fn attempt(check: &Check, api: &Api, run: &str, attempts: u32, deadline: Instant) -> (u32, Result<()>) {
     let mut tries = 0;
     loop {
         tries += 1;

@@ -33,24 +33,14 @@ impl MovieBody {
             differences.push(format!("year is {}, not {}", self.year, expected.year));
         }
         if self.title != expected.title {
-            differences.push(format!(
-                "title is {:?}, not {:?}",
-                self.title, expected.title
-            ));
+            differences.push(format!("title is {:?}, not {:?}", self.title, expected.title));
         }
         let fields: BTreeSet<_> = self.info.keys().chain(expected.info.keys()).collect();
         for field in fields {
             let (ours, theirs) = (self.info.get(field), expected.info.get(field));
-            if !matches!((ours, theirs), (Some(ours), Some(theirs)) if same(ours.get(), theirs.get()))
-            {
-                let text = |raw: Option<&Box<RawValue>>| {
-                    raw.map_or("absent".to_owned(), |raw| raw.get().to_owned())
-                };
-                differences.push(format!(
-                    "info.{field} is {}, not {}",
-                    text(ours),
-                    text(theirs)
-                ));
+            if !matches!((ours, theirs), (Some(ours), Some(theirs)) if same(ours.get(), theirs.get())) {
+                let text = |raw: Option<&Box<RawValue>>| raw.map_or("absent".to_owned(), |raw| raw.get().to_owned());
+                differences.push(format!("info.{field} is {}, not {}", text(ours), text(theirs)));
             }
         }
         ensure!(differences.is_empty(), "{}", differences.join("; "));
@@ -61,10 +51,7 @@ impl MovieBody {
 fn same(a: &str, b: &str) -> bool {
     match (Decimal::parse(a), Decimal::parse(b)) {
         (Some(a), Some(b)) => a == b,
-        (None, None) => match (
-            serde_json::from_str::<Value>(a),
-            serde_json::from_str::<Value>(b),
-        ) {
+        (None, None) => match (serde_json::from_str::<Value>(a), serde_json::from_str::<Value>(b)) {
             (Ok(a), Ok(b)) => a == b,
             _ => false,
         },
@@ -82,9 +69,7 @@ struct Decimal {
 
 impl Decimal {
     fn parse(text: &str) -> Option<Self> {
-        let (negative, text) = text
-            .strip_prefix('-')
-            .map_or((false, text), |rest| (true, rest));
+        let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         if !text.starts_with(|first: char| first.is_ascii_digit()) {
             return None;
         }
@@ -93,20 +78,11 @@ impl Decimal {
         let all = format!("{whole}{fraction}");
         let digits = all.trim_start_matches('0').trim_end_matches('0').to_owned();
         let trailing_zeros = all.len() - all.trim_end_matches('0').len();
-        let exponent = exponent.parse::<i64>().ok()? - i64::try_from(fraction.len()).ok()?
-            + i64::try_from(trailing_zeros).ok()?;
+        let exponent = exponent.parse::<i64>().ok()? - i64::try_from(fraction.len()).ok()? + i64::try_from(trailing_zeros).ok()?;
         if digits.is_empty() {
-            return Some(Self {
-                negative: false,
-                digits,
-                exponent: 0,
-            });
+            return Some(Self { negative: false, digits, exponent: 0 });
         }
-        Some(Self {
-            negative,
-            digits,
-            exponent,
-        })
+        Some(Self { negative, digits, exponent })
     }
 }
 
@@ -120,13 +96,7 @@ mod tests {
 
     #[test]
     fn numbers_are_equal_by_value_and_never_by_float() {
-        for (a, b) in [
-            ("8.3", "8.30"),
-            ("8.3", "83e-1"),
-            ("100", "1E2"),
-            ("0", "-0.0"),
-            ("7", "7.0"),
-        ] {
+        for (a, b) in [("8.3", "8.30"), ("8.3", "83e-1"), ("100", "1E2"), ("0", "-0.0"), ("7", "7.0")] {
             assert!(same(a, b), "{a} = {b}");
         }
         for (a, b) in [
@@ -134,10 +104,7 @@ mod tests {
             ("8", "80"),
             ("1", "-1"),
             ("8.3", "\"8.3\""),
-            (
-                "1.2345678901234567890123456789012345678",
-                "1.2345678901234567890123456789012345679",
-            ),
+            ("1.2345678901234567890123456789012345678", "1.2345678901234567890123456789012345679"),
         ] {
             assert!(!same(a, b), "{a} ≠ {b}");
         }
@@ -145,18 +112,12 @@ mod tests {
 
     #[test]
     fn every_difference_is_named() {
-        let stored =
-            movie(r#"{"year":2013,"title":"Rush","info":{"rating":8.3,"genres":["Drama"]}}"#);
-        let answer = movie(
-            r#"{"year":2013,"title":"rush","info":{"rating":8.30000000000000071054,"rank":2}}"#,
-        );
+        let stored = movie(r#"{"year":2013,"title":"Rush","info":{"rating":8.3,"genres":["Drama"]}}"#);
+        let answer = movie(r#"{"year":2013,"title":"rush","info":{"rating":8.30000000000000071054,"rank":2}}"#);
         let error = answer.ensure_equals(&stored).unwrap_err().to_string();
-        for part in [
-            "title is \"rush\"",
-            "info.rating is 8.30000000000000071054, not 8.3",
-            "info.genres is absent",
-            "info.rank is 2, not absent",
-        ] {
+        for part in
+            ["title is \"rush\"", "info.rating is 8.30000000000000071054, not 8.3", "info.genres is absent", "info.rank is 2, not absent"]
+        {
             assert!(error.contains(part), "{part} in {error}");
         }
         stored.ensure_equals(&stored).unwrap();

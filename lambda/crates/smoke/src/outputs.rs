@@ -37,9 +37,8 @@ impl Outputs {
     }
 
     fn parse(text: &str) -> Result<Self> {
-        serde_json::from_str(text).context(
-            "these are not the outputs of an environment; pass what `terraform output -json` prints after an apply",
-        )
+        serde_json::from_str(text)
+            .context("these are not the outputs of an environment; pass what `terraform output -json` prints after an apply")
     }
 
     pub(crate) fn api_url(&self) -> &str {
@@ -84,11 +83,7 @@ mod tests {
 
     #[test]
     fn a_missing_scope_is_named() {
-        let error = Outputs::parse(OUTPUTS)
-            .unwrap()
-            .consumer("movies/admin")
-            .err()
-            .unwrap();
+        let error = Outputs::parse(OUTPUTS).unwrap().consumer("movies/admin").err().unwrap();
         assert!(error.to_string().contains("movies/admin"), "{error}");
     }
 
