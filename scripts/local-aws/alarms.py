@@ -1,7 +1,7 @@
 """AWS tells everything of an alarm in DescribeAlarms; over the Query protocol, which Terraform speaks, ministack leaves
 most of it out, so that every plan would change every alarm. Test: test_alarms.py
 """
-import json
+import re
 from datetime import datetime, timezone
 from xml.sax.saxutils import escape
 
@@ -11,12 +11,11 @@ _describe_alarms = cloudwatch._describe_alarms
 
 
 def describe_alarms(params, data, is_cbor, is_json=False):
-    if is_cbor or is_json:
-        return _describe_alarms(params, data, is_cbor, is_json)
-    asked = {key: [v for name, values in params.items() if name.startswith(f"{key}.member.") for v in values] for key in ("AlarmNames", "AlarmTypes")}
-    asked |= {key: cloudwatch._p(params, key) for key in ("AlarmNamePrefix", "StateValue", "NextToken", "MaxRecords")}
-    status, _, body = _describe_alarms(params, asked, False, True)
-    return cloudwatch._xml(status, "DescribeAlarmsResponse", f"<DescribeAlarmsResult>{xml(json.loads(body))}</DescribeAlarmsResult>")
+    status, headers, body = _describe_alarms(params, data, is_cbor, is_json)
+    if not is_cbor and not is_json:
+        alarms = {**dict(cloudwatch._alarms.items()), **dict(cloudwatch._composite_alarms.items())}
+        body = re.sub(rb"<member><AlarmName>(.*?)</AlarmName>.*?</member>", lambda alarm: xml([alarms[alarm[1].decode()]]).encode(), body)
+    return status, headers, body
 
 
 def xml(value, name=""):

@@ -28,13 +28,13 @@ async def handle_request(method, path, headers, body, query_params):
 
 def import_document(api_id, document):
     info, components = document["info"], document.get("components", {})
+    models = f"https://apigateway.amazonaws.com/restapis/{api_id}/models/"
     ag._rest_apis[api_id] |= {"name": info["title"], "description": info.get("description", ""), "version": info["version"]}
     ag._resources[api_id] = {key: {**resource, "resourceMethods": {}} for key, resource in ag._resources[api_id].items()
                              if resource["path"] == "/"}
     for store in (ag._authorizers_v1, ag._models, ag._gateway_responses, ag._request_validators):
         store[api_id] = {}
 
-    models = f"https://apigateway.amazonaws.com/restapis/{api_id}/models/"
     for name, schema in components.get("schemas", {}).items():
         ag._create_model(api_id, {"name": name, "contentType": "application/json",
                                   "schema": json.dumps(schema).replace("#/components/schemas/", models)})
@@ -51,16 +51,13 @@ def import_document(api_id, document):
             operation, verb = item[method], method.upper()
             parameters = [components["parameters"][p["$ref"].rsplit("/", 1)[1]] if "$ref" in p else p
                           for p in item.get("parameters", []) + operation.get("parameters", [])]
-            content = operation.get("requestBody", {}).get("content", {})
             validator = operation.get("x-amazon-apigateway-request-validator", document.get("x-amazon-apigateway-request-validator"))
             ag._put_method(api_id, resource_id, verb, {
                 **ag._method_security(operation.get("security", document.get("security")), schemes),
                 "operationName": operation.get("operationId", ""), "requestValidatorId": validators.get(validator),
                 "requestParameters": {f"method.request.{_LOCATIONS[p['in']]}.{p['name']}": p.get("required", False) for p in parameters},
-                "requestModels": {kind: media["schema"]["$ref"].rsplit("/", 1)[1] for kind, media in content.items()
-                                  if "$ref" in media.get("schema", {})}})
-            for status in operation["responses"]:
-                ag._put_method_response(api_id, resource_id, verb, str(status), {})
+                "requestModels": {kind: media["schema"]["$ref"].rsplit("/", 1)[1]
+                                  for kind, media in operation.get("requestBody", {}).get("content", {}).items() if "$ref" in media.get("schema", {})}})
             if integration := operation.get("x-amazon-apigateway-integration"):
                 ag._put_integration(api_id, resource_id, verb, {**integration, "type": integration["type"].upper()})
 

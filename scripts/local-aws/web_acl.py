@@ -1,8 +1,8 @@
-"""AWS WAF judges every request to a stage that has a web ACL; ministack keeps the ACL and never asks it. It also drops
-what an ACL says of custom bodies and of its association, and knows no logging configuration.
+"""AWS WAF judges every request to a stage that has a web ACL; ministack keeps the ACL and never asks it, drops what an ACL
+says of custom bodies and of inspected bytes, and knows no logging configuration.
 
-Judged: IP sets, byte match, size constraint, rate, AND, OR, NOT. Any other statement, a managed group above all (its
-rules are AWS's secret), never matches. A rate counts at once, not with AWS's delay. No log is written. Tests: test_web_acl.py
+Judged: IP sets, byte match, size constraint, rate, AND, OR, NOT. No other statement ever matches, nor do managed groups:
+their rules are AWS's secret. A rate counts at once, not with AWS's delay; no log is written. Tests: test_web_acl.py
 """
 import base64
 import html
@@ -22,14 +22,18 @@ _TRANSFORMATIONS = {
     "LOWERCASE": str.lower, "URL_DECODE": unquote_plus, "URL_DECODE_UNI": unquote_plus,
     "HTML_ENTITY_DECODE": html.unescape, "COMPRESS_WHITE_SPACE": lambda text: re.sub(r"\s+", " ", text)}
 _logging = {}
-_seen = defaultdict(deque)  # (ACL, rule, source) -> when its requests came
-_handle_request = waf.handle_request
+_seen = defaultdict(deque)  # (rule, source) -> when its requests came
+_handle_request, _execute = waf.handle_request, ag._execute_in_scope
 
 
 async def handle_request(method, path, headers, body, query_params):
     action, data = headers.get("x-amz-target", "").split(".")[-1], json.loads(body or b"{}")
-    if action.endswith("LoggingConfiguration"):
-        return logging_configuration(action, data)
+    if action in ("PutLoggingConfiguration", "GetLoggingConfiguration", "DeleteLoggingConfiguration"):
+        said = data.get("LoggingConfiguration") or _logging.get(data["ResourceArn"])
+        if said is None:
+            return waf._waf_err("WAFNonexistentItemException", f"{data['ResourceArn']} has no logging configuration")
+        _logging[said["ResourceArn"]] = None if action.startswith("Delete") else said
+        return json_response({"LoggingConfiguration": said})
     custom = [rule.get("Action", {}).get("Block", {}).get("CustomResponse", {}) for rule in data.get("Rules", [])]
     if "content-type" in {header["Name"].lower() for response in custom for header in response.get("ResponseHeaders", [])}:
         return waf._waf_err("WAFInvalidParameterException", "A custom response may name any header except content-type.")
@@ -40,86 +44,71 @@ async def handle_request(method, path, headers, body, query_params):
     return response
 
 
-def logging_configuration(action, data):
-    said = data.get("LoggingConfiguration") or _logging.get(data["ResourceArn"])
-    if said is None:
-        return waf._waf_err("WAFNonexistentItemException", f"{data['ResourceArn']} has no logging configuration")
-    _logging[said["ResourceArn"]] = None if action.startswith("Delete") else said
-    return json_response({"LoggingConfiguration": said})
+async def execute(request, api_id, stage_name, method, path, headers, body, query_params, account_id, region):
+    arn = waf._associations.get(f"arn:aws:apigateway:{region}::/restapis/{api_id}/stages/{stage_name}")
+    if acl := next((acl for acl in waf._web_acls.values() if acl["ARN"] == arn), None):
+        limit = acl["AssociationConfig"].get("RequestBody", {}).get("API_GATEWAY", {}).get("DefaultSizeInspectionLimit", "KB_16")
+        judged = {**request["context"], "headers": headers, "body": body or b"", "inspected_bytes": int(limit[3:]) * 1024}
+        actions = (rule.get("Action", {}) for rule in sorted(acl["Rules"], key=operator.itemgetter("Priority"))
+                   if matches(rule["Statement"], judged, (arn, rule["Name"])))
+        action = next((action for action in actions if action.keys() & {"Block", "Allow"}), acl["DefaultAction"])
+        request["context"] |= {"webaclArn": arn, "wafResponseCode": "WAF_BLOCK" if "Block" in action else "WAF_ALLOW"}
+        if "Block" in action:
+            return blocked(acl, action["Block"].get("CustomResponse"))
+    return await _execute(request, api_id, stage_name, method, path, headers, body, query_params, account_id, region)
 
 
-def judge(request):
-    """The answer to a blocked request; None lets it pass."""
-    arn = waf._associations.get(request["stage_arn"])
-    acl = next((acl for acl in waf._web_acls.values() if acl["ARN"] == arn), None)
-    if acl is None:
-        return None
-    request["context"] |= {"webaclArn": arn, "wafResponseCode": "WAF_ALLOW", "waf.status": 200}
-    limit = acl.get("AssociationConfig", {}).get("RequestBody", {}).get("API_GATEWAY", {}).get("DefaultSizeInspectionLimit", "KB_16")
-    request["inspected_bytes"] = int(limit.removeprefix("KB_")) * 1024
-    for rule in sorted(acl["Rules"], key=lambda rule: rule["Priority"]):
-        action = rule.get("Action", {})
-        if action.keys() & {"Block", "Allow"} and matches(rule["Statement"], request, (arn, rule["Name"])):
-            return blocked(action["Block"], acl, request) if "Block" in action else None
-    return blocked(acl["DefaultAction"]["Block"], acl, request) if "Block" in acl["DefaultAction"] else None
-
-
-def blocked(action, acl, request):
-    request["context"] |= {"wafResponseCode": "WAF_BLOCK", "waf.status": 403}
-    custom = action.get("CustomResponse")
+def blocked(acl, custom):
     if custom is None:
         return ag._gw_error("WAF_FILTERED", "Forbidden")
-    body = acl.get("CustomResponseBodies", {}).get(custom.get("CustomResponseBodyKey"), {"Content": "", "ContentType": "TEXT_PLAIN"})
-    kind = {"APPLICATION_JSON": "application/json", "TEXT_HTML": "text/html"}.get(body["ContentType"], "text/plain")
+    body = acl["CustomResponseBodies"].get(custom.get("CustomResponseBodyKey"), {"Content": "", "ContentType": "TEXT_PLAIN"})
     headers = {header["Name"]: header["Value"] for header in custom.get("ResponseHeaders", [])}
-    return custom["ResponseCode"], {"Content-Type": kind, **headers}, body["Content"].encode()
+    headers["Content-Type"] = body["ContentType"].lower().replace("_", "/")
+    return custom["ResponseCode"], headers, body["Content"].encode()
 
 
 def matches(statement, request, rule):
     (kind, said), = statement.items()
     match kind:
-        case "AndStatement":
-            return all(matches(part, request, rule) for part in said["Statements"])
-        case "OrStatement":
-            return any(matches(part, request, rule) for part in said["Statements"])
+        case "AndStatement" | "OrStatement":
+            return (all if kind == "AndStatement" else any)(matches(part, request, rule) for part in said["Statements"])
         case "NotStatement":
             return not matches(said["Statement"], request, rule)
         case "IPSetReferenceStatement":
             ips = next(ips for ips in waf._ip_sets.values() if ips["ARN"] == said["ARN"])
-            return any(ip_address(request["context"]["identity.sourceIp"]) in ip_network(a) for a in ips["Addresses"])
+            return any(ip_address(request["identity.sourceIp"]) in ip_network(network) for network in ips["Addresses"])
         case "ByteMatchStatement":
             sought, text = re.escape(base64.b64decode(said["SearchString"]).decode()), field(said, request)
             pattern = {"EXACTLY": rf"\A{sought}\Z", "STARTS_WITH": rf"\A{sought}", "ENDS_WITH": rf"{sought}\Z",
                        "CONTAINS": sought, "CONTAINS_WORD": rf"\b{sought}\b"}[said["PositionalConstraint"]]
             return text if isinstance(text, bool) else re.search(pattern, text) is not None
         case "SizeConstraintStatement":
-            text = field(said, request)
-            return text if isinstance(text, bool) else getattr(operator, said["ComparisonOperator"].lower())(len(text.encode()), said["Size"])
+            text, compares = field(said, request), getattr(operator, said["ComparisonOperator"].lower())
+            return text if isinstance(text, bool) else compares(len(text.encode()), said["Size"])
         case "RateBasedStatement":
-            if "ScopeDownStatement" in said and not matches(said["ScopeDownStatement"], request, rule):
+            if not matches(said.get("ScopeDownStatement", {"AndStatement": {"Statements": []}}), request, rule):
                 return False
-            sources = [ag._header_ci(request["headers"], key["Header"]["Name"]) for key in said.get("CustomKeys", []) if "Header" in key]
-            times, now = _seen[rule, request["context"]["identity.sourceIp"], *sources], time.monotonic()
-            times.append(now)
-            while times[0] < now - said.get("EvaluationWindowSec", 300):
+            keys = [ag._header_ci(request["headers"], key["Header"]["Name"]) for key in said.get("CustomKeys", []) if "Header" in key]
+            times = _seen[rule, request["identity.sourceIp"], *keys]
+            times.append(time.monotonic())
+            while times[0] < times[-1] - said.get("EvaluationWindowSec", 300):
                 times.popleft()
             return len(times) > said["Limit"]
     return False
 
 
 def field(statement, request):
-    """The text a statement looks at, or what it says of a body beyond the inspection limit."""
+    """The text that a statement looks at, or what it says of a body beyond the inspected bytes."""
     (kind, said), = statement["FieldToMatch"].items()
-    body = request["body"] or b""
-    if kind == "Body" and len(body) > request["inspected_bytes"] and said.get("OversizeHandling", "CONTINUE") != "CONTINUE":
-        return said["OversizeHandling"] == "MATCH"
-    text = {"SingleHeader": lambda: ag._header_ci(request["headers"], said["Name"]), "Method": lambda: request["method"],
-            "UriPath": lambda: request["context"]["path"], "QueryString": lambda: gateway.wire.get()["query_string"].decode(),
-            "Body": lambda: body[:request["inspected_bytes"]].decode("utf-8", "replace")}.get(kind, str)()
-    for transformation in sorted(statement["TextTransformations"], key=lambda t: t["Priority"]):
+    inspected, beyond = request["body"][:request["inspected_bytes"]], said.get("OversizeHandling", "CONTINUE")
+    if kind == "Body" and inspected != request["body"] and beyond != "CONTINUE":
+        return beyond == "MATCH"
+    text = {"SingleHeader": lambda: ag._header_ci(request["headers"], said["Name"]), "Method": lambda: request["httpMethod"],
+            "UriPath": lambda: request["path"], "QueryString": lambda: gateway.wire.get()["query_string"].decode(),
+            "Body": lambda: inspected.decode("utf-8", "replace")}.get(kind, str)()
+    for transformation in sorted(statement["TextTransformations"], key=operator.itemgetter("Priority")):
         text = _TRANSFORMATIONS.get(transformation["Type"], str)(text)
     return text
 
 
-waf.handle_request = handle_request
-gateway.firewall.append(judge)
+waf.handle_request, ag._execute_in_scope = handle_request, execute
