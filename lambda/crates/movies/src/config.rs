@@ -12,8 +12,8 @@ pub struct Config {
     pub region: String,
     /// `CORS_ORIGINS`, separated by commas: the web origins whose pages may call the API. None by default.
     pub cors_origins: Vec<String>,
-    /// Whether Lambda started the process.
-    pub in_lambda: bool,
+    /// `AWS_LAMBDA_FUNCTION_NAME`: set where Lambda started the process, and nowhere else.
+    pub function_name: Option<String>,
     /// `AWS_LAMBDA_LOG_LEVEL`, set by the function's logging configuration; INFO by default.
     pub log_level: tracing::Level,
 }
@@ -56,7 +56,7 @@ impl Config {
             cors_origins: given("CORS_ORIGINS")
                 .map(|list| list.split(',').map(|origin| origin.trim().to_owned()).collect())
                 .unwrap_or_default(),
-            in_lambda: given("AWS_LAMBDA_RUNTIME_API").is_some(),
+            function_name: given("AWS_LAMBDA_FUNCTION_NAME"),
             log_level: given("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(tracing::Level::INFO),
         })
     }

@@ -2,7 +2,7 @@
 
 use movies::{
     config::Config,
-    entry::{lambda, server},
+    entry::{Door, lambda, server},
     http::Api,
     store::Store,
 };
@@ -79,7 +79,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         return Ok(());
     }
     let config = Config::from_environment()?;
-    if matches!(command, Command::Lambda) && !config.in_lambda {
+    if matches!(command, Command::Lambda) && config.function_name.is_none() {
         return Err("outside of AWS Lambda, --listen ADDRESS:PORT is needed; see --help".into());
     }
     tracing_subscriber::fmt()
@@ -93,7 +93,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 
     let store = Store::open(config.table_name, config.region).await;
     store.warm().await;
-    let api = Arc::new(Api::new(store, config.cors_origins));
+    let door = Arc::new(Door::new(Api::new(store, config.cors_origins), config.function_name));
     match command {
         Command::Listen { address, jwks } => {
             let access = match jwks {
@@ -106,9 +106,9 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?;
             // The port may have been 0: say which it became.
             eprintln!("movies: listening on http://{}", listener.local_addr()?);
-            Ok(server::run(api, listener, access, stop_signal()?).await?)
+            Ok(server::run(door, listener, access, stop_signal()?).await?)
         }
-        _ => lambda::run(api).await,
+        _ => lambda::run(door).await,
     }
 }
 

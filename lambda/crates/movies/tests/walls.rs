@@ -67,6 +67,13 @@ fn the_environment_is_read_in_one_place() {
 }
 
 #[test]
+fn time_enters_by_the_doors() {
+    for folder in ["domain", "store", "http"] {
+        absent(folder, &["SystemTime", "Instant::now", "fastrand", "rand::"]);
+    }
+}
+
+#[test]
 fn a_problem_cannot_hold_a_cause() {
     let problem = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/problem.rs")).unwrap();
     let fields = problem.split("pub struct Problem {").nth(1).unwrap().split('}').next().unwrap();

@@ -4,7 +4,8 @@
 //! from the `Host` header and panics when that is none, puts the stage into the path, and takes most of the time of a
 //! warm request.
 
-use crate::http::{Api, BodyError, Caller, MAX_BODY_BYTES, Problem, Request};
+use super::Door;
+use crate::http::{BodyError, Caller, MAX_BODY_BYTES, Problem, Request};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
@@ -17,18 +18,18 @@ use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 ///
 /// # Errors
 /// The Runtime API cannot be reached.
-pub async fn run(api: Arc<Api>) -> Result<(), lambda_runtime::Error> {
+pub async fn run(door: Arc<Door>) -> Result<(), lambda_runtime::Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
-        let api = Arc::clone(&api);
-        async move { Ok::<_, Infallible>(invoke(&api, event.payload.get(), &event.context.request_id).await) }
+        let door = Arc::clone(&door);
+        async move { Ok::<_, Infallible>(invoke(&door, event.payload.get(), &event.context.request_id).await) }
     }))
     .await
 }
 
 /// Answers one event. One that no gateway sends is answered 400: a direct invocation opens nothing.
-pub async fn invoke(api: &Arc<Api>, event: &str, invocation_id: &str) -> ProxyResponse {
+pub async fn invoke(door: &Door, event: &str, invocation_id: &str) -> ProxyResponse {
     let response = match serde_json::from_str::<ProxyEvent>(event).ok().and_then(|event| event.into_request(invocation_id)) {
-        Some(request) => api.answer(request).await,
+        Some(request) => door.pass(request).await,
         None => {
             tracing::warn!(request_id = invocation_id, "the event is no request of a REST API");
             Problem::malformed().into_response(invocation_id)

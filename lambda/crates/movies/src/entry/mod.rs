@@ -1,4 +1,58 @@
-//! The two doors: AWS Lambda and a plain HTTP server. Each turns what arrives into a [`crate::http::Request`].
+//! The two doors: AWS Lambda and a plain HTTP server. Each turns what arrives into a [`Request`]; both go through [`Door`],
+//! the only place where a clock is read.
 
 pub mod lambda;
+mod line;
 pub mod server;
+
+use crate::http::{Api, Request, route_template};
+use http::Response;
+use line::Line;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Instant, SystemTime},
+};
+
+/// The API and the record of who went in.
+#[derive(Debug)]
+pub struct Door {
+    api: Arc<Api>,
+    /// The Lambda function's name: what metrics are filed under. Elsewhere there is none, and only a log line is left.
+    function: Option<String>,
+    /// Whether a request has been served by this process.
+    warm: AtomicBool,
+}
+
+impl Door {
+    /// A door to `api`.
+    #[must_use]
+    pub fn new(api: Api, function: Option<String>) -> Self {
+        Self { api: Arc::new(api), function, warm: AtomicBool::new(false) }
+    }
+
+    /// Answers a request and leaves one line of it: a log entry, and in Lambda CloudWatch's metrics too.
+    async fn pass(&self, request: Request) -> Response<String> {
+        let begin = Instant::now();
+        let (id, method, client_id) = (request.id.clone(), request.method.clone(), request.caller.client_id.clone());
+        let route = route_template(&request.path);
+        let response = self.api.answer(request).await;
+        let line = Line {
+            time: SystemTime::now(),
+            function: self.function.as_deref(),
+            request_id: &id,
+            method: method.as_str(),
+            route,
+            client_id: client_id.as_deref(),
+            status: response.status().as_u16(),
+            latency: begin.elapsed(),
+            cold: !self.warm.swap(true, Ordering::Relaxed),
+        };
+        if tracing::enabled!(tracing::Level::INFO) {
+            println!("{}", line.to_json());
+        }
+        response
+    }
+}

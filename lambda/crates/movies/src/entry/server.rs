@@ -1,6 +1,7 @@
 //! The door that everything else uses: HTTP/1.1 on a socket, for containers and for development. TLS ends before it.
 
-use crate::http::{Api, BodyError, Caller, MAX_BODY_BYTES, Problem, Request};
+use super::Door;
+use crate::http::{BodyError, Caller, MAX_BODY_BYTES, Problem, Request};
 use bytes::Bytes;
 use http::{HeaderMap, Response, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -70,7 +71,7 @@ impl Access {
 ///
 /// # Errors
 /// The socket cannot be read from.
-pub async fn run(api: Arc<Api>, listener: TcpListener, access: Access, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+pub async fn run(door: Arc<Door>, listener: TcpListener, access: Access, stop: impl Future<Output = ()>) -> std::io::Result<()> {
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -86,10 +87,10 @@ pub async fn run(api: Arc<Api>, listener: TcpListener, access: Access, stop: imp
             },
             () = &mut stop => break,
         };
-        let (api, access) = (Arc::clone(&api), access.clone());
+        let (door, access) = (Arc::clone(&door), access.clone());
         let service = service_fn(move |request| {
-            let (api, access) = (Arc::clone(&api), access.clone());
-            async move { Ok::<_, Infallible>(serve(&api, &access, request, peer).await.map(Full::<Bytes>::from)) }
+            let (door, access) = (Arc::clone(&door), access.clone());
+            async move { Ok::<_, Infallible>(serve(&door, &access, request, peer).await.map(Full::<Bytes>::from)) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -109,7 +110,7 @@ pub async fn run(api: Arc<Api>, listener: TcpListener, access: Access, stop: imp
     Ok(())
 }
 
-async fn serve(api: &Arc<Api>, access: &Access, request: http::Request<Incoming>, peer: SocketAddr) -> Response<String> {
+async fn serve(door: &Door, access: &Access, request: http::Request<Incoming>, peer: SocketAddr) -> Response<String> {
     let (parts, body) = request.into_parts();
     let id = new_id(peer);
     let caller = match access.caller(&parts.headers) {
@@ -122,7 +123,7 @@ async fn serve(api: &Arc<Api>, access: &Access, request: http::Request<Incoming>
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLong),
         Ok(Err(_)) | Err(_) => Err(BodyError::Garbled),
     };
-    api.answer(Request { method: parts.method, path: parts.uri.path().to_owned(), query, headers: parts.headers, body, id, caller }).await
+    door.pass(Request { method: parts.method, path: parts.uri.path().to_owned(), query, headers: parts.headers, body, id, caller }).await
 }
 
 /// The parameters of a query, decoded as API Gateway does. `None` for one that is not UTF-8.

@@ -16,7 +16,7 @@ use crate::{
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
 use serde::Serialize;
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// A body may be this long, in bytes. (WAF inspects as much; the gateway's rule says the same.)
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -100,7 +100,7 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// The path in the contract; in logs and metrics too, where a title has no place.
+    /// The path in the contract.
     fn template(self) -> &'static str {
         match self {
             Self::Movies => "/movies",
@@ -119,6 +119,12 @@ impl<'a> Route<'a> {
     }
 }
 
+/// The contract's path for a request's, for logs and metrics: a title has no place there.
+#[must_use]
+pub fn route_template(path: &str) -> &'static str {
+    Route::of(path).map_or("none", Route::template)
+}
+
 /// What a handler gives: an answer, or a problem that the caller is told of.
 type Answer = Result<Response<String>, Problem>;
 
@@ -131,12 +137,9 @@ impl Api {
 
     /// Answers a request. It always does: a panic, too, is answered (500) and leaves the next request unharmed.
     pub async fn answer(self: &Arc<Self>, request: Request) -> Response<String> {
-        let begin = Instant::now();
         let id = request.id.clone();
         let origin = request.headers.get(header::ORIGIN).cloned();
-        let (method, head) = (request.method.clone(), request.method == Method::HEAD);
-        let route = Route::of(&request.path).map_or("none", Route::template);
-        let client = request.caller.client_id.clone();
+        let head = request.method == Method::HEAD;
 
         // A task of its own is what a panic ends in.
         let api = Arc::clone(self);
@@ -155,16 +158,6 @@ impl Api {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         cors::allow(&self.cors_origins, origin, headers);
-
-        tracing::info!(
-            request_id = %id,
-            method = %method,
-            route,
-            status = response.status().as_u16(),
-            duration_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
-            client_id = client.as_deref(),
-            "request"
-        );
         response
     }
 

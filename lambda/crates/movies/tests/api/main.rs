@@ -20,7 +20,11 @@ use aws_sdk_dynamodb::{
     types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType},
 };
 use contract::Contract;
-use movies::{entry::lambda, http::Api, store::Store};
+use movies::{
+    entry::{Door, lambda},
+    http::Api,
+    store::Store,
+};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -29,7 +33,7 @@ const WRITE: &str = "movies/write";
 
 /// The service on an empty table, and a gateway in front of it that passes on whatever it is given.
 struct World {
-    api: Arc<Api>,
+    door: Arc<Door>,
     client: Client,
     table: String,
 }
@@ -48,7 +52,7 @@ impl World {
         let table = create_table(&client).await;
         let store = Store::open(table.clone(), "eu-west-1".into()).await;
         let origins = origins.iter().map(ToString::to_string).collect();
-        Self { api: Arc::new(Api::new(store, origins)), client, table }
+        Self { door: Arc::new(Door::new(Api::new(store, origins), None)), client, table }
     }
 
     /// Asks as a caller who may write.
@@ -65,7 +69,7 @@ impl World {
 
     /// Gives the function an event as it is.
     async fn invoke(&self, event: &str) -> Answer {
-        let response = lambda::invoke(&self.api, event, "invocation").await;
+        let response = lambda::invoke(&self.door, event, "invocation").await;
         Answer::from(serde_json::to_value(response).unwrap())
     }
 

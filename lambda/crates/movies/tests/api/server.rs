@@ -25,8 +25,8 @@ async fn serve(world: &World, access: Access) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let api = Arc::clone(&world.api);
-    let task = tokio::spawn(server::run(api, listener, access, async {
+    let door = Arc::clone(&world.door);
+    let task = tokio::spawn(server::run(door, listener, access, async {
         let _ = stopped.await;
     }));
     Served { address, stop, task }

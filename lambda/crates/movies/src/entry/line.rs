@@ -1,0 +1,158 @@
+//! The one line that every request leaves: a JSON log entry of allow-listed fields, which CloudWatch reads as metrics
+//! too (Embedded Metric Format). No call, no agent, nothing to lose. Never in it: a title, a header, a body, an address.
+
+use serde::Serialize;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What is known of a request when it has been answered.
+pub(super) struct Line<'a> {
+    pub(super) time: SystemTime,
+    pub(super) function: Option<&'a str>,
+    pub(super) request_id: &'a str,
+    pub(super) method: &'a str,
+    pub(super) route: &'static str,
+    pub(super) client_id: Option<&'a str>,
+    pub(super) status: u16,
+    pub(super) latency: Duration,
+    pub(super) cold: bool,
+}
+
+#[derive(Serialize)]
+struct LineBody<'a> {
+    #[serde(rename = "_aws", skip_serializing_if = "Option::is_none")]
+    aws: Option<Metadata>,
+    // Lambda filters by level; a line without one would be lost above INFO, and so would its metrics.
+    level: &'static str,
+    message: &'static str,
+    service: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<&'a str>,
+    request_id: &'a str,
+    method: &'a str,
+    route: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    status: u16,
+    requests: u8,
+    faults: u8,
+    /// Milliseconds.
+    latency: f64,
+    cold_starts: u8,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    timestamp: u128,
+    cloud_watch_metrics: [Directive; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: &'static [&'static [&'static str]],
+    metrics: [Metric; 4],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+/// Each list is a metric of its own for every combination of values, and is paid for as such: hence no finer one.
+const ANONYMOUS: &[&[&str]] = &[&["function"], &["function", "route"]];
+const BY_CLIENT: &[&[&str]] = &[&["function"], &["function", "route"], &["function", "client_id"]];
+
+impl Line<'_> {
+    pub(super) fn to_json(&self) -> String {
+        let metric = |name, unit| Metric { name, unit };
+        let aws = self.function.map(|_| Metadata {
+            timestamp: self.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis(),
+            cloud_watch_metrics: [Directive {
+                namespace: "mvdb",
+                dimensions: if self.client_id.is_some() { BY_CLIENT } else { ANONYMOUS },
+                metrics: [
+                    metric("requests", "Count"),
+                    metric("faults", "Count"),
+                    metric("latency", "Milliseconds"),
+                    metric("cold_starts", "Count"),
+                ],
+            }],
+        });
+        let line = LineBody {
+            aws,
+            level: "INFO",
+            message: "request",
+            service: "movies",
+            function: self.function,
+            request_id: self.request_id,
+            method: self.method,
+            route: self.route,
+            client_id: self.client_id,
+            status: self.status,
+            requests: 1,
+            faults: u8::from(self.status >= 500),
+            latency: (self.latency.as_secs_f64() * 1e6).round() / 1e3,
+            cold_starts: u8::from(self.cold),
+        };
+        serde_json::to_string(&line).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn line(function: Option<&str>, client_id: Option<&str>) -> Value {
+        let line = Line {
+            time: UNIX_EPOCH + Duration::from_millis(1_790_000_000_123),
+            function,
+            request_id: "r",
+            method: "GET",
+            route: "/movies/{year}/{title}",
+            client_id,
+            status: 503,
+            latency: Duration::from_nanos(1_234_567),
+            cold: true,
+        };
+        serde_json::from_str(&line.to_json()).unwrap()
+    }
+
+    #[test]
+    fn every_metric_and_dimension_that_is_declared_has_a_value() {
+        for client_id in [None, Some("c")] {
+            let line = line(Some("mvdb-dev-movies"), client_id);
+            let directive = &line["_aws"]["CloudWatchMetrics"][0];
+            for metric in directive["Metrics"].as_array().unwrap() {
+                assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
+            }
+            let sets = directive["Dimensions"].as_array().unwrap();
+            assert_eq!(sets.len(), if client_id.is_some() { 3 } else { 2 });
+            for set in sets.iter().map(|set| set.as_array().unwrap()) {
+                assert!(set.len() <= 3 && set.iter().all(|name| line[name.as_str().unwrap()].is_string()), "{set:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_these_fields_are_in_it() {
+        let mut found = line(Some("mvdb-dev-movies"), Some("c"));
+        assert_eq!(found["_aws"]["Timestamp"], 1_790_000_000_123_u64);
+        found.as_object_mut().unwrap().remove("_aws");
+        assert_eq!(
+            found,
+            json!({ "level": "INFO", "message": "request", "service": "movies", "function": "mvdb-dev-movies", "request_id": "r", "method": "GET",
+                "route": "/movies/{year}/{title}", "client_id": "c", "status": 503, "requests": 1, "faults": 1, "latency": 1.235, "cold_starts": 1 })
+        );
+    }
+
+    #[test]
+    fn outside_of_lambda_it_is_a_log_line_alone() {
+        let line = line(None, None);
+        assert!(line.get("_aws").is_none() && line.get("function").is_none());
+    }
+}
