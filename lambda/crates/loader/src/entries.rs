@@ -49,11 +49,14 @@ fn read_unpacked(input: impl BufRead, mut take: impl FnMut(Place, &[u8]) -> bool
         }
     }
     let mut array = serde_json::Deserializer::from_reader(input);
-    let goes_on = array.deserialize_seq(Elements { position: &position, take: &mut take })?;
-    if goes_on {
-        array.end()?;
-    }
-    Ok(())
+    let mut goes_on = true;
+    let mut take = |place, text: &[u8]| {
+        goes_on = take(place, text);
+        goes_on
+    };
+    let end = array.deserialize_seq(Elements { position: &position, take: &mut take }).and_then(|()| array.end());
+    // An array that is left early has an end that was not read, and none the worse for it.
+    if goes_on { end.map_err(io::Error::from) } else { Ok(()) }
 }
 
 fn read_lines<R: BufRead>(mut input: Counted<R>, mut take: impl FnMut(Place, &[u8]) -> bool) -> io::Result<()> {
@@ -83,13 +86,13 @@ struct Elements<'a, F> {
 }
 
 impl<'de, F: FnMut(Place, &[u8]) -> bool> Visitor<'de> for Elements<'_, F> {
-    type Value = bool;
+    type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an array of movies")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<bool, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         let mut entry = 0;
         while let Some(element) = elements.next_element::<Box<RawValue>>()? {
             entry += 1;
@@ -97,10 +100,10 @@ impl<'de, F: FnMut(Place, &[u8]) -> bool> Visitor<'de> for Elements<'_, F> {
             let end = self.position.get();
             let place = Place { entry, line: end.lines + 1 - newlines(text), byte: end.bytes + 1 - text.len() as u64 };
             if !(self.take)(place, text) {
-                return Ok(false);
+                break;
             }
         }
-        Ok(true)
+        Ok(())
     }
 }
 
