@@ -91,7 +91,8 @@ fn run_checks(api: &Api, arguments: &Arguments) -> Result<bool> {
                 }
                 (tries, Err(error)) => {
                     failed += 1;
-                    ("FAILED", format!("{} ({tries} tries)", format!("{error:#}").replace('\n', " ")))
+                    let after = if tries > 1 { format!(" (each of {tries} tries)") } else { String::new() };
+                    ("FAILED", format!("{error:#}{after}").replace('\n', " "))
                 }
             }
         };
