@@ -1,0 +1,23 @@
+variable "name" {
+  description = "Name of the layer."
+  type        = string
+}
+
+variable "description" {
+  description = "What the layer does, in a sentence: shown beside it in the console."
+  type        = string
+}
+
+variable "package" {
+  description = "Path of the zip that holds `extensions/<name>`."
+  type        = string
+}
+
+variable "architecture" {
+  description = "What the package was built for: arm64 or x86_64. It has to be the function's."
+  type        = string
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture is arm64 or x86_64."
+  }
+}
