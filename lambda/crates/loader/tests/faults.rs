@@ -103,7 +103,7 @@ fn assert_all_taken_once(taken: &Receiver<Vec<String>>, output: &Output) {
     assert_eq!(taken, expected);
     let summary = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(summary.starts_with(&format!("{} written", expected.len())), "{summary}");
-    assert!(summary.contains(&format!("{} write capacity units", expected.len())), "{summary}");
+    assert!(summary.contains(&format!(" items/s, {} write capacity units)", expected.len())), "{summary}");
 }
 
 #[test]
