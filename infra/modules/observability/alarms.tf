@@ -1,0 +1,200 @@
+# The table of alarms: what it means, how bad it is, what is measured, above which threshold. The key is the heading in the
+# runbook unless said otherwise. The promises themselves, errors and latency as callers see them, are in slo.tf; what is here
+# says why, or tells of it before callers notice.
+locals {
+  api_dimensions = { ApiName = var.api.name, Stage = var.api.stage_name }
+  api = {
+    requests = { namespace = "AWS/ApiGateway", name = "Count", dimensions = local.api_dimensions, statistic = "Sum" }
+    faults   = { namespace = "AWS/ApiGateway", name = "5XXError", dimensions = local.api_dimensions, statistic = "Sum" }
+    refusals = { namespace = "AWS/ApiGateway", name = "4XXError", dimensions = local.api_dimensions, statistic = "Average" } # the average is the share
+    latency  = { namespace = "AWS/ApiGateway", name = "Latency", dimensions = local.api_dimensions, statistic = "p99" }
+  }
+
+  function = { for name, statistic in { Invocations = "Sum", Errors = "Sum", Throttles = "Sum", Duration = "p99", ConcurrentExecutions = "Maximum" } :
+    name => { namespace = "AWS/Lambda", name = name, dimensions = { FunctionName = var.function.name }, statistic = statistic }
+  }
+
+  # Where the function has no share of its own the account's is what runs out, and AWS knows how much that is.
+  concurrency = (var.function.reserved_concurrency == null
+    ? { used = { namespace = "AWS/Usage", name = "ResourceCount", dimensions = { Service = "Lambda", Type = "Resource", Resource = "ConcurrentExecutions", Class = "None" }, statistic = "Maximum" } }
+  : { used = local.function.ConcurrentExecutions })
+  concurrency_limit = var.function.reserved_concurrency == null ? "SERVICE_QUOTA(used)" : tostring(var.function.reserved_concurrency)
+
+  table = { for name in ["ReadThrottleEvents", "WriteThrottleEvents"] :
+    name => { namespace = "AWS/DynamoDB", name = name, dimensions = { TableName = var.table.name }, statistic = "Sum" }
+  }
+  table_errors = { for operation in var.table.operations :
+    lower(operation) => { namespace = "AWS/DynamoDB", name = "SystemErrors", dimensions = { TableName = var.table.name, Operation = operation }, statistic = "Sum" }
+  }
+
+  waf = { for name in ["AllowedRequests", "BlockedRequests"] :
+    name => { namespace = "AWS/WAFV2", name = name, dimensions = { WebACL = var.web_acl.metric_name, Region = var.region, Rule = "ALL" }, statistic = "Sum" }
+  }
+
+  defaults = {
+    heading = null, comparison = "GreaterThanThreshold", threshold = 0, period_seconds = 300, periods = 1, periods_above = 1, missing = "notBreaching"
+  }
+
+  alarms = merge(local.daily, { for key, alarm in merge(
+    {
+      refusals = {
+        meaning    = "The share of requests refused with 4xx is not what it usually is at this hour: a consumer sends something new, or somebody tries doors."
+        severity   = "ticket"
+        metrics    = { refusals = local.api.refusals }
+        expression = "ANOMALY_DETECTION_BAND(refusals, 4)"
+        comparison = "GreaterThanUpperThreshold"
+        threshold  = null
+        periods    = 3, periods_above = 3
+      }
+      traffic = {
+        meaning    = "There are far more or far fewer requests than usually at this hour."
+        severity   = "ticket"
+        metrics    = { requests = local.api.requests }
+        expression = "ANOMALY_DETECTION_BAND(requests, 4)"
+        comparison = "LessThanLowerOrGreaterThanUpperThreshold"
+        threshold  = null
+        periods    = 6, periods_above = 6
+      }
+      slower = {
+        meaning    = "One request in a hundred takes longer than it usually does at this hour, although perhaps within what is promised."
+        severity   = "ticket"
+        metrics    = { latency = local.api.latency }
+        expression = "ANOMALY_DETECTION_BAND(latency, 4)"
+        comparison = "GreaterThanUpperThreshold"
+        threshold  = null
+        periods    = 6, periods_above = 6
+      }
+      function-errors = {
+        meaning    = "The function crashed or ran out of time; what it merely refuses or reports does not count here."
+        severity   = "ticket"
+        metrics    = { errors = local.function.Errors }
+        expression = "FILL(errors, 0)"
+      }
+      function-throttled = {
+        meaning    = "Lambda turns calls away: the function has no concurrency left."
+        severity   = "page"
+        metrics    = { throttles = local.function.Throttles }
+        expression = "FILL(throttles, 0)"
+        periods    = 3, periods_above = 2
+      }
+      function-slow = {
+        meaning    = "One call in a hundred takes more than 70 % of the time after which Lambda ends it."
+        severity   = "ticket"
+        metrics    = { duration = local.function.Duration }
+        expression = "100 * duration / ${var.function.timeout_seconds * 1000}"
+        threshold  = 70
+        periods    = 3, periods_above = 3
+      }
+      function-crowded = {
+        meaning        = "More than 80 % of the concurrency is in use: soon Lambda turns calls away."
+        severity       = "ticket"
+        metrics        = local.concurrency
+        expression     = "100 * used / ${local.concurrency_limit}"
+        threshold      = 80
+        period_seconds = 60
+        periods        = 5, periods_above = 3
+      }
+      function-does-not-start = {
+        meaning    = "New instances of the function fail before their first call: a setting is missing, or the package is broken."
+        severity   = "page"
+        metrics    = { failures = { namespace = "mvdb", name = aws_cloudwatch_log_metric_filter.init_failures.metric_transformation[0].name, dimensions = {}, statistic = "Sum" } }
+        expression = "FILL(failures, 0)"
+      }
+      table-throttled = {
+        meaning    = "DynamoDB turns calls away: the table's maximum throughput is reached, or one year takes it all."
+        severity   = "page"
+        metrics    = { reads = local.table.ReadThrottleEvents, writes = local.table.WriteThrottleEvents }
+        expression = "FILL(reads, 0) + FILL(writes, 0)"
+        periods    = 3, periods_above = 2
+      }
+      table-errors = {
+        meaning    = "DynamoDB itself fails."
+        severity   = "ticket"
+        metrics    = local.table_errors
+        expression = join(" + ", [for id in sort(keys(local.table_errors)) : "FILL(${id}, 0)"])
+        periods    = 3, periods_above = 2
+      }
+      table-slow = {
+        meaning    = "Reading one movie takes DynamoDB more than 25 ms on average; a few are usual."
+        severity   = "ticket"
+        metrics    = { latency = { namespace = "AWS/DynamoDB", name = "SuccessfulRequestLatency", dimensions = { TableName = var.table.name, Operation = "GetItem" }, statistic = "Average" } }
+        expression = "latency"
+        threshold  = 25
+        periods    = 3, periods_above = 3
+      }
+      waf-blocks = {
+        meaning    = "The web ACL blocks more than a fifth of all requests: an attack, or a rule that hits our own consumers."
+        severity   = "ticket"
+        metrics    = { allowed = local.waf.AllowedRequests, blocked = local.waf.BlockedRequests }
+        expression = "IF(FILL(allowed, 0) + FILL(blocked, 0) > 100, 100 * FILL(blocked, 0) / (FILL(allowed, 0) + FILL(blocked, 0)), 0)"
+        threshold  = 20
+        periods    = 3, periods_above = 2
+      }
+    },
+    # What a stack does not have is not watched.
+    { for minutes in var.silence_minutes[*] : "silence" => {
+      meaning        = "Not a single request for ${minutes} minutes: callers do not get through."
+      severity       = "page"
+      metrics        = { requests = local.api.requests }
+      expression     = "FILL(requests, 0)"
+      comparison     = "LessThanThreshold"
+      threshold      = 1
+      period_seconds = minutes * 60
+      missing        = "breaching" # silence is no data at all
+    } },
+    { for backup in var.backup[*] : "backup-missing" => {
+      meaning = "Within a day no backup was completed, or one failed."
+      metrics = {
+        completed = { namespace = "AWS/Backup", name = "NumberOfBackupJobsCompleted", dimensions = { BackupVaultName = backup.vault_name }, statistic = "Sum" }
+        failed    = { namespace = "AWS/Backup", name = "NumberOfBackupJobsFailed", dimensions = { BackupVaultName = backup.vault_name }, statistic = "Sum" }
+      }
+      severity       = "ticket"
+      expression     = "IF(FILL(completed, 0) < 1 OR FILL(failed, 0) > 0, 1, 0)"
+      period_seconds = 86400
+      missing        = "breaching" # a plan that never ran leaves no data
+    } },
+    { for filter in aws_cloudwatch_log_metric_filter.refused_packets : "breakout" => {
+      meaning    = "Code in the network tried to reach something other than the table and X-Ray, and was stopped."
+      severity   = "page"
+      metrics    = { packets = { namespace = "mvdb", name = filter.metric_transformation[0].name, dimensions = {}, statistic = "Sum" } }
+      expression = "FILL(packets, 0)"
+    } },
+  ) : key => merge(local.defaults, { heading = key }, alarm) })
+
+  consumer_alarms = { for consumer, agreed in var.consumers : "consumer-usage-${consumer}" => merge(local.defaults, {
+    meaning        = "Consumer ${consumer} sends more than the ${agreed.requests_per_hour} requests an hour it agreed on."
+    heading        = "consumer-usage"
+    severity       = "ticket"
+    metrics        = { requests = { namespace = "mvdb", name = "requests", dimensions = { function = var.function.name, client_id = agreed.client_id }, statistic = "Sum" } }
+    expression     = "FILL(requests, 0)"
+    threshold      = agreed.requests_per_hour
+    period_seconds = 3600
+  }) }
+}
+
+# Lambda has no metric of this: such a call is an error like any other.
+resource "aws_cloudwatch_log_metric_filter" "init_failures" {
+  name           = "${var.name}-init-failures"
+  log_group_name = var.function.log_group_name
+  pattern        = "{ $.type = \"platform.initReport\" && $.record.status != \"success\" }"
+
+  metric_transformation {
+    namespace = "mvdb"
+    name      = "${var.name}-init-failures"
+    value     = "1"
+  }
+}
+
+resource "aws_cloudwatch_log_metric_filter" "refused_packets" {
+  for_each = { for flow_log in var.flow_log[*] : "this" => flow_log }
+
+  name           = "${var.name}-refused-packets"
+  log_group_name = each.value.log_group_name
+  pattern        = "[version, account, interface, from, to, from_port, to_port, protocol, packets, bytes, start, end, action = REJECT, status]"
+
+  metric_transformation {
+    namespace = "mvdb"
+    name      = "${var.name}-refused-packets"
+    value     = "$packets"
+  }
+}

@@ -1,0 +1,19 @@
+output "topics" {
+  description = "The plug: topic ARN by severity."
+  value       = { for severity, topic in aws_sns_topic.this : severity => topic.arn }
+}
+
+output "alarms" {
+  description = "Every alarm by name: its severity, its heading in the runbook, and how it tells: `direct`, by its all-clear (`ok`), or by the composite of that name."
+  value = merge(
+    { for key, alarm in merge(local.alarms, local.consumer_alarms) : "${var.name}-${key}" => { severity = alarm.severity, heading = alarm.heading, tells = "direct" } },
+    { for key, burn in local.burns : "${var.name}-${key}" => { severity = "page", heading = burn.heading, tells = "direct" } },
+    merge([for key, burn in local.burns : { for window in burn.windows : "${var.name}-${window}" => { severity = "page", heading = burn.heading, tells = "${var.name}-${key}" } }]...),
+    { for severity in keys(aws_sns_topic.this) : "${var.name}-${severity}" => { severity = severity, heading = severity, tells = "ok" } },
+  )
+}
+
+output "key" {
+  description = "The plug: ARN of the key of the topics; whoever subscribes a queue needs it."
+  value       = { arn = aws_kms_key.this.arn }
+}

@@ -1,0 +1,293 @@
+mock_provider "aws" {
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-west-1:123456789012:topic" }
+  }
+  mock_resource "aws_kms_key" {
+    defaults = { arn = "arn:aws:kms:eu-west-1:123456789012:key/notifications" }
+  }
+}
+
+variables {
+  name        = "mvdb-test-movies"
+  region      = "eu-west-1"
+  account_id  = "123456789012"
+  runbook_url = "https://example.com/infra/RUNBOOK.md"
+  slo = {
+    availability     = { target = 0.999 }
+    latency          = { target = 0.99, threshold_milliseconds = 300 }
+    minimum_requests = 120
+  }
+  api             = { name = "mvdb-test-movies", stage_name = "v1" }
+  function        = { name = "mvdb-test-movies", timeout_seconds = 10, reserved_concurrency = 100, log_group_name = "/aws/lambda/mvdb-test-movies" }
+  table           = { name = "mvdb-test-movies", operations = ["GetItem", "PutItem"] }
+  web_acl         = { metric_name = "mvdb-test-movies" }
+  backup          = { vault_name = "mvdb-test-movies" }
+  flow_log        = { log_group_name = "/aws/vpc/mvdb-test-movies" }
+  keys            = { table = { arn = "arn:aws:kms:eu-west-1:123456789012:key/table" } }
+  consumers       = { reader = { client_id = "abc", requests_per_hour = 5000 } }
+  silence_minutes = 30
+  log_groups      = { function = "/aws/lambda/mvdb-test-movies", access = "/aws/api-gateway/mvdb-test-movies", waf = "aws-waf-logs-mvdb-test-movies" }
+  subscribers     = { page = [{ protocol = "email", endpoint = "oncall@example.com" }], ticket = [] }
+  budget          = { usd_per_month = 50 }
+}
+
+run "c32_every_alarm_notifies_or_feeds_a_composite_that_does" {
+  assert {
+    condition = alltrue([for key, alarm in aws_cloudwatch_metric_alarm.this : alarm.actions_enabled && (
+      length(alarm.alarm_actions) == 1 && length(alarm.ok_actions) == 1 ||
+      anytrue([for burn in aws_cloudwatch_composite_alarm.burn : strcontains(burn.alarm_rule, "ALARM(\"${alarm.alarm_name}\")")])
+    )])
+    error_message = "An alarm rings and nobody hears it."
+  }
+  assert {
+    condition     = alltrue([for burn in aws_cloudwatch_composite_alarm.burn : burn.alarm_actions == toset([aws_sns_topic.this["page"].arn]) && burn.ok_actions == burn.alarm_actions])
+    error_message = "A promise is broken and nobody hears it."
+  }
+  assert {
+    condition     = alltrue([for severity, composite in aws_cloudwatch_composite_alarm.severity : composite.ok_actions == toset([aws_sns_topic.this[severity].arn])])
+    error_message = "Nobody hears that it is over."
+  }
+}
+
+run "no_action_is_taken_that_is_not_of_the_alarms_severity" {
+  assert {
+    condition     = alltrue([for key, alarm in merge(local.alarms, local.consumer_alarms) : aws_cloudwatch_metric_alarm.this[key].alarm_actions == toset([aws_sns_topic.this[alarm.severity].arn])])
+    error_message = "An alarm wakes somebody for a ticket, or waits with a page."
+  }
+}
+
+run "every_alarm_of_a_severity_is_in_its_composite" {
+  assert {
+    condition = alltrue([for key, alarm in local.alarms :
+      strcontains(aws_cloudwatch_composite_alarm.severity[alarm.severity].alarm_rule, "ALARM(\"mvdb-test-movies-${key}\")") &&
+      !strcontains(aws_cloudwatch_composite_alarm.severity[alarm.severity == "page" ? "ticket" : "page"].alarm_rule, "ALARM(\"mvdb-test-movies-${key}\")")
+    ])
+    error_message = "A release would go on while an alarm rings."
+  }
+  assert {
+    condition     = alltrue([for key, burn in local.burns : strcontains(aws_cloudwatch_composite_alarm.severity["page"].alarm_rule, "ALARM(\"mvdb-test-movies-${key}\")")])
+    error_message = "A release would go on while a promise is broken."
+  }
+}
+
+run "every_alarm_has_a_heading_in_the_runbook_and_every_heading_an_alarm" {
+  assert {
+    condition = toset(flatten(regexall("(?m)^## (.+)$", file("../../RUNBOOK.md")))) == toset(concat(
+      [for alarm in output.alarms : alarm.heading], ["key-threatened", "budget"]
+    ))
+    error_message = "An alarm leads nowhere, or a heading has no alarm: ${jsonencode([for alarm in output.alarms : alarm.heading])}"
+  }
+  assert {
+    condition = alltrue([for alarm in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_composite_alarm.burn), values(aws_cloudwatch_composite_alarm.severity)) :
+    endswith(alarm.alarm_description, ". https://example.com/infra/RUNBOOK.md#${output.alarms[alarm.alarm_name].heading}") && length(alarm.alarm_description) <= 1024])
+    error_message = "A description does not end with the link to its heading."
+  }
+  assert {
+    condition     = length(output.alarms) == length(aws_cloudwatch_metric_alarm.this) + length(aws_cloudwatch_composite_alarm.burn) + length(aws_cloudwatch_composite_alarm.severity)
+    error_message = "An alarm is not told of."
+  }
+}
+
+# Every heading answers the same questions.
+run "every_heading_says_what_it_means_and_what_to_do" {
+  command = plan
+  assert {
+    condition = length(aws_cloudwatch_dashboard.this.dashboard_name) > 0 && alltrue([for section in slice(split("\n## ", file("../../RUNBOOK.md")), 1, length(split("\n## ", file("../../RUNBOOK.md")))) :
+    alltrue([for word in ["Means", "Callers notice", "Look", "Wake"] : strcontains(section, "**${word}**")]) && length(regexall("\\*\\*[Dd]o\\*\\*", section)) == 1])
+    error_message = "A heading leaves a question open."
+  }
+}
+
+run "the_minimum_set_is_there" {
+  command = plan
+  assert {
+    condition = alltrue([for key in [
+      "availability-burn-daily", "latency-burn-daily", "refusals", "traffic", "slower", "function-errors", "function-throttled", "function-slow", "function-crowded",
+      "function-does-not-start", "table-throttled", "table-errors", "table-slow", "waf-blocks", "silence", "backup-missing", "breakout", "consumer-usage-reader",
+    ] : contains(keys(aws_cloudwatch_metric_alarm.this), key)])
+    error_message = "An alarm is missing."
+  }
+}
+
+run "what_a_stack_does_not_have_is_not_watched" {
+  command = plan
+  variables {
+    backup          = null
+    flow_log        = null
+    silence_minutes = null
+    consumers       = {}
+    log_groups      = {}
+  }
+  assert {
+    condition     = length([for key in keys(aws_cloudwatch_metric_alarm.this) : key if can(regex("^(silence|backup-missing|breakout|consumer-usage.*)$", key))]) == 0
+    error_message = "An alarm watches what is not there."
+  }
+  assert {
+    condition     = length(aws_cloudwatch_log_data_protection_policy.this) == 0 && length(aws_cloudwatch_query_definition.this) == 0
+    error_message = "A log group is meant that nobody named."
+  }
+}
+
+run "no_data_is_no_failure_but_for_what_is_never_silent" {
+  command = plan
+  assert {
+    condition     = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => alarm.treat_missing_data if alarm.treat_missing_data != "notBreaching" } == { silence = "breaching", backup-missing = "breaching" }
+    error_message = "An alarm rings at night because nobody calls, or sleeps while nobody can."
+  }
+}
+
+run "cloudwatch_takes_these_alarms" {
+  command = plan
+  assert {
+    condition     = alltrue([for key, alarm in aws_cloudwatch_metric_alarm.this : length(alarm.metric_query) <= 20 && alarm.datapoints_to_alarm <= alarm.evaluation_periods])
+    error_message = "An alarm has too many metrics or asks for more points than it looks at."
+  }
+  assert {
+    condition = alltrue(flatten([for key, alarm in aws_cloudwatch_metric_alarm.this : [for query in alarm.metric_query : [for metric in query.metric :
+    metric.period * alarm.evaluation_periods <= (metric.period >= 3600 ? 604800 : 86400)]]]))
+    error_message = "An alarm looks further back than CloudWatch does."
+  }
+}
+
+run "c34_c31_notifications_are_encrypted_by_a_key_that_turns" {
+  assert {
+    condition     = alltrue([for topic in aws_sns_topic.this : topic.kms_master_key_id == aws_kms_key.this.arn])
+    error_message = "A notification lies open."
+  }
+  assert {
+    condition     = aws_kms_key.this.enable_key_rotation && aws_kms_key.this.deletion_window_in_days == 30
+    error_message = "The key does not turn, or is gone before anybody notices."
+  }
+}
+
+run "c34_cloudwatch_budgets_and_events_may_publish_and_nobody_else" {
+  assert {
+    condition = [for statement in jsondecode(aws_kms_key.this.policy).Statement : statement if statement.Sid == "ServicesPublish"] == [{
+      Sid    = "ServicesPublish", Effect = "Allow", Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com", "events.amazonaws.com"] }
+      Action = ["kms:Decrypt", "kms:GenerateDataKey*"], Resource = "*", Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
+    }]
+    error_message = "Notifications would be lost without a trace, or a stranger may use the key."
+  }
+  assert {
+    condition     = [for statement in jsondecode(aws_kms_key.this.policy).Statement : statement.Principal if statement.Sid != "ServicesPublish"] == [{ AWS = "arn:aws:iam::123456789012:root" }]
+    error_message = "Another than the account administers the key."
+  }
+  assert {
+    condition = alltrue([for severity, topic in aws_sns_topic_policy.this : jsondecode(topic.policy).Statement == [{
+      Sid    = "ServicesPublish", Effect = "Allow", Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com", "events.amazonaws.com"] }
+      Action = "sns:Publish", Resource = aws_sns_topic.this[severity].arn, Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
+    }]]) && length(aws_sns_topic_policy.this) == 2
+    error_message = "Notifications would be refused, or anybody may send one."
+  }
+}
+
+run "subscribers_hear_their_severity" {
+  assert {
+    condition     = jsonencode([for subscription in aws_sns_topic_subscription.this : [subscription.protocol, subscription.endpoint]]) == jsonencode([["email", "oncall@example.com"]]) && aws_sns_topic_subscription.this["page oncall@example.com"].topic_arn == aws_sns_topic.this["page"].arn
+    error_message = "Somebody is told of nothing, or of what is not theirs."
+  }
+}
+
+run "c31_a_threatened_key_is_told_of" {
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.key.event_pattern) == {
+      source = ["aws.kms"], detail-type = ["AWS API Call via CloudTrail"]
+      detail = {
+        eventSource = ["kms.amazonaws.com"], eventName = ["DisableKey", "ScheduleKeyDeletion"]
+        resources   = { ARN = ["arn:aws:kms:eu-west-1:123456789012:key/notifications", "arn:aws:kms:eu-west-1:123456789012:key/table"] }
+      }
+    }
+    error_message = "A key can go unnoticed."
+  }
+  assert {
+    condition     = aws_cloudwatch_event_target.key.arn == aws_sns_topic.this["page"].arn && strcontains(aws_cloudwatch_event_target.key.input_transformer[0].input_template, "https://example.com/infra/RUNBOOK.md#key-threatened")
+    error_message = "It is noticed, and nobody told what to do."
+  }
+}
+
+run "secrets_and_addresses_are_masked_in_every_log_given" {
+  command = plan
+  assert {
+    condition     = tomap({ for group, policy in aws_cloudwatch_log_data_protection_policy.this : group => policy.log_group_name }) == var.log_groups
+    error_message = "A log is not masked."
+  }
+  assert {
+    condition = alltrue(flatten([for policy in aws_cloudwatch_log_data_protection_policy.this : [for statement in jsondecode(policy.policy_document).Statement : [
+      for name in ["AwsSecretKey", "EmailAddress", "IpAddress"] : contains(statement.DataIdentifier, "arn:aws:dataprotection::aws:data-identifier/${name}")
+    ]]]))
+    error_message = "Something is found and not masked, or not even looked for."
+  }
+  assert {
+    condition     = alltrue([for policy in aws_cloudwatch_log_data_protection_policy.this : length(regexall("^${jsondecode(policy.policy_document).Configuration.CustomDataIdentifier[0].Regex}$", "eyJhbGciOiJSUzI1NiJ9.eyJzY29wZSI6Im1vdmllcy9yZWFkIn0.c2ln-bmF0dXJl_")) == 1])
+    error_message = "A bearer token is not recognised."
+  }
+}
+
+run "the_runbooks_queries_are_saved" {
+  command = plan
+  assert {
+    condition     = length(setsubtract(flatten(regexall("`ask ([a-z]+)", file("../../RUNBOOK.md"))), keys(aws_cloudwatch_query_definition.this))) == 0
+    error_message = "The runbook asks a question that is not saved."
+  }
+  assert {
+    condition     = alltrue([for name, query in aws_cloudwatch_query_definition.this : query.name == "mvdb-test-movies/${name}"])
+    error_message = "A query is not found under its name."
+  }
+}
+
+run "a_budget_tells_before_and_after" {
+  assert {
+    condition     = { for notification in aws_budgets_budget.this.notification : notification.notification_type => notification.threshold if notification.subscriber_sns_topic_arns == toset([aws_sns_topic.this["ticket"].arn]) } == { ACTUAL = 80, FORECASTED = 100 }
+    error_message = "Money runs out in silence."
+  }
+  assert {
+    condition     = aws_budgets_budget.this.limit_amount == "50" && length(aws_budgets_budget.this.cost_filter) == 0
+    error_message = "The budget is another than agreed."
+  }
+}
+
+run "a_budget_can_be_narrowed_to_tags" {
+  command = plan
+  variables {
+    budget = { usd_per_month = 50, cost_tags = { product = "mvdb" } }
+  }
+  assert {
+    condition     = jsonencode(one(aws_budgets_budget.this.cost_filter).values) == jsonencode(["user:product$mvdb"])
+    error_message = "The budget counts what is not ours."
+  }
+}
+
+run "a_consumer_that_sends_more_than_agreed_is_told_of" {
+  command = plan
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["consumer-usage-reader"].threshold == 5000
+    error_message = "A consumer may send more than agreed."
+  }
+}
+
+run "the_accounts_concurrency_counts_where_none_is_reserved" {
+  command = plan
+  variables {
+    function = { name = "mvdb-test-movies", timeout_seconds = 10, reserved_concurrency = null, log_group_name = "/aws/lambda/mvdb-test-movies" }
+  }
+  assert {
+    condition     = [for query in aws_cloudwatch_metric_alarm.this["function-crowded"].metric_query : query.expression if query.id == "result"] == ["100 * used / SERVICE_QUOTA(used)"]
+    error_message = "The account runs out of concurrency unnoticed."
+  }
+}
+
+run "the_dashboard_shows_what_one_asks_first" {
+  assert {
+    condition = alltrue([for title in ["Traffic (requests)", "Errors (requests)", "Latency for callers (ms)", "Saturation: function", "Saturation: table", "Cold starts", "WAF (requests)", "Consumers (requests)"] :
+    contains([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title], title)])
+    error_message = "A chart is missing."
+  }
+}
+
+run "a_promise_of_everything_is_refused" {
+  command = plan
+  variables {
+    slo = { availability = { target = 1 }, latency = { target = 0.99, threshold_milliseconds = 300 }, minimum_requests = 120 }
+  }
+  expect_failures = [var.slo]
+}
