@@ -14,6 +14,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// `AWS_LAMBDA_FUNCTION_NAME`: set where Lambda started the process, and nowhere else.
     pub function_name: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where the telemetry layer takes traces, such as <http://127.0.0.1:4318>. No traces by default.
+    pub otlp_endpoint: Option<String>,
     /// `AWS_LAMBDA_LOG_LEVEL`, set by the function's logging configuration; INFO by default.
     pub log_level: tracing::Level,
 }
@@ -57,6 +59,7 @@ impl Config {
                 .map(|list| list.split(',').map(|origin| origin.trim().to_owned()).collect())
                 .unwrap_or_default(),
             function_name: given("AWS_LAMBDA_FUNCTION_NAME"),
+            otlp_endpoint: given("OTEL_EXPORTER_OTLP_ENDPOINT"),
             log_level: given("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(tracing::Level::INFO),
         })
     }

@@ -5,6 +5,7 @@ use movies::{
     entry::{Door, lambda, server},
     http::Api,
     store::Store,
+    trace::Tracer,
 };
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -93,6 +94,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 
     let store = Store::open(config.table_name, config.region).await;
     store.warm().await;
+    let tracer = Tracer::new(config.otlp_endpoint.as_deref(), config.function_name.clone());
     let door = Arc::new(Door::new(Api::new(store, config.cors_origins), config.function_name));
     match command {
         Command::Listen { address, jwks } => {
@@ -108,7 +110,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             eprintln!("movies: listening on http://{}", listener.local_addr()?);
             Ok(server::run(door, listener, access, stop_signal()?).await?)
         }
-        _ => lambda::run(door).await,
+        _ => lambda::run(door, tracer).await,
     }
 }
 

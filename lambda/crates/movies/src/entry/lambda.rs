@@ -5,11 +5,14 @@
 //! warm request.
 
 use super::Door;
-use crate::http::{BodyError, Caller, MAX_BODY_BYTES, Problem, Request};
+use crate::{
+    http::{BodyError, Caller, MAX_BODY_BYTES, Problem, Request},
+    trace::Tracer,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
-use lambda_http::lambda_runtime::{self, LambdaEvent, service_fn};
+use lambda_http::lambda_runtime::{self, LambdaEvent, Runtime, layers::TracingLayer, service_fn, tower::util::MapFutureLayer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
@@ -18,12 +21,26 @@ use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 ///
 /// # Errors
 /// The Runtime API cannot be reached.
-pub async fn run(door: Arc<Door>) -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(invoke(&door, event.payload.get(), &event.context.request_id).await) }
-    }))
-    .await
+pub async fn run(door: Arc<Door>, tracer: Tracer) -> Result<(), lambda_runtime::Error> {
+    let tracer = Arc::new(tracer);
+    let watching = Arc::clone(&tracer);
+    let serve = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+        let (door, tracer) = (Arc::clone(&door), Arc::clone(&watching));
+        async move {
+            let answer = invoke(&door, event.payload.get(), &event.context.request_id);
+            Ok::<_, Infallible>(tracer.watch(event.context.xray_trace_id.as_deref(), answer).await)
+        }
+    });
+    // When this future comes true Lambda has the answer, and has not yet been asked for the next event: it cannot freeze us.
+    let then_hand_over = MapFutureLayer::new(move |answering| {
+        let tracer = Arc::clone(&tracer);
+        async move {
+            let answered = answering.await;
+            tracer.hand_over().await;
+            answered
+        }
+    });
+    Runtime::new(serve).layer(TracingLayer::new()).layer(then_hand_over).run().await
 }
 
 /// Answers one event. One that no gateway sends is answered 400: a direct invocation opens nothing.

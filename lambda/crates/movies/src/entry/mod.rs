@@ -1,11 +1,14 @@
 //! The two doors: AWS Lambda and a plain HTTP server. Each turns what arrives into a [`Request`]; both go through [`Door`],
-//! the only place where a clock is read.
+//! the only place (but for traces) where a clock is read.
 
 pub mod lambda;
 mod line;
 pub mod server;
 
-use crate::http::{Api, Request, route_template};
+use crate::{
+    http::{Api, Request, route_template},
+    trace,
+};
 use http::Response;
 use line::Line;
 use std::{
@@ -39,6 +42,7 @@ impl Door {
         let (id, method, client_id) = (request.id.clone(), request.method.clone(), request.caller.client_id.clone());
         let route = route_template(&request.path);
         let response = self.api.answer(request).await;
+        trace::served(&id, method.as_str(), route, response.status().as_u16());
         let line = Line {
             time: SystemTime::now(),
             function: self.function.as_deref(),

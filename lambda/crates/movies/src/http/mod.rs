@@ -12,6 +12,7 @@ pub use problem::Problem;
 use crate::{
     domain::{Cursor, ETag, Movie, MovieId, Precondition},
     store::{Deleted, Fault, Put, Store},
+    trace,
 };
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
@@ -143,7 +144,7 @@ impl Api {
 
         // A task of its own is what a panic ends in.
         let api = Arc::clone(self);
-        let answer = tokio::spawn(async move { api.handle(request).await }).await.unwrap_or_else(|panic| {
+        let answer = tokio::spawn(trace::inherited(async move { api.handle(request).await })).await.unwrap_or_else(|panic| {
             tracing::error!(request_id = %id, error = %panic, "a handler panicked");
             Err(Problem::internal())
         });

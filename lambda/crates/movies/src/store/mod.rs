@@ -2,7 +2,10 @@
 
 pub mod item;
 
-use crate::domain::{ETag, ListQuery, Movie, MovieId, Order, Precondition, Scope};
+use crate::{
+    domain::{ETag, ListQuery, Movie, MovieId, Order, Precondition, Scope},
+    trace,
+};
 use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{
     Client,
@@ -149,7 +152,8 @@ impl Store {
     }
 
     async fn read(&self, id: &MovieId, consistent: bool) -> Result<Option<Versioned>, Fault> {
-        let answer = self.client.get_item().table_name(&self.table).set_key(Some(item::key(id))).consistent_read(consistent).send().await?;
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(item::key(id))).consistent_read(consistent);
+        let answer = trace::call("GetItem", request.send()).await?;
         Ok(answer.item.and_then(item::from_item).map(|(movie, etag)| Versioned { movie, etag }))
     }
 
@@ -160,14 +164,12 @@ impl Store {
     pub async fn put(&self, movie: &Movie, precondition: &Precondition) -> Result<Put, Fault> {
         let request = self.client.put_item().table_name(&self.table).set_item(Some(item::to_item(movie)?));
         let condition = Condition::of(precondition);
-        let answer = request
+        let request = request
             .set_condition_expression(condition.expression)
             .set_expression_attribute_names(condition.names)
             .set_expression_attribute_values(condition.values)
-            .return_values(ReturnValue::AllOld)
-            .send()
-            .await;
-        match answer {
+            .return_values(ReturnValue::AllOld);
+        match trace::call("PutItem", request.send()).await {
             Ok(answer) if answer.attributes.is_some() => Ok(Put::Replaced(ETag::of(movie))),
             Ok(_) => Ok(Put::Created(ETag::of(movie))),
             Err(error) if matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_))) => Ok(Put::Refused),
@@ -181,7 +183,7 @@ impl Store {
     /// A fault of the table or of the way to it.
     pub async fn delete(&self, id: &MovieId, precondition: &Precondition) -> Result<Deleted, Fault> {
         let condition = Condition::of(if *precondition == Precondition::Unconditional { &Precondition::Present } else { precondition });
-        let answer = self
+        let request = self
             .client
             .delete_item()
             .table_name(&self.table)
@@ -189,10 +191,8 @@ impl Store {
             .set_condition_expression(condition.expression)
             .set_expression_attribute_names(condition.names)
             .set_expression_attribute_values(condition.values)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match answer {
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match trace::call("DeleteItem", request.send()).await {
             Ok(_) => Ok(Deleted::Done),
             Err(error) => match error.as_service_error() {
                 Some(aws_sdk_dynamodb::operation::delete_item::DeleteItemError::ConditionalCheckFailedException(failed)) => {
@@ -241,7 +241,8 @@ impl Store {
     async fn page(&self, scope: &Scope, limit: i32, start: Option<item::Item>) -> Result<(Vec<item::Item>, Option<item::Item>), Fault> {
         let (items, next) = match scope {
             Scope::All => {
-                let answer = self.client.scan().table_name(&self.table).limit(limit).set_exclusive_start_key(start).send().await?;
+                let request = self.client.scan().table_name(&self.table).limit(limit).set_exclusive_start_key(start);
+                let answer = trace::call("Scan", request.send()).await?;
                 (answer.items, answer.last_evaluated_key)
             }
             Scope::Year { year, prefix, order } => {
@@ -261,7 +262,7 @@ impl Store {
                         .expression_attribute_names("#title", item::TITLE)
                         .expression_attribute_values(":prefix", AttributeValue::S(prefix.as_str().to_owned())),
                 };
-                let answer = request.send().await?;
+                let answer = trace::call("Query", request.send()).await?;
                 (answer.items, answer.last_evaluated_key)
             }
         };
