@@ -1,0 +1,64 @@
+# What AWS has once per account, or per account and region. A stack that owned it would take it from all others when it goes.
+
+# API Gateway writes the logs of all its APIs in a region by one role.
+resource "aws_api_gateway_account" "this" {
+  for_each = aws_iam_role.api_gateway_log
+
+  cloudwatch_role_arn = each.value.arn
+
+  lifecycle {
+    prevent_destroy = true # every API of the region would stop logging, without a word
+  }
+
+  depends_on = [aws_iam_role_policy_attachment.api_gateway_log] # API Gateway tries the role before it takes it
+}
+
+resource "aws_iam_role" "api_gateway_log" {
+  for_each = toset(var.api_gateway_log_role_arn == null ? ["this"] : [])
+
+  name = "${local.name}-api-gateway-log"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "apigateway.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "api_gateway_log" {
+  for_each = aws_iam_role.api_gateway_log
+
+  role       = each.value.name
+  policy_arn = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+}
+
+# No bucket of this account is ever public, whatever its own settings say.
+resource "aws_s3_account_public_access_block" "this" {
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+# Traces that arrive by OpenTelemetry are kept as log lines; X-Ray writes them if the groups let it. Sending them there is
+# switched on by two commands, see outputs.tf: the provider has no resource for it.
+resource "aws_cloudwatch_log_resource_policy" "spans" {
+  policy_name = "${local.name}-spans"
+  policy_document = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "XRayWritesSpans"
+      Effect    = "Allow"
+      Principal = { Service = "xray.amazonaws.com" }
+      Action    = "logs:PutLogEvents"
+      Resource = [for group in ["aws/spans", "/aws/application-signals/data"] :
+      "arn:aws:logs:${var.region}:${var.account_id}:log-group:${group}:*"]
+      Condition = {
+        ArnLike      = { "aws:SourceArn" = "arn:aws:xray:${var.region}:${var.account_id}:*" }
+        StringEquals = { "aws:SourceAccount" = var.account_id }
+      }
+    }]
+  })
+}

@@ -1,0 +1,141 @@
+# What the two roles may do. A policy holds 6,144 characters, hence several. Names (`mvdb-*`) and the tag product=mvdb bound
+# them to this product; what AWS cannot bound by either is bound to the region.
+locals {
+  policies = {
+    read = {
+      roles = ["plan", "deploy"]
+      statements = {
+        # Descriptions, not data: no item, no log line, no object but the state.
+        DescribeEverything = {
+          Action = concat(["apigateway:GET", "budgets:ViewBudget", "budgets:ListTagsForResource", "sts:GetCallerIdentity", "logs:GetDataProtectionPolicy", "logs:GetLogDelivery", "tag:GetResources"], flatten([
+            for service in ["acm", "backup", "cloudwatch", "codedeploy", "dynamodb", "ec2", "events", "iam", "kms", "lambda", "logs", "route53resolver", "signer", "sns", "sqs", "wafv2", "cognito-idp"] :
+            # Their Get is an item, or a log line.
+            concat(["${service}:Describe*", "${service}:List*"], contains(["dynamodb", "logs"], service) ? [] : ["${service}:Get*"])
+          ]))
+          Resource = "*"
+        }
+        ReadState = {
+          Action   = ["s3:GetObject"]
+          Resource = "${local.state}/mvdb/*"
+        }
+        ListState = {
+          Action   = ["s3:ListBucket"]
+          Resource = local.state
+        }
+        DecryptState = {
+          Action   = ["kms:Decrypt"]
+          Resource = aws_kms_key.state.arn
+        }
+      }
+    }
+
+    write-state = {
+      roles = ["deploy"]
+      statements = {
+        WriteState = { Action = ["s3:PutObject"], Resource = "${local.state}/mvdb/*" }
+        Unlock     = { Action = ["s3:DeleteObject"], Resource = "${local.state}/mvdb/*.tflock" } # the state itself it cannot delete
+        EncryptIt  = { Action = ["kms:GenerateDataKey"], Resource = aws_kms_key.state.arn }
+        # It administers tables and logs; what is in them is not its business.
+        NoData = {
+          Effect   = "Deny"
+          Action   = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:PartiQL*", "logs:GetLogEvents", "logs:FilterLogEvents", "logs:StartQuery", "logs:StartLiveTail", "logs:Unmask"]
+          Resource = "*"
+        }
+      }
+    }
+
+    product = {
+      roles = ["deploy"]
+      statements = {
+        ByName = {
+          Action = ["dynamodb:*", "lambda:*", "sns:*", "sqs:*", "events:*", "cloudwatch:*", "wafv2:*", "backup:*", "budgets:*", "codedeploy:*", "signer:*", "logs:*"]
+          Resource = concat(
+            [for arn in [
+              "dynamodb:${local.regional}:table/mvdb-*", "lambda:${local.regional}:function:mvdb-*", "lambda:${local.regional}:layer:mvdb-*", "sns:${local.regional}:mvdb-*",
+              "sqs:${local.regional}:mvdb-*", "events:${local.regional}:rule/mvdb-*", "cloudwatch:${local.regional}:alarm:mvdb-*", "cloudwatch::${var.account_id}:dashboard/mvdb-*",
+              "wafv2:${local.regional}:regional/*/mvdb-*", "wafv2:${local.regional}:regional/managedruleset/*", "backup:${local.regional}:backup-vault:mvdb-*", "budgets::${var.account_id}:budget/mvdb-*",
+              "codedeploy:${local.regional}:application:mvdb-*", "codedeploy:${local.regional}:deploymentgroup:mvdb-*", "signer:${local.regional}:/signing-profiles/mvdb*",
+            ] : "arn:aws:${arn}"],
+            [for group in ["/aws/lambda/mvdb-*", "/aws/api-gateway/mvdb-*", "/aws/vpc/mvdb-*", "aws-waf-logs-mvdb-*", "API-Gateway-Execution-Logs_*"] : "arn:aws:logs:${local.regional}:log-group:${group}"],
+          )
+        }
+        # Their names are ids that AWS gives.
+        ById = {
+          Action = ["apigateway:POST", "apigateway:PUT", "apigateway:PATCH", "apigateway:DELETE", "apigateway:TagResource", "apigateway:UntagResource", "apigateway:SetWebACL", "apigateway:AddCertificateToDomain", "apigateway:UpdateRestApiPolicy",
+          "backup:*BackupPlan", "backup:*BackupSelection", "backup:TagResource", "backup:UntagResource", "lambda:*CodeSigningConfig", "lambda:TagResource", "lambda:UntagResource"]
+          Resource = concat(
+            # Not /account: the logging role is this folder's.
+            [for path in ["restapis", "domainnames", "clientcertificates", "tags", "vpclinks"] : "arn:aws:apigateway:${var.region}::/${path}*"],
+            ["arn:aws:backup:${local.regional}:backup-plan:*", "arn:aws:lambda:${local.regional}:code-signing-config:*"],
+          )
+        }
+        # Keys and user pools bear the tag from their first moment.
+        CreateTagged = {
+          Action    = ["kms:CreateKey", "kms:TagResource", "cognito-idp:CreateUserPool", "cognito-idp:TagResource"]
+          Resource  = "*"
+          Condition = { StringEquals = { "aws:RequestTag/product" = "mvdb" } }
+        }
+        ChangeTagged = {
+          Action    = ["kms:*", "cognito-idp:*"]
+          Resource  = ["arn:aws:kms:${local.regional}:key/*", "arn:aws:cognito-idp:${local.regional}:userpool/*"]
+          Condition = local.tagged
+        }
+        KeyNames = { Action = ["kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias"], Resource = "arn:aws:kms:${local.regional}:alias/mvdb-*" }
+        # AWS knows no resource for these.
+        Region = {
+          Action = ["cognito-idp:CreateUserPoolDomain", "cognito-idp:DeleteUserPoolDomain", "cognito-idp:UpdateUserPoolDomain", "logs:PutQueryDefinition", "logs:DeleteQueryDefinition", "logs:CreateLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+          "logs:PutResourcePolicy", "logs:DeleteResourcePolicy", "backup-storage:MountCapsule", "wafv2:PutLoggingConfiguration", "wafv2:AssociateWebACL", "wafv2:DisassociateWebACL", "signer:PutSigningProfile", "signer:StartSigningJob"]
+          Resource  = "*"
+          Condition = local.here
+        }
+      }
+    }
+
+    network = {
+      roles = ["deploy"]
+      statements = {
+        Region = {
+          Action = concat([for thing in ["Vpc", "Subnet", "RouteTable", "SecurityGroup", "VpcEndpoints", "FlowLogs", "Tags"] : "ec2:Delete${thing}"],
+            [for thing in ["Vpc", "Subnet", "RouteTable", "SecurityGroup", "VpcEndpoint", "FlowLogs", "Tags"] : "ec2:Create${thing}"],
+            [for thing in ["VpcAttribute", "SubnetAttribute", "VpcEndpoint", "SecurityGroupRules"] : "ec2:Modify${thing}"],
+            ["ec2:AssociateRouteTable", "ec2:DisassociateRouteTable", "ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress", "ec2:DeleteNetworkInterface", "ec2:DetachNetworkInterface"],
+            # No gateway, no route, no peering: a network made by this role has no way out.
+          [for action in ["Create", "Delete", "Update", "Associate", "Disassociate", "Import"] : "route53resolver:${action}Firewall*"], ["route53resolver:TagResource", "route53resolver:UntagResource"])
+          Resource  = "*"
+          Condition = local.here
+        }
+      }
+    }
+
+    identity = {
+      roles = ["deploy"]
+      statements = {
+        RolesWithinTheBoundary = {
+          Action    = ["iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:AttachRolePolicy", "iam:DetachRolePolicy"]
+          Resource  = "arn:aws:iam::${var.account_id}:role/mvdb-*"
+          Condition = { StringEquals = { "iam:PermissionsBoundary" = aws_iam_policy.boundary.arn } }
+        }
+        RolesThemselves = {
+          Action   = ["iam:DeleteRole", "iam:UpdateRole", "iam:UpdateRoleDescription", "iam:UpdateAssumeRolePolicy", "iam:TagRole", "iam:UntagRole"]
+          Resource = "arn:aws:iam::${var.account_id}:role/mvdb-*"
+        }
+        GiveRolesToServices = {
+          Action    = ["iam:PassRole"]
+          Resource  = "arn:aws:iam::${var.account_id}:role/mvdb-*"
+          Condition = { StringEquals = { "iam:PassedToService" = ["lambda.amazonaws.com", "backup.amazonaws.com", "vpc-flow-logs.amazonaws.com", "codedeploy.amazonaws.com"] } }
+        }
+        ServicesOwnRoles = {
+          Action    = ["iam:CreateServiceLinkedRole"]
+          Resource  = "arn:aws:iam::${var.account_id}:role/aws-service-role/*"
+          Condition = { StringEquals = { "iam:AWSServiceName" = ["wafv2.amazonaws.com", "ops.apigateway.amazonaws.com", "backup.amazonaws.com", "replication.dynamodb.amazonaws.com", "lambda.amazonaws.com"] } }
+        }
+        # Else it could widen itself, its boundary, or who may be it.
+        NotItself = {
+          Effect   = "Deny"
+          Action   = ["iam:*"]
+          Resource = [for kind in ["role", "policy"] : "arn:aws:iam::${var.account_id}:${kind}/${local.name}-*"]
+        }
+      }
+    }
+  }
+}
