@@ -14,7 +14,7 @@ locals {
     latency = {
       budget     = 1 - var.slo.latency.target
       metrics    = { requests = local.api.requests, fast = merge(local.api.latency, { statistic = "PR(:${var.slo.latency.threshold_milliseconds})" }) }
-      bad_share  = "1 - fast / 100"
+      bad_share  = "(100 - fast) / 100" # not 1 - fast / 100, which rounds to above the budget at the budget
       complaint  = "requests take longer than ${var.slo.latency.threshold_milliseconds} ms"
       fulfilment = "${var.slo.latency.target * 100} % of requests take at most ${var.slo.latency.threshold_milliseconds} ms"
     }
