@@ -22,6 +22,9 @@ const INIT: Duration = Duration::from_secs(10);
 /// How long a function with extensions has to shut down, as in Lambda.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
+/// How long what was written last is waited for.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
 /// What to start, and how.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -163,7 +166,10 @@ impl Environment {
         variables.insert("AWS_LAMBDA_RUNTIME_API".into(), server.url().trim_start_matches("http://").into());
 
         let (begin, lines) = (Instant::now(), Lines::default());
-        let failed = |why: String| anyhow::anyhow!("INIT failed: {why}; it wrote {:#?}", lines.all());
+        let failed = async |why: String| {
+            tokio::time::sleep(LAST_WORDS).await;
+            anyhow::anyhow!("INIT failed: {why}; it wrote {:#?}", lines.all())
+        };
         let mut extensions = Vec::new();
         for binary in &launch.extensions {
             // Extensions are not given the function's own variables.
@@ -173,20 +179,27 @@ impl Environment {
             let name = extension.name().to_owned();
             let registered = platform.until(|state| state.broken.is_some() || state.has_registered(&name));
             tokio::select! {
-                waited = timeout(INIT, registered) => waited.map_err(|_| failed(format!("{} did not register", binary.display())))??,
-                who = first_end(slice::from_mut(&mut extension)) => return Err(failed(format!("{who} ended"))),
+                waited = timeout(INIT, registered) => match waited {
+                    Err(_) => return Err(failed(format!("{} did not register", binary.display())).await),
+                    Ok(waited) => waited?,
+                },
+                who = first_end(slice::from_mut(&mut extension)) => return Err(failed(format!("{who} ended")).await),
             }
             extensions.push(extension);
         }
         let mut function = Process::start(&launch.function, variables.iter(), &lines)?;
         let ready = platform.until(|state| state.broken.is_some() || state.idle());
         tokio::select! {
-            waited = timeout(INIT.saturating_sub(begin.elapsed()), ready) => waited.map_err(|_| failed("not everybody asked for an event".into()))??,
-            ended = function.end() => return Err(failed(format!("the function ended: {}", ended?))),
-            who = first_end(&mut extensions) => return Err(failed(format!("{who} ended"))),
+            waited = timeout(INIT.saturating_sub(begin.elapsed()), ready) => match waited {
+                Err(_) => return Err(failed("not everybody asked for an event".into()).await),
+                Ok(waited) => waited?,
+            },
+            ended = function.end() => return Err(failed(format!("the function ended: {}", ended?)).await),
+            who = first_end(&mut extensions) => return Err(failed(format!("{who} ended")).await),
         }
-        if let Some(broken) = platform.0.borrow().broken.clone() {
-            return Err(failed(broken));
+        let broken = platform.0.borrow().broken.clone();
+        if let Some(broken) = broken {
+            return Err(failed(broken).await);
         }
         let init = begin.elapsed();
         let mut environment =
@@ -303,8 +316,7 @@ impl Environment {
         };
         let took = begin.elapsed();
         self.function.signal(Signal::SIGKILL);
-        // What was written last has been read when it is here.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(LAST_WORDS).await;
         Ok(Ended { in_time, took, lines: self.lines.all() })
     }
 

@@ -199,7 +199,10 @@ async fn an_unsampled_request_sends_nothing() {
     let (sink, table) = (Sink::default(), table().await);
     let xray = sink.quick().await;
     let mut environment = Environment::start(with_layer(&table, xray.url())).await.unwrap();
-    assert_eq!(status(&environment.invoke(get("Rush")).await.unwrap()), 200);
+    let refused = get("Rush").trace(format!("Root=1-{}-{};Parent={PARENT};Sampled=0", &TRACE[..8], &TRACE[8..]));
+    for event in [get("Rush"), refused] {
+        assert_eq!(status(&environment.invoke(event).await.unwrap()), 200);
+    }
     assert!(environment.shutdown().await.unwrap().in_time);
     assert_eq!(sink.requests(), 0);
 }
@@ -219,16 +222,35 @@ async fn without_the_layer_the_function_works_the_same() {
 
 #[tokio::test]
 async fn spans_are_sent_after_a_response_once_they_are_due() {
-    let (sink, table) = (Sink::default(), table().await);
-    let xray = sink.quick().await;
+    const TABLE_TAKES: Duration = Duration::from_millis(200);
+    let table = Server::http(|_| async {
+        tokio::time::sleep(TABLE_TAKES).await;
+        Some(dynamodb::success(&json!({})))
+    });
+    let (sink, table) = (Sink::default(), table.await.unwrap());
+    let sent = Arc::new(Mutex::new(None));
+    let xray = {
+        let (sink, sent) = (sink.clone(), Arc::clone(&sent));
+        Server::http(move |request| {
+            sent.lock().unwrap().get_or_insert(Instant::now());
+            sink.take(request);
+            std::future::ready(Some(Response::new(Bytes::from_static(b"{}"))))
+        })
+    };
+    let xray = xray.await.unwrap();
     let mut environment = Environment::start(with_layer(&table, xray.url())).await.unwrap();
     environment.invoke(sampled("Rush")).await.unwrap();
     assert_eq!(sink.requests(), 0, "sent before it was due");
     tokio::time::sleep(DUE).await;
     assert_eq!(sink.requests(), 0, "sent by a frozen environment");
     // Not sampled: that the function is done is Lambda's own word.
-    environment.invoke(get("Rush")).await.unwrap();
+    let begin = Instant::now();
+    let answer = environment.invoke(get("Rush")).await.unwrap();
     assert_eq!((sink.requests(), sink.spans().len()), (1, 2));
+    assert!(
+        answer.latency >= TABLE_TAKES && sent.lock().unwrap().unwrap() - begin >= answer.latency,
+        "sent before the response: {answer:?}"
+    );
     environment.shutdown().await.unwrap();
     assert_eq!(sink.requests(), 1, "sent twice");
 }
