@@ -3,9 +3,12 @@
 
 use anyhow::Result;
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, StatusCode};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -54,6 +57,7 @@ pub(crate) struct Extension {
     events: VecDeque<Value>,
     /// Where it takes telemetry, and how long that may be held back.
     telemetry: Option<(String, Duration)>,
+    held: Vec<Value>,
 }
 
 #[derive(Debug, Default)]
@@ -90,11 +94,11 @@ impl State {
 
 /// The three APIs.
 #[derive(Clone, Debug)]
-pub(crate) struct Platform(pub(crate) Arc<watch::Sender<State>>);
+pub(crate) struct Platform(pub(crate) Arc<watch::Sender<State>>, Client<HttpConnector, Full<Bytes>>);
 
 impl Platform {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(State::default())))
+        Self(Arc::new(watch::Sender::new(State::default())), Client::builder(TokioExecutor::new()).build_http())
     }
 
     pub(crate) async fn answer(self, request: Request<Bytes>) -> Option<Response<Bytes>> {
@@ -211,19 +215,37 @@ impl Platform {
         reply(StatusCode::ACCEPTED, &json!({ "status": "OK" }))
     }
 
-    /// Tells the subscribers, each when its buffering time is over.
+    /// Tells the subscribers, each when its buffering time is over, of all that has come up by then.
     pub(crate) fn emit(&self, kind: &str, record: &Value) {
         let time = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
-        let events = json!([{ "time": time, "type": kind, "record": record }]).to_string();
-        for (address, held) in self.0.borrow().extensions.values().filter_map(|extension| extension.telemetry.clone()) {
-            let request = Request::post(address).header("content-type", "application/json").body(Full::new(Bytes::from(events.clone())));
-            tokio::spawn(async move {
-                tokio::time::sleep(held).await;
-                if let Ok(request) = request {
-                    // A subscriber that does not listen misses it.
-                    let _ = Client::builder(TokioExecutor::new()).build_http().request(request).await;
+        let event = json!({ "time": time, "type": kind, "record": record });
+        self.0.send_if_modified(|state| {
+            for (id, extension) in &mut state.extensions {
+                let Some((_, held)) = extension.telemetry else { continue };
+                extension.held.push(event.clone());
+                if extension.held.len() == 1 {
+                    tokio::spawn(self.clone().deliver(id.clone(), held));
                 }
-            });
+            }
+            false
+        });
+    }
+
+    async fn deliver(self, id: String, held: Duration) {
+        tokio::time::sleep(held).await;
+        let mut request = None;
+        self.0.send_if_modified(|state| {
+            if let Some(extension) = state.extensions.get_mut(&id) {
+                let events = Bytes::from(Value::from(std::mem::take(&mut extension.held)).to_string());
+                let address = extension.telemetry.as_ref().map(|(address, _)| address.clone()).unwrap_or_default();
+                request = Request::post(address).header("content-type", "application/json").body(Full::new(events)).ok();
+            }
+            false
+        });
+        if let Some(request) = request {
+            // A subscriber that does not listen misses them.
+            let Ok(response) = self.1.request(request).await else { return };
+            let _ = response.into_body().collect().await;
         }
     }
 

@@ -40,6 +40,8 @@ async fn a_spoiled_question_is_followed_by_another() {
     for body in ["one", "two"] {
         assert_eq!(environment.invoke(Event::new(body)).await.unwrap().outcome, Outcome::Response(body.into()));
     }
+    let ended = environment.shutdown().await.unwrap();
+    assert_eq!(ended.lines.iter().filter(|line| line.text == "refused").count(), 2);
 }
 
 #[tokio::test]

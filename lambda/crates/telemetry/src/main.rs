@@ -36,13 +36,15 @@ fn warn(message: &str, cause: &dyn std::fmt::Display) {
     println!("{}", serde_json::json!({ "level": "WARN", "service": "telemetry", "message": message, "cause": cause.to_string() }));
 }
 
-// One thread and no second: the function is to have the CPU.
+// One thread: there is never anything to do at the same time.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     if std::env::args().len() > 1 {
         println!("telemetry: an external AWS Lambda extension; Lambda starts it from a layer's extensions/ folder, without arguments");
         return;
     }
+    // At an INVOKE both are woken. Where there is one CPU, the function is to have it first.
+    let _ = rustix::process::nice(19);
     LocalSet::new().run_until(run()).await;
 }
 

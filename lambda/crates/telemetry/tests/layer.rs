@@ -276,7 +276,7 @@ async fn delays_nothing(bad: Bad) {
         async move {
             let failed = || Response::builder().status(500).body(Bytes::new()).ok();
             match bad {
-                Bad::Slow => tokio::time::sleep(Duration::from_millis(400)).await,
+                Bad::Slow => tokio::time::sleep(Duration::from_millis(300)).await,
                 Bad::Hangs => std::future::pending().await,
                 Bad::HangsUp => return None,
                 Bad::Fails => return failed(),
