@@ -1,0 +1,73 @@
+//! The binary as it is started: what it refuses, and in which words.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Command, Output, Stdio},
+};
+
+fn movies(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
+    command.args(arguments).env_clear().envs(variables.iter().copied()).env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[track_caller]
+fn refused(arguments: &[&str], variables: &[(&str, &str)], word: &str) {
+    let output = movies(arguments, variables).output().unwrap();
+    assert!(!output.status.success() && said(&output).contains(word), "{output:?}");
+}
+
+#[test]
+fn a_missing_table_name_fails_the_start_by_name() {
+    let lambda = [("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9"), ("AWS_LAMBDA_FUNCTION_NAME", "mvdb-test-movies")];
+    refused(&[], &lambda, "TABLE_NAME");
+    refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "")], "TABLE_NAME");
+    refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("REGION", "Ireland!")], "REGION");
+}
+
+#[test]
+fn beyond_loopback_keys_are_needed() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
+        refused(&["--listen", address], &[("TABLE_NAME", "t")], "--jwks");
+    }
+    refused(
+        &["--listen", "0.0.0.0:0", "--jwks", "/nowhere.json"],
+        &[("TABLE_NAME", "t"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9")],
+        "/nowhere.json",
+    );
+}
+
+#[test]
+fn wrong_arguments_are_told() {
+    refused(&[], &[("TABLE_NAME", "t")], "--listen");
+    refused(&["--listen", "8080"], &[("TABLE_NAME", "t")], "8080");
+    refused(&["--port", "8080"], &[("TABLE_NAME", "t")], "--port");
+    let help = movies(&["--help"], &[]).output().unwrap();
+    assert!(help.status.success() && said(&help).contains("--jwks FILE"));
+}
+
+/// A table that cannot be reached must not keep the process from starting: what is wrong shows at a request.
+#[test]
+fn it_listens_though_the_table_is_out_of_reach_and_stops_at_a_signal() {
+    let variables =
+        [("TABLE_NAME", "t"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"), ("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")];
+    let mut child = movies(&["--listen", "127.0.0.1:0"], &variables).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("movies: listening on http://").unwrap_or_else(|| panic!("{line:?}")).to_owned();
+
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    std::io::Write::write_all(&mut stream, b"GET /movies/2013/Rush HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1") && !answer.contains("127.0.0.1"), "{answer}");
+
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    assert!(child.wait().unwrap().success());
+}
