@@ -3,13 +3,13 @@
 #
 # The bucket cannot hold its own beginning. So the first apply keeps its state in this folder, and then moves it:
 #
-#   $EDITOR infra/bootstrap/terraform.tfvars                    # variables.tf says what goes in
-#   terraform -chdir=infra/bootstrap init
-#   terraform -chdir=infra/bootstrap apply
-#   echo 'terraform { backend "s3" {} }' >infra/bootstrap/backend.tf   # commit it
-#   terraform -chdir=infra/bootstrap init -migrate-state -backend-config=key=mvdb-bootstrap.tfstate \
-#     $(terraform -chdir=infra/bootstrap output -raw backend_config)
-#   rm infra/bootstrap/terraform.tfstate*
+#   cd infra/bootstrap
+#   $EDITOR terraform.tfvars                           # variables.tf says what goes in
+#   terraform init && terraform apply
+#   config=$(terraform output -raw backend_config)     # before the next line: without its backend Terraform tells nothing
+#   printf 'terraform {\n  backend "s3" {}\n}\n' >backend.tf
+#   terraform init -migrate-state -backend-config=key=mvdb-bootstrap.tfstate $config
+#   rm terraform.tfstate*                              # and commit backend.tf
 #
 # The same `-backend-config` serves every environment's init. Then run what `output transaction_search` prints: Terraform's
 # provider cannot.

@@ -48,7 +48,7 @@ locals {
       roles = ["deploy"]
       statements = {
         ByName = {
-          Action = ["dynamodb:*", "lambda:*", "sns:*", "sqs:*", "events:*", "cloudwatch:*", "wafv2:*", "backup:*", "budgets:*", "codedeploy:*", "signer:*", "logs:*"]
+          Action = ["dynamodb:*", "lambda:*", "sns:*", "sqs:*", "events:*", "cloudwatch:*", "wafv2:*", "backup:*", "budgets:*", "codedeploy:*", "signer:*", "logs:*", "s3:*"]
           Resource = concat(
             [for arn in [
               "dynamodb:${local.regional}:table/mvdb-*", "lambda:${local.regional}:function:mvdb-*", "lambda:${local.regional}:layer:mvdb-*", "sns:${local.regional}:mvdb-*",
@@ -56,6 +56,7 @@ locals {
               "wafv2:${local.regional}:regional/*/mvdb-*", "wafv2:${local.regional}:regional/managedruleset/*", "backup:${local.regional}:backup-vault:mvdb-*", "budgets::${var.account_id}:budget/mvdb-*",
               "codedeploy:${local.regional}:application:mvdb-*", "codedeploy:${local.regional}:deploymentgroup:mvdb-*", "signer:${local.regional}:/signing-profiles/mvdb*",
             ] : "arn:aws:${arn}"],
+            ["arn:aws:s3:::mvdb-*"],
             [for group in ["/aws/lambda/mvdb-*", "/aws/api-gateway/mvdb-*", "/aws/vpc/mvdb-*", "aws-waf-logs-mvdb-*", "API-Gateway-Execution-Logs_*"] : "arn:aws:logs:${local.regional}:log-group:${group}"],
           )
         }

@@ -27,10 +27,10 @@ resource "aws_kms_alias" "state" {
 }
 
 locals {
-  # The second keeps who read and wrote the first.
+  # The second keeps who read and wrote the first. Not `mvdb-…`: such buckets are the deploy role's.
   buckets = {
-    state = "${local.name}-state-${var.account_id}-${var.region}"
-    log   = "${local.name}-log-${var.account_id}-${var.region}"
+    state = "tfstate-mvdb-${var.account_id}-${var.region}"
+    log   = "tfstate-mvdb-log-${var.account_id}-${var.region}"
   }
 }
 

@@ -19,11 +19,11 @@ mock_provider "aws" {
   }
   override_resource {
     target = aws_s3_bucket.this["state"]
-    values = { id = "mvdb-bootstrap-state-123456789012-eu-west-1", arn = "arn:aws:s3:::mvdb-bootstrap-state-123456789012-eu-west-1" }
+    values = { id = "tfstate-mvdb-123456789012-eu-west-1", arn = "arn:aws:s3:::tfstate-mvdb-123456789012-eu-west-1" }
   }
   override_resource {
     target = aws_s3_bucket.this["log"]
-    values = { id = "mvdb-bootstrap-log-123456789012-eu-west-1", arn = "arn:aws:s3:::mvdb-bootstrap-log-123456789012-eu-west-1" }
+    values = { id = "tfstate-mvdb-log-123456789012-eu-west-1", arn = "arn:aws:s3:::tfstate-mvdb-log-123456789012-eu-west-1" }
   }
 }
 
@@ -87,7 +87,7 @@ run "c37_the_plan_role_writes_nothing" {
     error_message = "The plan role may do more than read."
   }
   assert {
-    condition     = length(setintersection(["dynamodb:Get*", "dynamodb:GetItem", "logs:Get*", "s3:Get*"], flatten([for statement in jsondecode(aws_iam_policy.github["read"].policy).Statement : statement.Action]))) == 0 && [for statement in jsondecode(aws_iam_policy.github["read"].policy).Statement : statement.Resource if statement.Sid == "ReadState"] == ["arn:aws:s3:::mvdb-bootstrap-state-123456789012-eu-west-1/mvdb/*"]
+    condition     = length(setintersection(["dynamodb:Get*", "dynamodb:GetItem", "logs:Get*", "s3:Get*"], flatten([for statement in jsondecode(aws_iam_policy.github["read"].policy).Statement : statement.Action]))) == 0 && [for statement in jsondecode(aws_iam_policy.github["read"].policy).Statement : statement.Resource if statement.Sid == "ReadState"] == ["arn:aws:s3:::tfstate-mvdb-123456789012-eu-west-1/mvdb/*"]
     error_message = "The plan role reads data."
   }
 }
@@ -175,6 +175,14 @@ run "c38_the_buckets_are_private" {
   }
 }
 
+run "c38_the_deploy_role_owns_no_bucket_of_states" {
+  command = plan
+  assert {
+    condition     = alltrue([for bucket in aws_s3_bucket.this : !startswith(bucket.bucket, "mvdb-")])
+    error_message = "The deploy role could delete every state."
+  }
+}
+
 run "c38_nobody_reads_or_writes_in_plain_text" {
   command = plan
   assert {
@@ -214,7 +222,7 @@ run "c39_who_read_the_state_is_kept_and_the_old_forgotten" {
   }
   assert {
     condition = [for statement in jsondecode(aws_s3_bucket_policy.this["log"].policy).Statement : [statement.Principal, statement.Action, statement.Resource] if statement.Effect == "Allow"] == [
-    [{ Service = "logging.s3.amazonaws.com" }, "s3:PutObject", "arn:aws:s3:::mvdb-bootstrap-log-123456789012-eu-west-1/state/*"]]
+    [{ Service = "logging.s3.amazonaws.com" }, "s3:PutObject", "arn:aws:s3:::tfstate-mvdb-log-123456789012-eu-west-1/state/*"]]
     error_message = "S3 cannot write the log, or others can."
   }
   assert {
@@ -226,7 +234,7 @@ run "c39_who_read_the_state_is_kept_and_the_old_forgotten" {
 run "the_environments_learn_where_the_state_is" {
   command = plan
   assert {
-    condition     = output.backend_config == "-backend-config=bucket=mvdb-bootstrap-state-123456789012-eu-west-1 -backend-config=kms_key_id=arn:aws:kms:eu-west-1:123456789012:key/state -backend-config=region=eu-west-1"
+    condition     = output.backend_config == "-backend-config=bucket=tfstate-mvdb-123456789012-eu-west-1 -backend-config=kms_key_id=arn:aws:kms:eu-west-1:123456789012:key/state -backend-config=region=eu-west-1"
     error_message = "An environment would keep its state elsewhere."
   }
 }

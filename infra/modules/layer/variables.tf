@@ -9,8 +9,8 @@ variable "description" {
 }
 
 variable "package" {
-  description = "Path of the zip that holds `extensions/<name>`."
-  type        = string
+  description = "Path of the zip that holds `extensions/<name>`; signed: where the same lies signed, which a function that takes only signed code asks of its layers too."
+  type        = object({ path = string, signed = optional(object({ bucket = string, key = string })) })
 }
 
 variable "architecture" {

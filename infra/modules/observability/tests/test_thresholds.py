@@ -32,7 +32,7 @@ def plan(folder, **changes):
     provider = {"region": "eu-west-1", "access_key": "none", "secret_key": "none", "skip_credentials_validation": True,
                 "skip_metadata_api_check": True, "skip_requesting_account_id": True}
     (folder / "main.tf.json").write_text(json.dumps(
-        {"provider": {"aws": provider}, "module": {"observability": {"source": str(MODULE), **VARIABLES, **changes}}}))
+        {"provider": {"aws": provider}, "module": {"observability": {"source": os.path.relpath(MODULE, folder.resolve()), **VARIABLES, **changes}}}))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_DATA_DIR"))}
 
     def terraform(*arguments):
