@@ -118,11 +118,12 @@ impl Server {
                 connections.spawn(async move {
                     match tls {
                         None => serve(stream, answer).await,
-                        // A client that does not trust us says so to its own caller.
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream, answer).await,
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            // A client that does not trust us says so to its own caller.
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, answer).await;
+                            }
+                        }
                     }
                 });
                 while connections.try_join_next().is_some() {}

@@ -11,6 +11,12 @@
 //! a request. It ends after SHUTDOWN alone.
 //!
 //! **It cannot grow.** What waits is bounded in bytes and spans; the oldest go first, and the next warning counts them.
+//!
+//! What it costs instead: spans wait for the next request or for SHUTDOWN, so those of an environment that falls idle come
+//! minutes late; and those of one that is killed are lost.
+//!
+//! The account needs Transaction Search (X-Ray's endpoint refuses spans without), the function's role `xray:PutSpans` and
+//! `xray:PutSpansForIndexing`, the function `OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318`.
 
 mod buffer;
 mod lambda;
