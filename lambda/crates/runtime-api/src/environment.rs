@@ -22,8 +22,8 @@ const INIT: Duration = Duration::from_secs(10);
 /// How long a function with extensions has to shut down, as in Lambda.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
-/// How long what was written last is waited for.
-const LAST_WORDS: Duration = Duration::from_millis(50);
+/// How long what was written last is waited for when INIT fails.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// What to start, and how.
 #[derive(Clone, Debug)]
@@ -316,7 +316,10 @@ impl Environment {
         };
         let took = begin.elapsed();
         self.function.signal(Signal::SIGKILL);
-        tokio::time::sleep(LAST_WORDS).await;
+        self.extensions.iter_mut().for_each(|extension| extension.signal(Signal::SIGKILL));
+        for process in std::iter::once(&mut self.function).chain(&mut self.extensions) {
+            process.last_words().await;
+        }
         Ok(Ended { in_time, took, lines: self.lines.all() })
     }
 

@@ -14,6 +14,8 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
+    task::JoinHandle,
+    time::timeout,
 };
 
 /// What a process wrote to standard output or error.
@@ -34,15 +36,15 @@ impl Lines {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn read(&self, process: &str, stream: Option<impl AsyncRead + Unpin + Send + 'static>) {
+    fn read(&self, process: &str, stream: Option<impl AsyncRead + Unpin + Send + 'static>) -> JoinHandle<()> {
         let (lines, process) = (self.clone(), process.to_owned());
-        let Some(stream) = stream else { return };
         tokio::spawn(async move {
+            let Some(stream) = stream else { return };
             let mut stream = BufReader::new(stream).lines();
             while let Ok(Some(text)) = stream.next_line().await {
                 lines.0.lock().unwrap_or_else(PoisonError::into_inner).push(Line { process: process.clone(), text });
             }
-        });
+        })
     }
 }
 
@@ -52,6 +54,7 @@ pub struct Process {
     name: String,
     child: Child,
     pid: Pid,
+    readers: [JoinHandle<()>; 2],
 }
 
 impl Process {
@@ -60,10 +63,9 @@ impl Process {
         let mut command = Command::new(program);
         command.env_clear().envs(variables).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("{} does not start", program.display()))?;
-        lines.read(&name, child.stdout.take());
-        lines.read(&name, child.stderr.take());
+        let readers = [lines.read(&name, child.stdout.take()), lines.read(&name, child.stderr.take())];
         let pid = Pid::from_raw(child.id().context("it has ended already")?.try_into()?);
-        Ok(Self { name, child, pid })
+        Ok(Self { name, child, pid, readers })
     }
 
     /// Its file's name.
@@ -96,6 +98,13 @@ impl Process {
     /// Comes true when it ends.
     pub(crate) async fn end(&mut self) -> Result<ExitStatus> {
         Ok(self.child.wait().await?)
+    }
+
+    /// Waits for what it wrote last, once it has been told to end. A child of its own may keep its output open.
+    pub(crate) async fn last_words(&mut self) {
+        for reader in &mut self.readers {
+            let _ = timeout(Duration::from_secs(1), reader).await;
+        }
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
