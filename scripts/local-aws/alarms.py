@@ -1,5 +1,5 @@
 """AWS tells everything of an alarm in DescribeAlarms; over the Query protocol, which Terraform speaks, ministack leaves
-most of it out, so that every plan would change every alarm. Test: test_alarms.py
+most of it out and forgets expressions, so that every plan would change every alarm. Test: test_alarms.py
 """
 import re
 from datetime import datetime, timezone
@@ -7,7 +7,26 @@ from xml.sax.saxutils import escape
 
 from ministack.services import cloudwatch
 
-_describe_alarms = cloudwatch._describe_alarms
+_describe_alarms, _put_metric_alarm = cloudwatch._describe_alarms, cloudwatch._put_metric_alarm
+
+
+def put_metric_alarm(params, data, is_cbor, is_json=False):
+    answer, said = _put_metric_alarm(params, data, is_cbor, is_json), data if is_cbor or is_json else tree(params)
+    if "Metrics" in said:
+        alarm = cloudwatch._alarms[said["AlarmName"]]
+        alarm |= {"Period": None, "Statistic": None, "Threshold": said.get("Threshold")}
+        alarm |= {key: said[key] for key in ("Metrics", "ThresholdMetricId") if key in said}
+    return answer
+
+
+def tree(params):
+    """{"A.member.1.B": [x]} is {"A": [{"B": x}]}."""
+    if not isinstance(params, dict):
+        return params[0] if isinstance(params, list) else params
+    heads = dict.fromkeys(key.partition(".")[0] for key in params)
+    made = {head: tree(params[head] if head in params else {key.partition(".")[2]: value for key, value in params.items()
+                                                           if key.startswith(f"{head}.")}) for head in heads}
+    return [made["member"][key] for key in sorted(made["member"], key=int)] if list(made) == ["member"] else made
 
 
 def describe_alarms(params, data, is_cbor, is_json=False):
@@ -29,4 +48,4 @@ def xml(value, name=""):
     return escape(str(value).lower() if isinstance(value, bool) else str(value))
 
 
-cloudwatch._describe_alarms = describe_alarms
+cloudwatch._describe_alarms, cloudwatch._put_metric_alarm = describe_alarms, put_metric_alarm

@@ -1,6 +1,6 @@
 """How AWS carries a request to a REST API's function and its answer back, where ministack does otherwise.
 
-Not imitated: compression, resource policies and lambda permissions, what AWS makes of `//`, `.` and `..` in a path.
+Not imitated: compression, metrics, resource policies and lambda permissions, what AWS makes of `//`, `.` and `..` in a path.
 A token without any of the method's scopes gets UNAUTHORIZED (401) from ministack as from AWS: its knowledge centre says so
 (repost.aws/knowledge-center/api-gateway-cognito-401-unauthorized), users saw it (aws-amplify/amplify-flutter issue 1539);
 it is HTTP APIs that answer 403. Tests: test_gateway.py
@@ -16,11 +16,11 @@ from hypercorn.config import Config
 from ministack import app
 from ministack.core.responses import new_uuid
 from ministack.core.sigv4 import decode_header_value
-from ministack.services import apigateway_v1 as ag, cloudwatch, cloudwatch_logs, lambda_svc
+from ministack.services import apigateway_v1 as ag, cloudwatch_logs
 
 wire = ContextVar("wire")  # the ASGI scope: the request as it was sent; "context" holds its $context variables
 _app, _execute_api, _event = app.app, app._handle_execute_api_request, ag._build_lambda_event_v1
-_invoke, _call, _validate = ag._invoke_lambda_proxy_v1, ag._call_lambda_raw, ag._check_request_validation
+_invoke, _validate, _settings = ag._invoke_lambda_proxy_v1, ag._check_request_validation, ag._method_throttle_settings
 
 
 def milliseconds_since(started):
@@ -73,12 +73,9 @@ async def invoke(integration, *args, **kwargs):
     return invocation.result() if done else ag._gw_error("INTEGRATION_TIMEOUT", "Endpoint request timed out")
 
 
-async def call(function_ref, *args, **kwargs):
-    """AWS counts every invocation in AWS/Lambda; ministack only those through the Invoke API."""
-    started = time.monotonic()
-    result, error = await _call(function_ref, *args, **kwargs)
-    lambda_svc._emit_lambda_metrics(function_ref.split(":")[6], milliseconds_since(started), bool(error or result.get("error")), False)
-    return result, error
+def method_throttle_settings(stage, path, method):
+    """AWS writes a route's settings as `~1movies/GET`; ministack decodes that, and Terraform no longer finds them."""
+    return _settings(stage, path.replace("/", "~1"), method)
 
 
 class NoAnswer(Exception):
@@ -100,7 +97,7 @@ def proxy_response(result):
 
 
 async def execute(api_id, stage_name, method, path, headers, body, query_params, account_id, region):
-    """The way of a request: size, ministack's own checks and integration, gateway response, log, metrics."""
+    """The way of a request: size, ministack's own checks and integration, gateway response, log."""
     started, now, stage = time.monotonic(), time.time(), ag._stages_v1.get(api_id, {}).get(stage_name, {})
     request_id = new_uuid()
     context = wire.get()["context"] = {
@@ -124,7 +121,6 @@ async def execute(api_id, stage_name, method, path, headers, body, query_params,
     answer_headers.setdefault("x-amzn-requestid", request_id)
     context |= {"status": status, "responseLength": len(answer), "responseLatency": milliseconds_since(started)}
     write_access_log(stage.get("accessLogSettings") or {}, context)
-    count(ag._rest_apis[api_id]["name"], context)
     return response
 
 
@@ -147,20 +143,10 @@ def write_access_log(settings, context):
         cloudwatch_logs._put_log_events({**stream, "logEvents": [{"timestamp": context["requestTimeEpoch"], "message": text}]})
 
 
-def count(api_name, context):
-    """AWS counts requests, errors and latencies of an API and of its stage in AWS/ApiGateway; ministack does not."""
-    family = context["status"] // 100
-    metrics = [("Count", 1, "Count"), ("4XXError", family == 4, "Count"), ("5XXError", family == 5, "Count"),
-               ("Latency", context["responseLatency"], "Milliseconds"),
-               ("IntegrationLatency", context.get("integrationLatency"), "Milliseconds")]
-    for dimensions in ({"ApiName": api_name}, {"ApiName": api_name, "Stage": context["stage"]}):
-        for name, value, unit in (metric for metric in metrics if metric[1] is not None):
-            cloudwatch.record_metric("AWS/ApiGateway", name, int(value), unit, dimensions)
-
-
 Config.h11_pass_raw_headers = True
+ag._method_throttle_settings, ag._decode_json_pointer_token = method_throttle_settings, str
 app.app, app._handle_execute_api_request = remember_the_wire, execute_api
 ag._build_lambda_event_v1, ag._check_request_validation, ag._lambda_proxy_response = event, check_request_validation, proxy_response
-ag._invoke_lambda_proxy_v1, ag._call_lambda_raw, ag._handle_execute_in_scope = invoke, call, execute
+ag._invoke_lambda_proxy_v1, ag._handle_execute_in_scope = invoke, execute
 # ministack's Runtime API sends headers and body apart: Nagle's algorithm would hold the second for 40 ms of every invocation.
 socketserver.StreamRequestHandler.disable_nagle_algorithm = True

@@ -9,6 +9,7 @@ import sys
 import alarms  # noqa: F401
 import gateway  # noqa: F401
 import import_rest_api  # noqa: F401
+import recovery  # noqa: F401
 import web_acl  # noqa: F401
 from ministack.app import main
 

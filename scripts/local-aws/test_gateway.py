@@ -129,19 +129,16 @@ def test_a_refused_request_is_logged_too(api):
     assert (line["status"], line["client"], line["integration"]) == ("401", "-", "-")
 
 
-@pytest.mark.parametrize("namespace, name, dimensions", [
-    ("AWS/ApiGateway", "Count", {"ApiName": "movies", "Stage": "v1"}), ("AWS/ApiGateway", "Latency", {"ApiName": "movies"}),
-    ("AWS/ApiGateway", "IntegrationLatency", {"ApiName": "movies"}), ("AWS/ApiGateway", "4XXError", {"ApiName": "movies"}),
-    ("AWS/Lambda", "Invocations", None), ("AWS/Lambda", "Duration", None)])
-def test_requests_and_invocations_are_counted(aws, api, namespace, name, dimensions):
-    def samples():
-        said = aws("cloudwatch").get_metric_statistics(
-            Namespace=namespace, MetricName=name, Period=60, Statistics=["SampleCount"], StartTime=time.time() - 3600, EndTime=time.time() + 60,
-            Dimensions=[{"Name": key, "Value": value} for key, value in (dimensions or {"FunctionName": api.name}).items()])
-        return sum(point["SampleCount"] for point in said["Datapoints"])
-    before = samples()
-    api.event("GET", "/movies")
-    assert samples() > before
+def test_a_routes_throttle_is_kept_as_aws_writes_it_and_holds(aws, api):
+    def throttle(limit):
+        aws("apigateway").update_stage(restApiId=api.id, stageName="v1", patchOperations=[
+            {"op": "replace", "path": f"/~1movies/GET/throttling/{what}", "value": str(limit)} for what in ("rateLimit", "burstLimit")])
+    throttle(0)
+    assert "~1movies/GET" in aws("apigateway").get_stage(restApiId=api.id, stageName="v1")["methodSettings"]
+    assert api.call("GET", "/movies").status == 429
+    assert api.call("GET", "/movies/2013/Rush").status == 200
+    throttle(1000)
+    assert api.call("GET", "/movies").status == 200
 
 
 def test_a_warm_invocation_takes_less_than_the_delay_of_an_acknowledgement(api):

@@ -28,10 +28,9 @@ def firewall(aws, api):
         waf.delete_web_acl(Name=acl["Name"], Scope="REGIONAL", Id=acl["Id"], LockToken=acl["LockToken"])
 
 
-def header(name, value, constraint="EXACTLY", transformation="NONE"):
-    return {"ByteMatchStatement": {
-        "SearchString": value, "FieldToMatch": {"SingleHeader": {"Name": name}}, "PositionalConstraint": constraint,
-        "TextTransformations": [{"Priority": 0, "Type": transformation}]}}
+def header(name, value):
+    return {"ByteMatchStatement": {"SearchString": value, "FieldToMatch": {"SingleHeader": {"Name": name}},
+                                   "PositionalConstraint": "EXACTLY", "TextTransformations": PLAIN}}
 
 
 def body_above(size, oversize="MATCH"):
@@ -75,8 +74,7 @@ def test_a_custom_response_cannot_name_a_content_type(aws, firewall):
 
 
 @pytest.mark.parametrize("statement, blocked", [
-    (header("x-who", "ba", "STARTS_WITH"), True), (header("x-who", "ad", "ENDS_WITH"), True), (header("x-who", "a", "CONTAINS"), True),
-    (header("x-who", "ba", "CONTAINS_WORD"), False), (header("x-who", "BAD"), False), (header("x-who", "bad", "EXACTLY", "LOWERCASE"), True),
+    (header("x-who", "bad"), True), (header("x-who", "ba"), False),
     ({"AndStatement": {"Statements": [header("x-who", "bad"), header("x-who", "good")]}}, False),
     ({"OrStatement": {"Statements": [header("x-who", "bad"), header("x-who", "good")]}}, True),
     ({"NotStatement": {"Statement": header("x-who", "bad")}}, False),

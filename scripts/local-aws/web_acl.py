@@ -1,26 +1,20 @@
 """AWS WAF judges every request to a stage that has a web ACL; ministack keeps the ACL and never asks it, drops what an ACL
 says of custom bodies and of inspected bytes, and knows no logging configuration.
 
-Judged: IP sets, byte match, size constraint, rate, AND, OR, NOT. No other statement ever matches, nor do managed groups:
-their rules are AWS's secret. A rate counts at once, not with AWS's delay; no log is written. Tests: test_web_acl.py
+Judged: IP sets, equal bytes, size, rate, AND, OR, NOT; texts as they came, untransformed. No other statement ever matches,
+nor do managed groups: their rules are AWS's secret. A rate counts at once, not with AWS's delay; no log is written. Tests: test_web_acl.py
 """
 import base64
-import html
 import json
 import operator
-import re
 import time
 from collections import defaultdict, deque
 from ipaddress import ip_address, ip_network
-from urllib.parse import unquote_plus
 
 import gateway
 from ministack.core.responses import json_response
 from ministack.services import apigateway_v1 as ag, waf
 
-_TRANSFORMATIONS = {
-    "LOWERCASE": str.lower, "URL_DECODE": unquote_plus, "URL_DECODE_UNI": unquote_plus,
-    "HTML_ENTITY_DECODE": html.unescape, "COMPRESS_WHITE_SPACE": lambda text: re.sub(r"\s+", " ", text)}
 _logging = {}
 _seen = defaultdict(deque)  # (rule, source) -> when its requests came
 _handle_request, _execute = waf.handle_request, ag._execute_in_scope
@@ -78,10 +72,7 @@ def matches(statement, request, rule):
             ips = next(ips for ips in waf._ip_sets.values() if ips["ARN"] == said["ARN"])
             return any(ip_address(request["identity.sourceIp"]) in ip_network(network) for network in ips["Addresses"])
         case "ByteMatchStatement":
-            sought, text = re.escape(base64.b64decode(said["SearchString"]).decode()), field(said, request)
-            pattern = {"EXACTLY": rf"\A{sought}\Z", "STARTS_WITH": rf"\A{sought}", "ENDS_WITH": rf"{sought}\Z",
-                       "CONTAINS": sought, "CONTAINS_WORD": rf"\b{sought}\b"}[said["PositionalConstraint"]]
-            return text if isinstance(text, bool) else re.search(pattern, text) is not None
+            return field(said, request) == base64.b64decode(said["SearchString"]).decode()
         case "SizeConstraintStatement":
             text, compares = field(said, request), getattr(operator, said["ComparisonOperator"].lower())
             return text if isinstance(text, bool) else compares(len(text.encode()), said["Size"])
@@ -103,12 +94,9 @@ def field(statement, request):
     inspected, beyond = request["body"][:request["inspected_bytes"]], said.get("OversizeHandling", "CONTINUE")
     if kind == "Body" and inspected != request["body"] and beyond != "CONTINUE":
         return beyond == "MATCH"
-    text = {"SingleHeader": lambda: ag._header_ci(request["headers"], said["Name"]), "Method": lambda: request["httpMethod"],
+    return {"SingleHeader": lambda: ag._header_ci(request["headers"], said["Name"]), "Method": lambda: request["httpMethod"],
             "UriPath": lambda: request["path"], "QueryString": lambda: gateway.wire.get()["query_string"].decode(),
             "Body": lambda: inspected.decode("utf-8", "replace")}.get(kind, str)()
-    for transformation in sorted(statement["TextTransformations"], key=operator.itemgetter("Priority")):
-        text = _TRANSFORMATIONS.get(transformation["Type"], str)(text)
-    return text
 
 
 waf.handle_request, ag._execute_in_scope = handle_request, execute

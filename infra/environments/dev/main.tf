@@ -7,7 +7,15 @@ provider "aws" {
   region = local.region
 
   default_tags {
-    tags = { product = "mvdb", environment = "dev", managed-by = "terraform" }
+    tags = {
+      product             = "mvdb"
+      environment         = "dev"
+      owner               = "movies-team"
+      repository          = "mvdb"
+      cost-centre         = "unassigned" # yours
+      data-classification = "public"
+      managed-by          = "terraform"
+    }
   }
 }
 
@@ -15,9 +23,10 @@ module "movies" {
   source = "../../stacks/movies"
 
   environment = {
-    name       = "dev"
-    region     = local.region
-    account_id = "111111111111" # yours; credentials of another account are refused
+    name                 = "dev"
+    region               = local.region
+    permissions_boundary = null           # from infra/bootstrap: $(terraform output permissions_boundary_arn)
+    account_id           = "111111111111" # yours; credentials of another account are refused
   }
 
   function = {
@@ -36,15 +45,31 @@ module "movies" {
       "HEAD /movies" = { requests_per_second = 20, burst_requests = 40 }
     }
   }
-  waf = { requests_per_source_per_minute = 1000 }
+  waf = { requests_per_minute = { source = 1000, token = 3000 } }
 
   consumers = {
-    reader = { scopes = ["movies/read"] }
-    writer = { scopes = ["movies/write"] }
+    reader = { scopes = ["movies/read"], owner = "Movies team", contact = "movies-team@example.org", expires_on = "2028-12-31", requests_per_hour = 10000 }
+    writer = { scopes = ["movies/write"], owner = "Movies team", contact = "movies-team@example.org", expires_on = "2028-12-31", requests_per_hour = 10000 }
   }
   cors_origins = []
 
-  table               = { recovery_days = 7 }
+  table = {
+    max_units_per_second = { read = 500, write = 100 }
+    recovery_days        = 7
+    backup               = null
+  }
+  network             = null
   deletion_protection = false
   log_retention_days  = 30
+
+  observability = {
+    runbook_url = "https://github.com/your-organisation/mvdb/blob/main/infra/RUNBOOK.md" # yours
+    slo = {
+      availability     = { target = 0.99 }
+      latency          = { target = 0.99, threshold_milliseconds = 300 }
+      minimum_requests = 120
+    }
+    subscribers = { page = [], ticket = [] }
+    budget      = { usd_per_month = 20 }
+  }
 }

@@ -43,3 +43,19 @@ output "stage_name" {
 output "web_acl_arn" {
   value = module.movies.web_acl_arn
 }
+
+output "domain_target" {
+  value = module.movies.domain_target
+}
+
+output "topics" {
+  value = module.movies.topics
+}
+
+output "alarms" {
+  value = module.movies.alarms
+}
+
+output "notifications_key" {
+  value = module.movies.notifications_key
+}

@@ -8,7 +8,15 @@ provider "aws" {
   region = local.region
 
   default_tags {
-    tags = { product = "mvdb", environment = "local", managed-by = "terraform" }
+    tags = {
+      product             = "mvdb"
+      environment         = "local"
+      owner               = "movies-team"
+      repository          = "mvdb"
+      cost-centre         = "unassigned" # yours
+      data-classification = "public"
+      managed-by          = "terraform"
+    }
   }
 }
 
@@ -32,17 +40,33 @@ module "movies" {
   # The whole catalogue, as fast as the machine can.
   throttles = {
     stage  = { requests_per_second = 10000, burst_requests = 5000 }
-    routes = {}
+    routes = { "GET /movies" = { requests_per_second = 10000, burst_requests = 5000 } }
   }
-  waf = { requests_per_source_per_minute = 2000000000 }
+  waf = { requests_per_minute = { source = 2000000000, token = 2000000000 } }
 
   consumers = {
-    reader = { scopes = ["movies/read"] }
-    writer = { scopes = ["movies/write"] }
+    reader = { scopes = ["movies/read"], owner = "Movies team", contact = "movies-team@example.org", expires_on = "9999-12-31", requests_per_hour = 1000000 }
+    writer = { scopes = ["movies/write"], owner = "Movies team", contact = "movies-team@example.org", expires_on = "9999-12-31", requests_per_hour = 1000000 }
   }
   cors_origins = []
 
-  table               = { recovery_days = 0 }
+  table = {
+    max_units_per_second = { read = 40000, write = 40000 }
+    recovery_days        = 35
+    backup               = { retention_days = 1 }
+  }
+  network             = null
   deletion_protection = false
   log_retention_days  = 1
+
+  observability = {
+    runbook_url = "https://github.com/your-organisation/mvdb/blob/main/infra/RUNBOOK.md" # yours
+    slo = {
+      availability     = { target = 0.99 }
+      latency          = { target = 0.99, threshold_milliseconds = 300 }
+      minimum_requests = 120
+    }
+    subscribers = { page = [], ticket = [] }
+    budget      = { usd_per_month = 1 }
+  }
 }

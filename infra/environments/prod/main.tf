@@ -7,7 +7,15 @@ provider "aws" {
   region = local.region
 
   default_tags {
-    tags = { product = "mvdb", environment = "prod", managed-by = "terraform" }
+    tags = {
+      product             = "mvdb"
+      environment         = "prod"
+      owner               = "movies-team"
+      repository          = "mvdb"
+      cost-centre         = "unassigned" # yours
+      data-classification = "public"
+      managed-by          = "terraform"
+    }
   }
 }
 
@@ -15,9 +23,10 @@ module "movies" {
   source = "../../stacks/movies"
 
   environment = {
-    name       = "prod"
-    region     = local.region
-    account_id = "222222222222" # yours; credentials of another account are refused
+    name                 = "prod"
+    region               = local.region
+    permissions_boundary = null           # from infra/bootstrap: $(terraform output permissions_boundary_arn)
+    account_id           = "222222222222" # yours; credentials of another account are refused
   }
 
   function = {
@@ -36,15 +45,32 @@ module "movies" {
       "HEAD /movies" = { requests_per_second = 200, burst_requests = 400 }
     }
   }
-  waf = { requests_per_source_per_minute = 6000 }
+  waf = { requests_per_minute = { source = 6000, token = 20000 } }
 
   consumers = {
-    reader = { scopes = ["movies/read"] }
-    writer = { scopes = ["movies/write"] }
+    reader = { scopes = ["movies/read"], owner = "Movies team", contact = "movies-team@example.org", expires_on = "2028-12-31", requests_per_hour = 500000 }
+    writer = { scopes = ["movies/write"], owner = "Movies team", contact = "movies-team@example.org", expires_on = "2028-12-31", requests_per_hour = 500000 }
   }
   cors_origins = []
 
-  table               = { recovery_days = 35 }
+  table = {
+    max_units_per_second = { read = 5000, write = 1000 }
+    recovery_days        = 35
+    backup               = { retention_days = 90 }
+  }
+  network             = { cidr = "10.0.0.0/24", zones = ["eu-west-1a", "eu-west-1b", "eu-west-1c"] }
   deletion_protection = true
   log_retention_days  = 400
+
+  observability = {
+    runbook_url = "https://github.com/your-organisation/mvdb/blob/main/infra/RUNBOOK.md" # yours
+    slo = {
+      availability     = { target = 0.999 }
+      latency          = { target = 0.99, threshold_milliseconds = 300 }
+      minimum_requests = 600
+    }
+    silence_minutes = 30
+    subscribers     = { page = [{ protocol = "email", endpoint = "on-call@example.org" }], ticket = [{ protocol = "email", endpoint = "movies-team@example.org" }] }
+    budget          = { usd_per_month = 300 }
+  }
 }

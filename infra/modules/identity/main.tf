@@ -1,5 +1,6 @@
 # Who may call: a Cognito user pool without users, and one client per consumer that gets tokens by its id and secret
 # (OAuth 2.0 client credentials). The secrets are in the Terraform state: whoever reads the state can call the API.
+# No threat protection (Cognito's "advanced security"): it judges people's sign-ins, and nobody can sign in.
 resource "aws_cognito_user_pool" "this" {
   name                = var.name
   deletion_protection = var.deletion_protection ? "ACTIVE" : "INACTIVE"
@@ -43,6 +44,7 @@ resource "aws_cognito_user_pool_client" "this" {
   allowed_oauth_flows_user_pool_client = true
   allowed_oauth_flows                  = ["client_credentials"]
   allowed_oauth_scopes                 = each.value.scopes
+  explicit_auth_flows                  = ["ALLOW_REFRESH_TOKEN_AUTH"] # unsaid, Cognito allows users to sign in by their password
   supported_identity_providers         = ["COGNITO"]
   prevent_user_existence_errors        = "ENABLED"
   enable_token_revocation              = true

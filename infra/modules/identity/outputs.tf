@@ -17,3 +17,8 @@ output "consumers" {
     scopes        = sort(client.allowed_oauth_scopes)
   } }
 }
+
+output "client_ids" {
+  description = "Per consumer the id by which logs and metrics name it; no secret."
+  value       = { for name, client in aws_cognito_user_pool_client.this : name => client.id }
+}

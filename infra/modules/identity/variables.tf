@@ -14,8 +14,8 @@ variable "scopes" {
 }
 
 variable "consumers" {
-  description = "Who may call, by name, and with which scopes."
-  type        = map(object({ scopes = list(string) }))
+  description = "Who may call, by name: with which scopes, who answers for it and how to reach them, and until which day (2027-06-30). To prolong is to ask the owner again."
+  type        = map(object({ scopes = list(string), owner = string, contact = string, expires_on = string }))
   validation {
     condition     = alltrue(flatten([for consumer in var.consumers : [for scope in consumer.scopes : contains(keys(var.scopes), scope)]]))
     error_message = "A consumer names a scope that the contract does not declare: ${join(", ", setsubtract(flatten([for consumer in var.consumers : consumer.scopes]), keys(var.scopes)))}."
@@ -23,6 +23,18 @@ variable "consumers" {
   validation {
     condition     = alltrue([for consumer in var.consumers : length(consumer.scopes) > 0])
     error_message = "A consumer without scopes can call nothing: name at least one."
+  }
+  validation {
+    condition     = alltrue([for consumer in var.consumers : trimspace(consumer.owner) != "" && can(regex("^[^@\\s]+@[^@\\s]+$", consumer.contact))])
+    error_message = "Without an owner and an address to write to: ${join(", ", [for name, consumer in var.consumers : name if trimspace(consumer.owner) == "" || !can(regex("^[^@\\s]+@[^@\\s]+$", consumer.contact))])}. Nobody could be asked whether it is still needed."
+  }
+  validation {
+    condition     = alltrue([for consumer in var.consumers : can(regex("^\\d{4}-\\d\\d-\\d\\d$", consumer.expires_on)) && can(timecmp("${consumer.expires_on}T23:59:59Z", plantimestamp()))])
+    error_message = "expires_on is a day like 2027-06-30."
+  }
+  validation {
+    condition     = alltrue([for consumer in var.consumers : try(timecmp("${consumer.expires_on}T23:59:59Z", plantimestamp()) >= 0, true)])
+    error_message = "Expired: ${join(", ", [for name, consumer in var.consumers : "${name} (ask ${consumer.owner}, ${consumer.contact})" if try(timecmp("${consumer.expires_on}T23:59:59Z", plantimestamp()) < 0, false)])}. Take the consumer out, or prolong it if it is still needed."
   }
 }
 

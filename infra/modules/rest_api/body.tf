@@ -1,6 +1,6 @@
 # From the contract, which knows no AWS, to the body that API Gateway imports.
 locals {
-  body = jsonencode({
+  body = jsonencode(merge(local.policy, {
     openapi = var.contract.openapi
     info    = { title = var.name, version = var.contract.info.version }
     paths   = local.paths
@@ -27,7 +27,16 @@ locals {
       all        = { validateRequestParameters = true, validateRequestBody = true }
     }
     "x-amazon-apigateway-gateway-responses" = local.gateway_responses
-  })
+  }))
+
+  # In the body, and so a part of what is deployed: a resource policy of its own would wait for the next deployment.
+  policy = { for key in ["x-amazon-apigateway-policy"] : key => {
+    Version = "2012-10-17"
+    Statement = [
+      { Effect = "Allow", Principal = "*", Action = "execute-api:Invoke", Resource = "execute-api:/*" },
+      { Effect = "Deny", Principal = "*", Action = "execute-api:Invoke", Resource = "execute-api:/*", Condition = { NotIpAddress = { "aws:SourceIp" = var.allowed_addresses } } },
+    ]
+  } if length(var.allowed_addresses) > 0 }
 
   # A parameter that ends its path takes the rest of it, slashes included: {title} becomes {title+}. With a plain one,
   # API Gateway decodes %2F before it routes and the title 50/50 is not found.

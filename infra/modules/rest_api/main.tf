@@ -1,8 +1,9 @@
 # A REST API made from a contract (OpenAPI 3.0) in front of one Lambda alias. REST and not HTTP API: only REST has
 # request models, gateway responses and WAF. What is added to the contract is told in body.tf.
 resource "aws_api_gateway_rest_api" "this" {
-  name = var.name
-  body = local.body
+  name                         = var.name
+  body                         = local.body
+  disable_execute_api_endpoint = var.domain != null # else callers pass by what the domain asks of them
 
   endpoint_configuration {
     types = ["REGIONAL"]
@@ -26,18 +27,23 @@ resource "aws_api_gateway_deployment" "this" {
 resource "aws_cloudwatch_log_group" "access" {
   name              = "/aws/api-gateway/${var.name}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.key.arn
 }
 
 # API Gateway writes its own errors under this name and would make the group itself, one that is kept for ever.
 resource "aws_cloudwatch_log_group" "execution" {
   name              = "API-Gateway-Execution-Logs_${aws_api_gateway_rest_api.this.id}/${local.stage_name}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.key.arn
 }
 
 resource "aws_api_gateway_stage" "this" {
-  rest_api_id   = aws_api_gateway_rest_api.this.id
-  deployment_id = aws_api_gateway_deployment.this.id
-  stage_name    = local.stage_name
+  #checkov:skip=CKV_AWS_120: no cache: a reader would get what was before a write for as long as it lives
+  rest_api_id           = aws_api_gateway_rest_api.this.id
+  deployment_id         = aws_api_gateway_deployment.this.id
+  stage_name            = local.stage_name
+  xray_tracing_enabled  = true
+  client_certificate_id = one(var.client_certificate[*].id)
 
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.access.arn
@@ -72,6 +78,8 @@ locals {
 }
 
 resource "aws_api_gateway_method_settings" "this" {
+  #checkov:skip=CKV_AWS_225: no cache, see the stage
+  #checkov:skip=CKV_AWS_308: no cache, so nothing in it to encrypt
   for_each = local.throttles
 
   rest_api_id = aws_api_gateway_rest_api.this.id
@@ -96,4 +104,37 @@ resource "aws_lambda_permission" "this" {
   function_name = var.function.name
   qualifier     = var.function.alias
   source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/${aws_api_gateway_stage.this.stage_name}/*"
+}
+
+# The name under which callers know the API. Its record is made where its zone is, often another account: see the output.
+resource "aws_api_gateway_domain_name" "this" {
+  for_each = local.domain
+
+  domain_name              = each.value.name
+  regional_certificate_arn = each.value.certificate_arn
+  security_policy          = "TLS_1_2" # and later; API Gateway's other choice admits TLS 1.0
+
+  endpoint_configuration {
+    types = ["REGIONAL"]
+  }
+
+  dynamic "mutual_tls_authentication" {
+    for_each = each.value.truststore[*]
+    content {
+      truststore_uri     = mutual_tls_authentication.value.uri
+      truststore_version = mutual_tls_authentication.value.version
+    }
+  }
+}
+
+resource "aws_api_gateway_base_path_mapping" "this" {
+  for_each = local.domain
+
+  api_id      = aws_api_gateway_rest_api.this.id
+  stage_name  = aws_api_gateway_stage.this.stage_name
+  domain_name = aws_api_gateway_domain_name.this[each.key].domain_name
+}
+
+locals {
+  domain = { for domain in var.domain[*] : "this" => domain }
 }

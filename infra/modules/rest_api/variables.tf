@@ -36,6 +36,34 @@ variable "cors_origins" {
 }
 
 variable "log_retention_days" {
-  description = "Days an access log line is kept."
+  description = "Days a line of the two logs is kept."
   type        = number
+}
+
+variable "key" {
+  description = "The KMS key of the logs; its policy has to admit CloudWatch Logs."
+  type        = object({ arn = string })
+}
+
+variable "domain" {
+  description = "The API's own name and its certificate in ACM; with it API Gateway's name is off. truststore: an object in S3 with the authorities whose client certificates are asked for (mutual TLS); null asks for none."
+  type = object({
+    name            = string
+    certificate_arn = string
+    truststore      = optional(object({ uri = string, version = string }))
+  })
+  nullable = true
+  default  = null
+}
+
+variable "allowed_addresses" {
+  description = "Address ranges from which alone one may call; empty is from everywhere."
+  type        = list(string)
+  default     = []
+}
+
+variable "client_certificate" {
+  description = "By which the gateway proves itself to a backend that asks; null, and it does not."
+  type        = object({ id = string })
+  nullable    = true
 }

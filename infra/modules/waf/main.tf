@@ -1,4 +1,6 @@
-# The web ACL in front of what it protects. Rules run by priority, cheap and certain ones first.
+# The web ACL in front of what it protects. Rules run by priority, cheap and certain ones first. Our own look at where a
+# request comes from, how many come and how long its body is; what is in it only AWS's groups judge, so no title of a
+# movie is ever caught by a rule of ours.
 resource "aws_wafv2_web_acl" "this" {
   name  = var.name
   scope = "REGIONAL"
@@ -20,7 +22,7 @@ resource "aws_wafv2_web_acl" "this" {
   dynamic "custom_response_body" {
     for_each = {
       payload_too_large = { title = "Payload Too Large", status = 413, detail = "The body is above 64 KiB." }
-      too_many_requests = { title = "Too Many Requests", status = 429, detail = "Too many requests from this address: try again in a minute." }
+      too_many_requests = { title = "Too Many Requests", status = 429, detail = "Too many requests from this address or with this token: try again in a minute." }
     }
     content {
       key          = custom_response_body.key
@@ -29,9 +31,68 @@ resource "aws_wafv2_web_acl" "this" {
     }
   }
 
+  dynamic "rule" {
+    for_each = length(var.blocked_addresses) > 0 ? ["blocked-addresses"] : []
+    content {
+      name     = rule.value
+      priority = 0
+
+      action {
+        block {}
+      }
+
+      statement {
+        or_statement {
+          dynamic "statement" {
+            for_each = aws_wafv2_ip_set.blocked
+            content {
+              ip_set_reference_statement {
+                arn = statement.value.arn
+              }
+            }
+          }
+        }
+      }
+
+      visibility_config {
+        cloudwatch_metrics_enabled = true
+        metric_name                = "${var.name}-${rule.value}"
+        sampled_requests_enabled   = true
+      }
+    }
+  }
+
+  dynamic "rule" {
+    for_each = length(var.allowed_countries) > 0 ? ["other-countries"] : []
+    content {
+      name     = rule.value
+      priority = 1
+
+      action {
+        block {}
+      }
+
+      statement {
+        not_statement {
+          statement {
+            geo_match_statement {
+              country_codes = var.allowed_countries
+            }
+          }
+        }
+      }
+
+      visibility_config {
+        cloudwatch_metrics_enabled = true
+        metric_name                = "${var.name}-${rule.value}"
+        sampled_requests_enabled   = true
+      }
+    }
+  }
+
   rule {
     name     = "rate-per-source"
-    priority = 0
+    priority = 2
 
     action {
       block {
@@ -46,7 +107,7 @@ resource "aws_wafv2_web_acl" "this" {
       rate_based_statement {
         aggregate_key_type    = "IP"
         evaluation_window_sec = 60
-        limit                 = var.requests_per_source_per_minute
+        limit                 = var.requests_per_minute.source
       }
     }
 
@@ -57,9 +118,49 @@ resource "aws_wafv2_web_acl" "this" {
     }
   }
 
+  # One consumer that calls from many addresses. A request without a token is not counted here; the gateway refuses it.
+  rule {
+    name     = "rate-per-token"
+    priority = 3
+
+    action {
+      block {
+        custom_response {
+          response_code            = 429
+          custom_response_body_key = "too_many_requests"
+        }
+      }
+    }
+
+    statement {
+      rate_based_statement {
+        aggregate_key_type    = "CUSTOM_KEYS"
+        evaluation_window_sec = 60
+        limit                 = var.requests_per_minute.token
+
+        custom_key {
+          header {
+            name = "authorization"
+
+            text_transformation {
+              priority = 0
+              type     = "NONE"
+            }
+          }
+        }
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "${var.name}-rate-per-token"
+      sampled_requests_enabled   = true
+    }
+  }
+
   rule {
     name     = "body-size"
-    priority = 1
+    priority = 4
 
     action {
       block {
@@ -98,7 +199,7 @@ resource "aws_wafv2_web_acl" "this" {
   # AWS's groups are written out, one by one: scanners look for them by name and do not unroll a dynamic block.
   rule {
     name     = "ip-reputation"
-    priority = 2
+    priority = 5
 
     override_action {
       none {}
@@ -108,6 +209,16 @@ resource "aws_wafv2_web_acl" "this" {
       managed_rule_group_statement {
         vendor_name = "AWS"
         name        = "AWSManagedRulesAmazonIpReputationList"
+
+        dynamic "rule_action_override" {
+          for_each = local.counted["ip-reputation"]
+          content {
+            name = rule_action_override.value
+            action_to_use {
+              count {}
+            }
+          }
+        }
       }
     }
 
@@ -120,7 +231,7 @@ resource "aws_wafv2_web_acl" "this" {
 
   rule {
     name     = "known-bad-inputs"
-    priority = 3
+    priority = 6
 
     override_action {
       none {}
@@ -130,6 +241,16 @@ resource "aws_wafv2_web_acl" "this" {
       managed_rule_group_statement {
         vendor_name = "AWS"
         name        = "AWSManagedRulesKnownBadInputsRuleSet"
+
+        dynamic "rule_action_override" {
+          for_each = local.counted["known-bad-inputs"]
+          content {
+            name = rule_action_override.value
+            action_to_use {
+              count {}
+            }
+          }
+        }
       }
     }
 
@@ -142,7 +263,7 @@ resource "aws_wafv2_web_acl" "this" {
 
   rule {
     name     = "common"
-    priority = 4
+    priority = 7
 
     override_action {
       none {}
@@ -160,6 +281,16 @@ resource "aws_wafv2_web_acl" "this" {
             count {}
           }
         }
+
+        dynamic "rule_action_override" {
+          for_each = local.counted["common"]
+          content {
+            name = rule_action_override.value
+            action_to_use {
+              count {}
+            }
+          }
+        }
       }
     }
 
@@ -172,7 +303,7 @@ resource "aws_wafv2_web_acl" "this" {
 
   rule {
     name     = "sql-injection"
-    priority = 5
+    priority = 8
 
     override_action {
       none {}
@@ -182,6 +313,16 @@ resource "aws_wafv2_web_acl" "this" {
       managed_rule_group_statement {
         vendor_name = "AWS"
         name        = "AWSManagedRulesSQLiRuleSet"
+
+        dynamic "rule_action_override" {
+          for_each = local.counted["sql-injection"]
+          content {
+            name = rule_action_override.value
+            action_to_use {
+              count {}
+            }
+          }
+        }
       }
     }
 
@@ -199,7 +340,64 @@ resource "aws_wafv2_web_acl" "this" {
   }
 }
 
+locals {
+  # The rules that only count, by group.
+  counted = { for group in ["ip-reputation", "known-bad-inputs", "common", "sql-injection"] :
+    group => [for rule in keys(var.counted_rules) : split("/", rule)[1] if split("/", rule)[0] == group]
+  }
+}
+
+# A set holds addresses of one version.
+resource "aws_wafv2_ip_set" "blocked" {
+  for_each = length(var.blocked_addresses) > 0 ? { IPV4 = false, IPV6 = true } : {}
+
+  name               = "${var.name}-blocked-${lower(each.key)}"
+  scope              = "REGIONAL"
+  ip_address_version = each.key
+  addresses          = [for address in var.blocked_addresses : address if strcontains(address, ":") == each.value]
+}
+
 resource "aws_wafv2_web_acl_association" "this" {
   resource_arn = var.stage_arn
   web_acl_arn  = aws_wafv2_web_acl.this.arn
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "aws-waf-logs-${var.name}" # WAF takes no name that begins otherwise
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.key.arn
+}
+
+# Only what a rule blocked or would have blocked: the rest is in the API's own access log.
+resource "aws_wafv2_web_acl_logging_configuration" "this" {
+  resource_arn            = aws_wafv2_web_acl.this.arn
+  log_destination_configs = [aws_cloudwatch_log_group.this.arn]
+
+  # Whoever reads the log must not be able to call with what is in it.
+  dynamic "redacted_fields" {
+    for_each = ["authorization", "cookie", "x-api-key"]
+    content {
+      single_header {
+        name = redacted_fields.value
+      }
+    }
+  }
+
+  logging_filter {
+    default_behavior = "DROP"
+
+    filter {
+      behavior    = "KEEP"
+      requirement = "MEETS_ANY"
+
+      dynamic "condition" {
+        for_each = ["BLOCK", "COUNT", "EXCLUDED_AS_COUNT"]
+        content {
+          action_condition {
+            action = condition.value
+          }
+        }
+      }
+    }
+  }
 }

@@ -8,11 +8,51 @@ variable "stage_arn" {
   type        = string
 }
 
-variable "requests_per_source_per_minute" {
-  description = "Requests from one address within a minute, above which it is refused with 429 until it slows down."
-  type        = number
+variable "requests_per_minute" {
+  description = "Requests from one address, and with one token from wherever, above which they are refused with 429 until there are fewer."
+  type        = object({ source = number, token = number })
   validation {
-    condition     = var.requests_per_source_per_minute >= 10 && var.requests_per_source_per_minute <= 2000000000
+    condition     = alltrue([for limit in values(var.requests_per_minute) : limit >= 10 && limit <= 2000000000])
     error_message = "WAF takes 10 to 2,000,000,000 requests."
   }
+}
+
+variable "blocked_addresses" {
+  description = "Address ranges that may not call, of either version: 192.0.2.0/24, 2001:db8::/32."
+  type        = list(string)
+  default     = []
+}
+
+variable "allowed_countries" {
+  description = "Countries, by their two letters, from which alone one may call; empty is from everywhere."
+  type        = list(string)
+  default     = []
+}
+
+variable "counted_rules" {
+  description = "Managed rules that count instead of block because they hit a consumer, as group/rule: common/NoUserAgent_HEADER. Each for a reason and until a day, by when the consumer or the rule has to be mended."
+  type        = map(object({ reason = string, expires_on = string }))
+  default     = {}
+  validation {
+    condition     = alltrue([for rule in keys(var.counted_rules) : can(regex("^(ip-reputation|known-bad-inputs|common|sql-injection)/\\w+$", rule))])
+    error_message = "Write group/rule; groups: ip-reputation, known-bad-inputs, common, sql-injection."
+  }
+  validation {
+    condition     = alltrue([for rule in var.counted_rules : trimspace(rule.reason) != "" && can(timecmp("${rule.expires_on}T23:59:59Z", plantimestamp()))])
+    error_message = "Give each a reason and expires_on, a day like 2027-06-30."
+  }
+  validation {
+    condition     = alltrue([for rule in var.counted_rules : try(timecmp("${rule.expires_on}T23:59:59Z", plantimestamp()) >= 0, true)])
+    error_message = "Expired: ${join(", ", [for name, rule in var.counted_rules : name if try(timecmp("${rule.expires_on}T23:59:59Z", plantimestamp()) < 0, false)])}. Let the rule block again, or say anew why not and until when."
+  }
+}
+
+variable "key" {
+  description = "The KMS key of the log; its policy has to admit CloudWatch Logs."
+  type        = object({ arn = string })
+}
+
+variable "log_retention_days" {
+  description = "Days a line of the log is kept."
+  type        = number
 }

@@ -1,22 +1,62 @@
-# The movies product: API Gateway behind WAF, one function, one table, and who may call.
+# The movies product: API Gateway behind WAF, one function, one table, who may call, and who is told when it ails.
 locals {
   name     = "mvdb-${var.environment.name}-movies"
   lambda   = "${path.module}/../../../lambda"
   contract = yamldecode(file("${local.lambda}/crates/movies/openapi.yaml"))
   schemas  = jsondecode(file("${local.lambda}/crates/movies/tables.json"))
+  packages = {
+    movies    = "${local.lambda}/target/lambda/movies/bootstrap.zip"
+    telemetry = "${local.lambda}/target/lambda/telemetry/layer.zip"
+  }
 
   environment_variables = merge(
     { TABLE_NAME = module.table.table.name, REGION = var.environment.region },
     { for name in ["CORS_ORIGINS"] : name => join(",", var.cors_origins) if length(var.cors_origins) > 0 },
+    { for name in ["OTEL_EXPORTER_OTLP_ENDPOINT"] : name => "http://127.0.0.1:4318" if length(local.layers) > 0 },
   )
 
   # The calls that the code makes, and no other: BatchWriteItem is the loader's, which runs as a person.
+  table_actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"]
   statements = {
-    ReadAndWriteMovies = {
-      actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:PutItem", "dynamodb:DeleteItem"]
-      resources = [module.table.table.arn]
+    ReadAndWriteMovies = { actions = local.table_actions, resources = [module.table.table.arn] }
+    # DynamoDB opens the table's key with the caller's rights; by itself the function decrypts nothing.
+    ReadWithTheTablesKey = {
+      actions   = ["kms:Decrypt"]
+      resources = [module.key["table"].key.arn]
+      condition = { StringEquals = { "kms:ViaService" = "dynamodb.${var.environment.region}.amazonaws.com" } }
     }
   }
+}
+
+locals {
+  # Lambda's own, and what X-Ray's OTLP endpoint asks of the layer.
+  trace_actions = concat(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], length(local.layers) > 0 ? ["xray:PutSpans", "xray:PutSpansForIndexing"] : [])
+
+  log_groups = merge(
+    { function = module.function.function.log_group_name, access = module.rest_api.rest_api.log_group_name, waf = module.waf.web_acl.log_group_name },
+    { for flow_log in local.flow_log[*] : "network" => flow_log.log_group_name },
+  )
+  flow_log = one([for network in module.network : network.flow_log])
+}
+
+# All that `environment.emulated` switches, and why: what the local emulator cannot hold is not made there. That these
+# are right in AWS only their modules' tests say, and AWS.
+locals {
+  aws = var.environment.emulated == null ? { this = true } : {}
+
+  # It knows no code signing: asking it for a signing config crashes Terraform's provider.
+  signed = one([for signing in module.signing : { for name, package in signing.packages : name => merge(package, { config_arn = signing.config.arn }) }])
+  # It mounts no layers: the function would send its traces to nobody.
+  layers = [for layer in module.layer : layer.layer.arn]
+  # It knows no client certificates.
+  client_certificate = one([for certificate in aws_api_gateway_client_certificate.this : { id = certificate.id }])
+  # It masks nothing in logs and saves no queries.
+  watched_log_groups = { for name, group in local.log_groups : name => group if var.environment.emulated == null }
+  # Its URLs are paths of one address.
+  urls = (var.environment.emulated == null
+    ? { api = module.rest_api.rest_api.url, token = "https://${module.identity.domain_prefix}.auth.${var.environment.region}.amazoncognito.com/oauth2/token" }
+    : { api = "${var.environment.emulated.endpoint}/_aws/execute-api/${module.rest_api.rest_api.id}/${module.rest_api.rest_api.stage_name}", token = "${var.environment.emulated.endpoint}/oauth2/token" }
+  )
 }
 
 # The wrong credentials must change nothing: every plan fails here before it has a change to show.
@@ -29,26 +69,99 @@ data "aws_caller_identity" "this" {
   }
 }
 
+# A key for each purpose: taking one away stops that purpose, and who may use it is read in one policy.
+module "key" {
+  source   = "../../modules/key"
+  for_each = local.keys
+
+  name       = "${local.name}-${each.key}"
+  purpose    = each.value.purpose
+  account_id = var.environment.account_id
+  uses       = each.value.uses
+}
+
+locals {
+  keys = {
+    table    = { purpose = "Movies, and the copies of them", uses = {} }
+    function = { purpose = "The function's packages and environment variables", uses = {} }
+    logs = { purpose = "All logs", uses = {
+      LogsAreWritten = {
+        service   = "logs.${var.environment.region}.amazonaws.com"
+        actions   = ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
+        condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:aws:logs:${var.environment.region}:${var.environment.account_id}:log-group:*" } }
+      }
+    } }
+  }
+}
+
 module "table" {
   source = "../../modules/table"
 
-  name                = local.name
-  schema              = local.schemas.movies
-  deletion_protection = var.deletion_protection
-  recovery_days       = var.table.recovery_days
+  name                 = local.name
+  region               = var.environment.region
+  account_id           = var.environment.account_id
+  schema               = local.schemas.movies
+  key                  = module.key["table"].key
+  max_units_per_second = var.table.max_units_per_second
+  recovery_days        = var.table.recovery_days
+  backup               = var.table.backup
+  deletion_protection  = var.deletion_protection
+  permissions_boundary = var.environment.permissions_boundary
+}
+
+module "network" {
+  source   = "../../modules/network"
+  for_each = { for network in var.network[*] : "this" => network }
+
+  name                 = local.name
+  region               = var.environment.region
+  account_id           = var.environment.account_id
+  cidr                 = each.value.cidr
+  zones                = each.value.zones
+  table                = { arn = module.table.table.arn, actions = local.table_actions }
+  key                  = module.key["logs"].key
+  permissions_boundary = var.environment.permissions_boundary
+  log_retention_days   = var.log_retention_days
+}
+
+module "signing" {
+  source   = "../../modules/signing"
+  for_each = local.aws
+
+  name        = local.name
+  bucket_name = "${local.name}-packages-${var.environment.account_id}"
+  packages    = local.packages
+  key         = module.key["function"].key
+}
+
+module "layer" {
+  source   = "../../modules/layer"
+  for_each = local.aws
+
+  name         = "${local.name}-telemetry"
+  description  = "Ships the function's traces to X-Ray after the answer"
+  package      = { path = local.packages.telemetry, signed = try(local.signed.telemetry, null) }
+  architecture = var.function.architecture
 }
 
 module "function" {
   source = "../../modules/function"
 
   name                 = local.name
-  package              = "${local.lambda}/target/lambda/movies/bootstrap.zip"
+  region               = var.environment.region
+  account_id           = var.environment.account_id
+  package              = { path = local.packages.movies, signed = try(local.signed.movies, null) }
+  layers               = local.layers
+  trace_actions        = local.trace_actions
+  network              = one([for network in module.network : network.network])
   architecture         = var.function.architecture
   memory_mb            = var.function.memory_mb
   timeout_seconds      = var.function.timeout_seconds
   reserved_concurrency = var.function.reserved_concurrency
   log_level            = var.function.log_level
   log_retention_days   = var.log_retention_days
+  keys                 = { environment = module.key["function"].key, logs = module.key["logs"].key }
+  permissions_boundary = var.environment.permissions_boundary
 
   environment_variables = local.environment_variables
   statements            = local.statements
@@ -64,6 +177,14 @@ module "identity" {
   deletion_protection = var.deletion_protection
 }
 
+# API Gateway shows it to HTTP backends; a Lambda never sees it, so that it expires after a year harms nobody, and no alarm
+# tells of it. A backend that is no Lambda would check it: then apply with -replace once a year.
+resource "aws_api_gateway_client_certificate" "this" {
+  for_each = local.aws
+
+  description = local.name
+}
+
 module "rest_api" {
   source = "../../modules/rest_api"
 
@@ -73,13 +194,49 @@ module "rest_api" {
   user_pool          = module.identity.user_pool
   throttles          = var.throttles
   cors_origins       = var.cors_origins
+  client_certificate = local.client_certificate
+  domain             = var.domain
+  allowed_addresses  = var.allowed_addresses
+  key                = module.key["logs"].key
   log_retention_days = var.log_retention_days
 }
 
 module "waf" {
   source = "../../modules/waf"
 
-  name                           = local.name
-  stage_arn                      = module.rest_api.rest_api.stage_arn
-  requests_per_source_per_minute = var.waf.requests_per_source_per_minute
+  name                = local.name
+  stage_arn           = module.rest_api.rest_api.stage_arn
+  requests_per_minute = var.waf.requests_per_minute
+  blocked_addresses   = var.waf.blocked_addresses
+  allowed_countries   = var.waf.allowed_countries
+  counted_rules       = var.waf.counted_rules
+  key                 = module.key["logs"].key
+  log_retention_days  = var.log_retention_days
+}
+
+module "observability" {
+  source = "../../modules/observability"
+
+  name        = local.name
+  region      = var.environment.region
+  account_id  = var.environment.account_id
+  runbook_url = var.observability.runbook_url
+  slo         = var.observability.slo
+  api         = module.rest_api.rest_api
+  function = {
+    name                 = module.function.function.name
+    timeout_seconds      = var.function.timeout_seconds
+    reserved_concurrency = var.function.reserved_concurrency
+    log_group_name       = module.function.function.log_group_name
+  }
+  table           = { name = module.table.table.name, operations = [for action in local.table_actions : split(":", action)[1]] }
+  web_acl         = module.waf.web_acl
+  backup          = module.table.backup
+  flow_log        = local.flow_log
+  keys            = { for purpose, key in module.key : purpose => key.key }
+  consumers       = { for name, consumer in var.consumers : name => { client_id = module.identity.client_ids[name], requests_per_hour = consumer.requests_per_hour } }
+  silence_minutes = var.observability.silence_minutes
+  log_groups      = local.watched_log_groups
+  subscribers     = var.observability.subscribers
+  budget          = var.observability.budget
 }

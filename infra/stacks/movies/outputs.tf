@@ -5,14 +5,12 @@ output "region" {
 
 output "api_url" {
   description = "The API's base URL, without a slash at the end."
-  value = (var.environment.emulated == null ? module.rest_api.rest_api.url :
-  "${var.environment.emulated.endpoint}/_aws/execute-api/${module.rest_api.rest_api.id}/${module.rest_api.rest_api.stage_name}")
+  value       = local.urls.api
 }
 
 output "token_url" {
   description = "Where consumers ask for tokens."
-  value = (var.environment.emulated == null ? "https://${module.identity.domain_prefix}.auth.${var.environment.region}.amazoncognito.com/oauth2/token" :
-  "${var.environment.emulated.endpoint}/oauth2/token")
+  value       = local.urls.token
 }
 
 output "consumers" {
@@ -54,4 +52,24 @@ output "stage_name" {
 output "web_acl_arn" {
   description = "ARN of the web ACL in front of the stage."
   value       = module.waf.web_acl.arn
+}
+
+output "domain_target" {
+  description = "What the record of the API's own name points to; null without one."
+  value       = module.rest_api.domain_target
+}
+
+output "topics" {
+  description = "Topic ARN by severity."
+  value       = module.observability.topics
+}
+
+output "alarms" {
+  description = "Every alarm by name: its severity, its heading in the runbook and how it tells."
+  value       = module.observability.alarms
+}
+
+output "notifications_key" {
+  description = "ARN of the key of the topics."
+  value       = module.observability.key
 }

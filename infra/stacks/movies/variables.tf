@@ -1,10 +1,11 @@
 variable "environment" {
-  description = "Where the stack is deployed. `emulated` is null in AWS, or says where the local emulator listens: its API and token endpoints have other URLs."
+  description = "Where the stack is deployed. `permissions_boundary`: ARN of the policy that every role has to bear, from infra/bootstrap. `emulated` is null in AWS, or says where the local emulator listens; what it switches is in one place of main.tf."
   type = object({
-    name       = string
-    region     = string
-    account_id = string
-    emulated   = optional(object({ endpoint = string }))
+    name                 = string
+    region               = string
+    account_id           = string
+    permissions_boundary = optional(string)
+    emulated             = optional(object({ endpoint = string }))
   })
 }
 
@@ -20,13 +21,23 @@ variable "function" {
 }
 
 variable "table" {
-  description = "recovery_days: how far back the table can be restored to any second; 0 is off."
-  type        = object({ recovery_days = number })
+  description = "max_units_per_second: where DynamoDB throttles instead of costing more. recovery_days: how far back it can be restored to any second; 0 is off. backup: daily copies beyond that; null makes none."
+  type = object({
+    max_units_per_second = object({ read = number, write = number })
+    recovery_days        = number
+    backup               = optional(object({ retention_days = number }))
+  })
+}
+
+variable "network" {
+  description = "The network without a way out in which the function stands: an address range and three zones. Null, and it stands in Lambda's own, with the internet before it."
+  type        = object({ cidr = string, zones = list(string) })
+  nullable    = true
 }
 
 variable "consumers" {
-  description = "Who may call, by name, and with which of the contract's scopes."
-  type        = map(object({ scopes = list(string) }))
+  description = "Who may call, by name: with which of the contract's scopes, who answers for it, and until which day."
+  type        = map(object({ scopes = list(string), owner = string, contact = string, expires_on = string, requests_per_hour = number }))
 }
 
 variable "throttles" {
@@ -38,8 +49,25 @@ variable "throttles" {
 }
 
 variable "waf" {
-  description = "requests_per_source_per_minute: above it an address is refused."
-  type        = object({ requests_per_source_per_minute = number })
+  description = "requests_per_minute: above it an address, or a token, is refused. The rest, and its form, is told in modules/waf."
+  type = object({
+    requests_per_minute = object({ source = number, token = number })
+    blocked_addresses   = optional(list(string), [])
+    allowed_countries   = optional(list(string), [])
+    counted_rules       = optional(map(object({ reason = string, expires_on = string })), {})
+  })
+}
+
+variable "domain" {
+  description = "The API's own name, told in modules/rest_api; null leaves it API Gateway's."
+  type        = object({ name = string, certificate_arn = string, truststore = optional(object({ uri = string, version = string })) })
+  default     = null
+}
+
+variable "allowed_addresses" {
+  description = "Address ranges from which alone one may call; empty is from everywhere."
+  type        = list(string)
+  default     = []
 }
 
 variable "cors_origins" {
@@ -55,4 +83,19 @@ variable "deletion_protection" {
 variable "log_retention_days" {
   description = "Days a log line is kept."
   type        = number
+}
+
+variable "observability" {
+  description = "What callers are promised, who is told when it is not kept, and what may be spent; each is told in modules/observability."
+  type = object({
+    runbook_url = string
+    slo = object({
+      availability     = object({ target = number })
+      latency          = object({ target = number, threshold_milliseconds = number })
+      minimum_requests = number
+    })
+    silence_minutes = optional(number)
+    subscribers     = object({ page = list(object({ protocol = string, endpoint = string })), ticket = list(object({ protocol = string, endpoint = string })) })
+    budget          = object({ usd_per_month = number, cost_tags = optional(map(string), {}) })
+  })
 }

@@ -1,10 +1,13 @@
 mock_provider "aws" {}
 
 variables {
-  name                = "mvdb-test-movies"
-  domain_prefix       = "mvdb-test-movies-123456789012"
-  scopes              = yamldecode(file("../../../lambda/crates/movies/openapi.yaml")).components.securitySchemes.oauth2.flows.clientCredentials.scopes
-  consumers           = { reader = { scopes = ["movies/read"] }, writer = { scopes = ["movies/write"] } }
+  name          = "mvdb-test-movies"
+  domain_prefix = "mvdb-test-movies-123456789012"
+  scopes        = yamldecode(file("../../../lambda/crates/movies/openapi.yaml")).components.securitySchemes.oauth2.flows.clientCredentials.scopes
+  consumers = {
+    reader = { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.org", expires_on = "9999-12-31" }
+    writer = { scopes = ["movies/write"], owner = "Writing", contact = "writing@example.org", expires_on = "9999-12-31" }
+  }
   deletion_protection = true
 }
 
@@ -28,7 +31,7 @@ run "each_consumer_has_its_own_client_and_no_scope_but_its_own" {
   }
 }
 
-run "a_client_gets_tokens_by_its_secret_and_by_nothing_else" {
+run "c06_a_client_gets_tokens_by_its_secret_and_by_nothing_else" {
   command = plan
   assert {
     condition     = alltrue([for client in aws_cognito_user_pool_client.this : client.generate_secret && toset(client.allowed_oauth_flows) == toset(["client_credentials"]) && client.access_token_validity == 60 && client.token_validity_units[0].access_token == "minutes"])
@@ -36,8 +39,12 @@ run "a_client_gets_tokens_by_its_secret_and_by_nothing_else" {
   }
 }
 
-run "nobody_signs_up" {
+run "nobody_signs_up_or_in" {
   command = plan
+  assert {
+    condition     = alltrue([for client in aws_cognito_user_pool_client.this : tolist(client.explicit_auth_flows) == tolist(["ALLOW_REFRESH_TOKEN_AUTH"])])
+    error_message = "People can sign in, as users of a pool that is for programs."
+  }
   assert {
     condition     = aws_cognito_user_pool.this.admin_create_user_config[0].allow_admin_create_user_only
     error_message = "Strangers can sign up."
@@ -55,7 +62,7 @@ run "the_pool_is_protected_as_asked" {
 run "a_scope_that_the_contract_does_not_declare_is_refused" {
   command = plan
   variables {
-    consumers = { reader = { scopes = ["movies/reed"] } }
+    consumers = { reader = { scopes = ["movies/reed"], owner = "Reading", contact = "reading@example.org", expires_on = "9999-12-31" } }
   }
   expect_failures = [var.consumers]
 }
@@ -63,7 +70,39 @@ run "a_scope_that_the_contract_does_not_declare_is_refused" {
 run "a_consumer_without_scopes_is_refused" {
   command = plan
   variables {
-    consumers = { reader = { scopes = [] } }
+    consumers = { reader = { scopes = [], owner = "Reading", contact = "reading@example.org", expires_on = "9999-12-31" } }
+  }
+  expect_failures = [var.consumers]
+}
+
+run "a_consumer_without_an_owner_is_refused" {
+  command = plan
+  variables {
+    consumers = { reader = { scopes = ["movies/read"], owner = " ", contact = "reading@example.org", expires_on = "9999-12-31" } }
+  }
+  expect_failures = [var.consumers]
+}
+
+run "a_consumer_that_cannot_be_written_to_is_refused" {
+  command = plan
+  variables {
+    consumers = { reader = { scopes = ["movies/read"], owner = "Reading", contact = "nobody", expires_on = "9999-12-31" } }
+  }
+  expect_failures = [var.consumers]
+}
+
+run "an_expired_consumer_is_refused" {
+  command = plan
+  variables {
+    consumers = { reader = { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.org", expires_on = "2020-01-01" } }
+  }
+  expect_failures = [var.consumers]
+}
+
+run "a_consumer_without_a_day_of_expiry_is_refused" {
+  command = plan
+  variables {
+    consumers = { reader = { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.org", expires_on = "never" } }
   }
   expect_failures = [var.consumers]
 }

@@ -17,7 +17,9 @@ variables {
     routes = { "GET /movies/{year}/{title}" = { requests_per_second = 20, burst_requests = 40 } }
   }
   cors_origins       = ["https://example.org"]
-  log_retention_days = 30
+  log_retention_days = 400
+  key                = { arn = "arn:aws:kms:eu-west-1:123456789012:key/logs" }
+  client_certificate = { id = "certificate" }
 }
 
 run "every_operation_of_the_contract_is_routed_to_the_alias" {
@@ -31,7 +33,7 @@ run "every_operation_of_the_contract_is_routed_to_the_alias" {
   }
 }
 
-run "every_operation_but_options_needs_a_token_of_our_pool" {
+run "c06_every_operation_but_options_needs_a_token_of_our_pool" {
   command = plan
   assert {
     condition     = alltrue(flatten([for item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [for method, operation in item : try(length(operation.security[0].oauth2) > 0, false) != (method == "options")]]))
@@ -43,7 +45,7 @@ run "every_operation_but_options_needs_a_token_of_our_pool" {
   }
 }
 
-run "each_operation_asks_for_the_scopes_of_the_contract" {
+run "c06_each_operation_asks_for_the_scopes_of_the_contract" {
   command = plan
   assert {
     condition = alltrue(flatten([for path, item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [for method, operation in item :
@@ -59,7 +61,7 @@ run "each_operation_asks_for_the_scopes_of_the_contract" {
   }
 }
 
-run "every_operation_is_validated_and_only_a_patch_without_its_body" {
+run "c09_every_operation_is_validated_and_only_a_patch_without_its_body" {
   command = plan
   assert {
     condition = alltrue(flatten([for item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [for method, operation in item :
@@ -185,7 +187,7 @@ run "browsers_are_answered_on_every_path_when_origins_are_named" {
   }
 }
 
-run "a_changed_body_is_deployed" {
+run "c11_a_changed_body_is_deployed" {
   command = plan
   assert {
     condition     = aws_api_gateway_deployment.this.triggers.body == sha256(aws_api_gateway_rest_api.this.body)
@@ -193,7 +195,7 @@ run "a_changed_body_is_deployed" {
   }
 }
 
-run "a_route_is_throttled_as_told_and_keeps_the_rest_of_the_stages_settings" {
+run "a_route_is_throttled_as_told" {
   command = plan
   assert {
     condition = { for path, method in aws_api_gateway_method_settings.this : path => [method.settings[0].throttling_rate_limit, method.settings[0].throttling_burst_limit] } == {
@@ -202,9 +204,120 @@ run "a_route_is_throttled_as_told_and_keeps_the_rest_of_the_stages_settings" {
     }
     error_message = "A throttle is not where it was asked for."
   }
+}
+
+# A route's settings replace the stage's: each has to say all of them.
+run "c01_errors_are_logged_on_every_route" {
+  command = plan
   assert {
-    condition     = alltrue([for method in aws_api_gateway_method_settings.this : method.settings[0].logging_level == "ERROR" && method.settings[0].metrics_enabled && !method.settings[0].data_trace_enabled])
-    error_message = "A route is without metrics or error logs, or with a data trace."
+    condition     = alltrue([for method in aws_api_gateway_method_settings.this : method.settings[0].logging_level == "ERROR" && method.settings[0].metrics_enabled])
+    error_message = "A route is without error log or metrics."
+  }
+}
+
+run "c10_no_bodies_and_tokens_are_logged_on_any_route" {
+  command = plan
+  assert {
+    condition     = alltrue([for method in aws_api_gateway_method_settings.this : !method.settings[0].data_trace_enabled])
+    error_message = "A route writes whole requests into the log."
+  }
+}
+
+run "c02_the_gateway_can_prove_itself_to_a_backend" {
+  assert {
+    condition     = aws_api_gateway_stage.this.client_certificate_id == "certificate"
+    error_message = "The stage has no client certificate."
+  }
+}
+
+run "c03_every_request_can_be_traced" {
+  command = plan
+  assert {
+    condition     = aws_api_gateway_stage.this.xray_tracing_enabled
+    error_message = "Requests leave no trace in X-Ray."
+  }
+}
+
+run "c07_a_line_of_the_access_log_tells_what_waf_said_and_how_long_the_function_took" {
+  assert {
+    condition = alltrue([for name, variable in { waf = "wafResponseCode", latency_ms = "responseLatency", integration_latency_ms = "integrationLatency", integration_status = "integrationStatus" } :
+    jsondecode(aws_api_gateway_stage.this.access_log_settings[0].format)[name] == "$context.${variable}"])
+    error_message = "A line does not tell who was slow, or who refused."
+  }
+  assert {
+    condition     = aws_api_gateway_stage.this.access_log_settings[0].destination_arn == aws_cloudwatch_log_group.access.arn
+    error_message = "Requests are logged elsewhere, or not at all."
+  }
+}
+
+run "c08_an_own_name_takes_tls_1_2_and_is_the_only_way_in" {
+  variables {
+    domain = { name = "movies.example.org", certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/abc" }
+  }
+  assert {
+    condition     = aws_api_gateway_domain_name.this["this"].security_policy == "TLS_1_2" && aws_api_gateway_domain_name.this["this"].regional_certificate_arn == var.domain.certificate_arn
+    error_message = "The name takes TLS 1.0, or shows another certificate."
+  }
+  assert {
+    condition     = aws_api_gateway_rest_api.this.disable_execute_api_endpoint
+    error_message = "API Gateway's own name leads past the domain."
+  }
+  assert {
+    condition     = aws_api_gateway_base_path_mapping.this["this"].api_id == aws_api_gateway_rest_api.this.id && aws_api_gateway_base_path_mapping.this["this"].stage_name == "v1" && output.rest_api.url == "https://movies.example.org"
+    error_message = "The name does not lead to the stage, or callers are sent elsewhere."
+  }
+  assert {
+    condition     = length(aws_api_gateway_domain_name.this["this"].mutual_tls_authentication) == 0
+    error_message = "Client certificates are asked for although no authority is named."
+  }
+}
+
+run "without_an_own_name_the_gateways_is_on" {
+  assert {
+    condition     = !aws_api_gateway_rest_api.this.disable_execute_api_endpoint && output.domain_target == null && output.rest_api.url == aws_api_gateway_stage.this.invoke_url
+    error_message = "There is no way in."
+  }
+}
+
+run "client_certificates_are_asked_for_where_authorities_are_named" {
+  command = plan
+  variables {
+    domain = { name = "movies.example.org", certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/abc", truststore = { uri = "s3://trust/authorities.pem", version = "1" } }
+  }
+  assert {
+    condition     = aws_api_gateway_domain_name.this["this"].mutual_tls_authentication[0].truststore_uri == "s3://trust/authorities.pem" && aws_api_gateway_domain_name.this["this"].mutual_tls_authentication[0].truststore_version == "1"
+    error_message = "A client without a certificate gets in."
+  }
+}
+
+run "only_the_addresses_named_may_call" {
+  command = plan
+  variables {
+    allowed_addresses = ["192.0.2.0/24"]
+  }
+  assert {
+    condition = jsonencode(jsondecode(aws_api_gateway_rest_api.this.body)["x-amazon-apigateway-policy"].Statement) == jsonencode([
+      { Action = "execute-api:Invoke", Effect = "Allow", Principal = "*", Resource = "execute-api:/*" },
+      { Action = "execute-api:Invoke", Condition = { NotIpAddress = { "aws:SourceIp" = ["192.0.2.0/24"] } }, Effect = "Deny", Principal = "*", Resource = "execute-api:/*" },
+    ])
+    error_message = "Others than the addresses named may call."
+  }
+}
+
+run "every_address_may_call_unless_some_are_named" {
+  command = plan
+  assert {
+    condition     = !strcontains(aws_api_gateway_rest_api.this.body, "x-amazon-apigateway-policy")
+    error_message = "There is a policy that nobody asked for."
+  }
+}
+
+# What a plan does not show, the source does.
+run "c11_the_api_and_its_deployments_are_replaced_before_they_are_destroyed" {
+  command = plan
+  assert {
+    condition     = aws_api_gateway_rest_api.this.name == var.name && length(regexall("resource \"aws_api_gateway_(?:rest_api|deployment)\" \"this\" {[^}]*(?:{[^}]*}[^}]*)*?create_before_destroy = true", file("main.tf"))) == 2
+    error_message = "Replacing the API or a deployment takes it away from callers first."
   }
 }
 
@@ -219,7 +332,7 @@ run "a_throttle_of_a_route_that_does_not_exist_is_refused" {
   expect_failures = [var.throttles]
 }
 
-run "the_access_log_names_the_caller_and_repeats_nothing_a_caller_writes_freely" {
+run "c07_the_access_log_names_the_caller_and_repeats_nothing_a_caller_writes_freely" {
   assert {
     condition     = jsondecode(aws_api_gateway_stage.this.access_log_settings[0].format).client_id == "$context.authorizer.claims.client_id" && jsondecode(aws_api_gateway_stage.this.access_log_settings[0].format).request_id == "$context.requestId"
     error_message = "A line of the access log does not tell who called, or which request it is."
@@ -230,10 +343,14 @@ run "the_access_log_names_the_caller_and_repeats_nothing_a_caller_writes_freely"
   }
 }
 
-run "both_logs_are_kept_as_long_as_asked" {
+run "c33_both_logs_are_encrypted_and_kept_as_long_as_asked" {
   assert {
-    condition     = aws_cloudwatch_log_group.access.retention_in_days == 30 && aws_cloudwatch_log_group.execution.retention_in_days == 30
+    condition     = aws_cloudwatch_log_group.access.retention_in_days == 400 && aws_cloudwatch_log_group.execution.retention_in_days == 400
     error_message = "A log is kept for another time than asked."
+  }
+  assert {
+    condition     = aws_cloudwatch_log_group.access.kms_key_id == var.key.arn && aws_cloudwatch_log_group.execution.kms_key_id == var.key.arn
+    error_message = "A log is not encrypted with the customer key."
   }
   assert {
     condition     = aws_cloudwatch_log_group.execution.name == "API-Gateway-Execution-Logs_abc/v1"
@@ -241,7 +358,7 @@ run "both_logs_are_kept_as_long_as_asked" {
   }
 }
 
-run "only_this_stage_may_call_and_only_the_alias" {
+run "c17_only_this_stage_may_call_and_only_the_alias" {
   assert {
     condition     = aws_lambda_permission.this.source_arn == "arn:aws:execute-api:eu-west-1:123456789012:abc/v1/*" && aws_lambda_permission.this.qualifier == "live" && aws_lambda_permission.this.principal == "apigateway.amazonaws.com"
     error_message = "The permission is wider than API Gateway's stage calling the alias."

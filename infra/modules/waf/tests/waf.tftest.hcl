@@ -2,23 +2,31 @@ mock_provider "aws" {
   mock_resource "aws_wafv2_web_acl" {
     defaults = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/mvdb-test-movies/abc" }
   }
+  mock_resource "aws_wafv2_ip_set" {
+    defaults = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/ipset/mvdb-test-movies/abc" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-west-1:123456789012:log-group:aws-waf-logs-mvdb-test-movies" }
+  }
 }
 
 variables {
-  name                           = "mvdb-test-movies"
-  stage_arn                      = "arn:aws:apigateway:eu-west-1::/restapis/abc/stages/v1"
-  requests_per_source_per_minute = 1000
+  name                = "mvdb-test-movies"
+  stage_arn           = "arn:aws:apigateway:eu-west-1::/restapis/abc/stages/v1"
+  requests_per_minute = { source = 1000, token = 3000 }
+  key                 = { arn = "arn:aws:kms:eu-west-1:123456789012:key/logs" }
+  log_retention_days  = 400
 }
 
-run "rules_run_in_this_order" {
+run "c26_rules_run_in_this_order" {
   command = plan
   assert {
-    condition     = { for rule in aws_wafv2_web_acl.this.rule : rule.name => rule.priority } == { rate-per-source = 0, body-size = 1, ip-reputation = 2, known-bad-inputs = 3, common = 4, sql-injection = 5 }
+    condition     = { for rule in aws_wafv2_web_acl.this.rule : rule.name => rule.priority } == { rate-per-source = 2, rate-per-token = 3, body-size = 4, ip-reputation = 5, known-bad-inputs = 6, common = 7, sql-injection = 8 }
     error_message = "A rule is missing, or runs at another place."
   }
 }
 
-run "the_managed_groups_block" {
+run "c29_the_managed_groups_block" {
   command = plan
   assert {
     condition = { for rule in aws_wafv2_web_acl.this.rule : rule.name => rule.statement[0].managed_rule_group_statement[0].name if length(rule.statement[0].managed_rule_group_statement) > 0 && length(try(rule.override_action[0].none, [])) == 1 } == {
@@ -59,17 +67,106 @@ run "a_body_above_64_kib_is_refused_with_413_even_where_waf_does_not_read_it" {
   }
 }
 
-run "an_address_is_slowed_down_as_asked_with_429" {
+run "an_address_and_a_token_are_slowed_down_as_asked_with_429" {
   command = plan
   assert {
-    condition = [for rule in aws_wafv2_web_acl.this.rule : [
+    condition = { for rule in aws_wafv2_web_acl.this.rule : rule.name => [
       rule.statement[0].rate_based_statement[0].limit,
       rule.statement[0].rate_based_statement[0].evaluation_window_sec,
       rule.statement[0].rate_based_statement[0].aggregate_key_type,
+      join(" ", [for key in rule.statement[0].rate_based_statement[0].custom_key : key.header[0].name]),
       rule.action[0].block[0].custom_response[0].response_code,
       rule.action[0].block[0].custom_response[0].custom_response_body_key,
-    ] if rule.name == "rate-per-source"] == [[1000, 60, "IP", 429, "too_many_requests"]]
-    error_message = "An address may send more than asked, or is refused otherwise than with 429."
+      ] if length(rule.statement[0].rate_based_statement) > 0 } == {
+      rate-per-source = [1000, 60, "IP", "", 429, "too_many_requests"]
+      rate-per-token  = [3000, 60, "CUSTOM_KEYS", "authorization", 429, "too_many_requests"]
+    }
+    error_message = "An address or a token may send more than asked, or is refused otherwise than with 429."
+  }
+}
+
+run "addresses_and_countries_are_blocked_when_given" {
+  variables {
+    blocked_addresses = ["192.0.2.0/24", "2001:db8::/32"]
+    allowed_countries = ["BE", "NL"]
+  }
+  assert {
+    condition     = { for rule in aws_wafv2_web_acl.this.rule : rule.name => length(rule.action[0].block) if rule.priority < 2 } == { blocked-addresses = 1, other-countries = 1 }
+    error_message = "Addresses or countries are not blocked, or not first."
+  }
+  assert {
+    condition     = { for version, set in aws_wafv2_ip_set.blocked : version => join(" ", set.addresses) } == { IPV4 = "192.0.2.0/24", IPV6 = "2001:db8::/32" }
+    error_message = "An address is in no set, or in that of another version."
+  }
+  assert {
+    condition     = flatten([for rule in aws_wafv2_web_acl.this.rule : [for not in rule.statement[0].not_statement : not.statement[0].geo_match_statement[0].country_codes]]) == ["BE", "NL"]
+    error_message = "Other countries than those given may call."
+  }
+  assert {
+    condition     = flatten([for rule in aws_wafv2_web_acl.this.rule : [for or in rule.statement[0].or_statement : [for statement in or.statement : statement.ip_set_reference_statement[0].arn]]]) == [for set in aws_wafv2_ip_set.blocked : set.arn]
+    error_message = "A set of blocked addresses is asked by no rule."
+  }
+}
+
+run "a_rule_counts_for_a_while_where_asked" {
+  command = plan
+  variables {
+    counted_rules = { "common/NoUserAgent_HEADER" = { reason = "The nightly import sends none; mended with its next release.", expires_on = "9999-12-31" } }
+  }
+  assert {
+    condition = flatten([for rule in aws_wafv2_web_acl.this.rule : [for group in rule.statement[0].managed_rule_group_statement : [for override in group.rule_action_override : "${rule.name} ${override.name} ${length(override.action_to_use[0].count)}"]]]) == [
+      "common SizeRestrictions_BODY 1", "common NoUserAgent_HEADER 1"
+    ]
+    error_message = "The rule blocks on, or another one counts."
+  }
+}
+
+run "a_rule_that_counts_for_ever_is_refused" {
+  command = plan
+  variables {
+    counted_rules = { "common/NoUserAgent_HEADER" = { reason = "The nightly import sends none.", expires_on = "2020-01-01" } }
+  }
+  expect_failures = [var.counted_rules]
+}
+
+run "a_rule_that_counts_without_a_reason_is_refused" {
+  command = plan
+  variables {
+    counted_rules = { "common/NoUserAgent_HEADER" = { reason = "", expires_on = "9999-12-31" } }
+  }
+  expect_failures = [var.counted_rules]
+}
+
+run "a_rule_of_an_unknown_group_is_refused" {
+  command = plan
+  variables {
+    counted_rules = { "NoUserAgent_HEADER" = { reason = "The nightly import sends none.", expires_on = "9999-12-31" } }
+  }
+  expect_failures = [var.counted_rules]
+}
+
+run "c27_what_is_blocked_or_counted_is_logged_without_credentials" {
+  assert {
+    condition     = aws_wafv2_web_acl_logging_configuration.this.resource_arn == aws_wafv2_web_acl.this.arn && aws_wafv2_web_acl_logging_configuration.this.log_destination_configs == toset([aws_cloudwatch_log_group.this.arn]) && aws_cloudwatch_log_group.this.name == "aws-waf-logs-mvdb-test-movies"
+    error_message = "The web ACL logs nothing, or to where WAF does not."
+  }
+  assert {
+    condition     = toset(flatten([for field in aws_wafv2_web_acl_logging_configuration.this.redacted_fields : [for header in field.single_header : header.name]])) == toset(["authorization", "cookie", "x-api-key"])
+    error_message = "A credential is readable in the log."
+  }
+  assert {
+    condition = jsonencode([for filter in aws_wafv2_web_acl_logging_configuration.this.logging_filter : [filter.default_behavior, [for kept in filter.filter : [kept.behavior, kept.requirement, sort([for condition in kept.condition : condition.action_condition[0].action])]]]]) == jsonencode([
+      ["DROP", [["KEEP", "MEETS_ANY", ["BLOCK", "COUNT", "EXCLUDED_AS_COUNT"]]]]
+    ])
+    error_message = "The log holds something else than what a rule blocked or counted."
+  }
+}
+
+run "c33_the_log_has_a_key_and_an_end" {
+  command = plan
+  assert {
+    condition     = aws_cloudwatch_log_group.this.kms_key_id == var.key.arn && aws_cloudwatch_log_group.this.retention_in_days == 400
+    error_message = "The log is kept without the key, or for another time than asked."
   }
 }
 
@@ -85,15 +182,19 @@ run "the_refusals_are_problems_of_the_contract" {
   }
 }
 
-run "every_rule_is_measured" {
+run "c28_every_rule_is_measured" {
   command = plan
+  variables {
+    blocked_addresses = ["192.0.2.0/24"]
+    allowed_countries = ["BE", "NL"]
+  }
   assert {
     condition     = alltrue([for rule in aws_wafv2_web_acl.this.rule : rule.visibility_config[0].cloudwatch_metrics_enabled && rule.visibility_config[0].sampled_requests_enabled && rule.visibility_config[0].metric_name == "mvdb-test-movies-${rule.name}"])
     error_message = "A rule blocks unseen."
   }
 }
 
-run "the_stage_is_protected" {
+run "c04_the_stage_is_protected" {
   assert {
     condition     = aws_wafv2_web_acl_association.this.resource_arn == var.stage_arn && aws_wafv2_web_acl_association.this.web_acl_arn == aws_wafv2_web_acl.this.arn
     error_message = "The web ACL stands before nothing."
@@ -103,7 +204,7 @@ run "the_stage_is_protected" {
 run "a_rate_that_waf_does_not_take_is_refused" {
   command = plan
   variables {
-    requests_per_source_per_minute = 9
+    requests_per_minute = { source = 9, token = 3000 }
   }
-  expect_failures = [var.requests_per_source_per_minute]
+  expect_failures = [var.requests_per_minute]
 }
