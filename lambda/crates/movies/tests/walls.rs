@@ -101,6 +101,19 @@ fn the_item_has_the_keys_of_the_schema() {
 }
 
 #[test]
+fn the_store_makes_the_calls_it_declares_and_no_other() {
+    // Whatever is asked of the SDK's client: `.client.get_item()`, however the lines are broken.
+    let code: String = sources("store").into_iter().map(|(_, text)| text.split_whitespace().collect::<String>()).collect();
+    let made: std::collections::BTreeSet<_> = code
+        .split("self.client.")
+        .skip(1)
+        .map(|call| call.split('(').next().unwrap().split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect::<String>())
+        .collect();
+    assert_eq!(made, movies::store::OPERATIONS.map(String::from).into());
+    assert_eq!(code.matches("client").count(), code.matches("self.client.").count() + code.matches("client:").count());
+}
+
+#[test]
 fn a_wall_that_is_broken_is_seen() {
     let broken = [("x.rs".to_owned(), "// aws_ in a comment\nuse aws_config::Region;".to_owned())];
     assert_eq!(lines_with(&broken, &["aws_"]), ["x.rs: use aws_config::Region;"]);

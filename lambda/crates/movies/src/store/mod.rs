@@ -23,6 +23,10 @@ const ATTEMPT: Duration = Duration::from_millis(800);
 const OPERATION: Duration = Duration::from_millis(2500);
 const ATTEMPTS: u32 = 3;
 
+/// Every call that this store makes of DynamoDB: the function's role may make these and no other. A wall holds the list to
+/// the code, a test of the stack holds the role to the list.
+pub const OPERATIONS: [&str; 5] = ["GetItem", "Query", "Scan", "PutItem", "DeleteItem"];
+
 /// Pages that a list may read to find its first movie, should DynamoDB answer with empty ones.
 const EMPTY_PAGES: usize = 5;
 
