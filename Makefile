@@ -3,10 +3,10 @@ export ENV ?= local
 export PORT ARCH
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan deploy destroy release test fmt lint
+.PHONY: help up down logs doctor url token build load smoke plan deploy destroy release test test-mutations checkov parity fmt lint
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## Bring everything up on this machine: build, local AWS, infrastructure, movies, checks [PORT=4566]
 	@scripts/up
@@ -49,6 +49,15 @@ release: ## Let callers reach the newest function version [ENV=local]
 
 test: ## Run every test
 	@scripts/test
+
+test-mutations: ## Show that every control's test can fail; a quarter of an hour
+	@scripts/test-mutations
+
+checkov: ## Scan every environment's Terraform
+	@scripts/checkov
+
+parity: ## Show how much of prod's plan the running local AWS shows
+	@scripts/parity
 
 fmt: ## Format Rust and Terraform
 	@cargo fmt --all --manifest-path lambda/Cargo.toml && terraform fmt -recursive infra

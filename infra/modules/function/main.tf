@@ -1,6 +1,7 @@
 # A Lambda function of a built package, behind the alias `live`. Every apply that changes it publishes a version;
 # which version `live` points to is the release's business, so an apply alone never changes what callers get.
 resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_338: how long is the environment's decision: prod keeps 400 days
   name              = "/aws/lambda/${var.name}"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.keys.logs.arn

@@ -195,6 +195,7 @@ resource "aws_flow_log" "this" {
 }
 
 resource "aws_cloudwatch_log_group" "flow" {
+  #checkov:skip=CKV_AWS_338: how long is the environment's decision: prod keeps 400 days
   name              = "/aws/vpc/${var.name}"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.key.arn
