@@ -82,7 +82,7 @@ resource "aws_iam_policy" "boundary" {
       Logs      = { actions = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], resources = ["arn:aws:logs:${local.regional}:log-group:*mvdb-*"] }
       Queues    = { actions = ["sqs:SendMessage", "sns:Publish"], resources = ["arn:aws:sqs:${local.regional}:mvdb-*", "arn:aws:sns:${local.regional}:mvdb-*"] }
       Releases  = { actions = ["lambda:GetAlias", "lambda:GetFunction", "lambda:UpdateAlias", "lambda:InvokeFunction", "codedeploy:PutLifecycleEventHookExecutionStatus", "cloudwatch:DescribeAlarms"], resources = ["arn:aws:lambda:${local.regional}:function:mvdb-*", "arn:aws:codedeploy:${local.regional}:deploymentgroup:mvdb-*", "arn:aws:cloudwatch:${local.regional}:alarm:mvdb-*"] }
-      Traces    = { actions = ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:PutSpans"], resources = ["*"] }
+      Traces    = { actions = ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:PutSpans", "xray:PutSpansForIndexing"], resources = ["*"] }
       Interface = { actions = ["ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"], resources = ["*"] }
       Keys      = { actions = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey", "kms:CreateGrant"], resources = ["arn:aws:kms:${local.regional}:key/*"] }
       Backups = {

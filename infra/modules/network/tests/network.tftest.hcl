@@ -67,7 +67,7 @@ run "only_this_accounts_traces_leave" {
   command = plan
   assert {
     condition = jsondecode(aws_vpc_endpoint.xray.policy).Statement == [{
-      Sid       = "OwnTraces", Effect = "Allow", Principal = "*", Action = ["xray:PutTraceSegments", "xray:PutSpans"], Resource = "*"
+      Sid       = "OwnTraces", Effect = "Allow", Principal = "*", Action = ["xray:PutTraceSegments", "xray:PutSpans", "xray:PutSpansForIndexing"], Resource = "*"
       Condition = { StringEquals = { "aws:PrincipalAccount" = "123456789012" } }
     }]
     error_message = "Data can leave through X-Ray."
