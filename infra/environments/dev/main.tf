@@ -47,6 +47,7 @@ module "movies" {
   }
   waf = { requests_per_minute = { source = 1000, token = 3000 } }
 
+  # After expires_on every plan fails until the owner was asked again.
   consumers = {
     reader = { scopes = ["movies/read"], owner = "Movies team", contact = "movies-team@example.org", expires_on = "2028-12-31", requests_per_hour = 10000 }
     writer = { scopes = ["movies/write"], owner = "Movies team", contact = "movies-team@example.org", expires_on = "2028-12-31", requests_per_hour = 10000 }
@@ -58,6 +59,7 @@ module "movies" {
     recovery_days        = 7
     backup               = null
   }
+  # In Lambda's own network, with the internet before it: a network without a way out costs 24 USD a month.
   network             = null
   deletion_protection = false
   log_retention_days  = 30
@@ -70,6 +72,6 @@ module "movies" {
       minimum_requests = 120
     }
     subscribers = { page = [], ticket = [] }
-    budget      = { usd_per_month = 20 }
+    budget      = { usd_per_month = 60 }
   }
 }

@@ -47,6 +47,7 @@ module "movies" {
   }
   waf = { requests_per_minute = { source = 6000, token = 20000 } }
 
+  # After expires_on every plan fails until the owner was asked again.
   consumers = {
     reader = { scopes = ["movies/read"], owner = "Movies team", contact = "movies-team@example.org", expires_on = "2028-12-31", requests_per_hour = 500000 }
     writer = { scopes = ["movies/write"], owner = "Movies team", contact = "movies-team@example.org", expires_on = "2028-12-31", requests_per_hour = 500000 }
@@ -58,6 +59,7 @@ module "movies" {
     recovery_days        = 35
     backup               = { retention_days = 90 }
   }
+  # Nothing leads out of it: what it costs is told in infra/README.md.
   network             = { cidr = "10.0.0.0/24", zones = ["eu-west-1a", "eu-west-1b", "eu-west-1c"] }
   deletion_protection = true
   log_retention_days  = 400
