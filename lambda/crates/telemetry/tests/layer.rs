@@ -306,8 +306,11 @@ async fn delays_nothing(bad: Bad) {
     let warnings: Vec<_> = ended.lines.iter().filter(|line| line.process == "telemetry").collect();
     // Slow is just in time, or, on a busy machine, just not.
     assert!(warnings.len() == 1 || matches!(bad, Bad::Slow) && warnings.is_empty(), "{bad:?}: {warnings:#?}");
-    if !matches!(bad, Bad::Refuses) {
-        assert_eq!(sink.requests(), 2, "{bad:?}: once when due, once at the end");
+    match bad {
+        Bad::Refuses => {}
+        // The second may go down with a connection that the first left half closed.
+        Bad::HangsUp => assert!((1..=2).contains(&sink.requests()), "{bad:?}: more than once when due, once at the end"),
+        _ => assert_eq!(sink.requests(), 2, "{bad:?}: once when due, once at the end"),
     }
 }
 
