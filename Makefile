@@ -3,10 +3,10 @@ export ENV ?= local
 export PORT ARCH
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan deploy destroy release test test-mutations checkov parity fmt lint
+.PHONY: help up down logs doctor url token build load smoke plan deploy destroy release test test-mutations checkov parity alarm-drill privilege-drill fmt lint
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## Bring everything up on this machine: build, local AWS, infrastructure, movies, checks [PORT=4566]
 	@scripts/up
@@ -58,6 +58,12 @@ checkov: ## Scan every environment's Terraform
 
 parity: ## Show how much of prod's plan the running local AWS shows
 	@scripts/parity
+
+alarm-drill: ## Force every alarm and hear what it tells [ENV=local]
+	@scripts/alarm-drill
+
+privilege-drill: ## Show that the function's role gives enough and no more
+	@scripts/privilege-drill
 
 fmt: ## Format Rust and Terraform
 	@cargo fmt --all --manifest-path lambda/Cargo.toml && terraform fmt -recursive infra
