@@ -1,4 +1,14 @@
-mock_provider "aws" {}
+mock_provider "aws" {
+  mock_resource "aws_wafv2_web_acl" {
+    defaults = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/mvdb-test-movies/abc" }
+  }
+  mock_resource "aws_wafv2_ip_set" {
+    defaults = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/ipset/mvdb-test-movies/abc" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-west-1:123456789012:log-group:aws-waf-logs-mvdb-test-movies" }
+  }
+}
 
 variables {
   name                = "mvdb-test-movies"
@@ -11,7 +21,6 @@ variables {
 # Every title of the catalogue, where it lies beside the checkout, else of the sample: a movie's title is in the path and
 # in the body. Our own rules look at no path, query or header, and at the length of a body, of which no movie has too much.
 run "no_real_title_is_caught_by_our_own_rules" {
-  command = plan
   variables {
     blocked_addresses = ["192.0.2.0/24"]
     allowed_countries = ["BE", "NL"]
