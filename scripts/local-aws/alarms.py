@@ -13,20 +13,18 @@ _describe_alarms, _put_metric_alarm = cloudwatch._describe_alarms, cloudwatch._p
 def put_metric_alarm(params, data, is_cbor, is_json=False):
     answer, said = _put_metric_alarm(params, data, is_cbor, is_json), data if is_cbor or is_json else tree(params)
     if "Metrics" in said:
-        alarm = cloudwatch._alarms[said["AlarmName"]]
-        alarm |= {"Period": None, "Statistic": None, "Threshold": said.get("Threshold")}
-        alarm |= {key: said[key] for key in ("Metrics", "ThresholdMetricId") if key in said}
+        kept = ("Metrics", "ThresholdMetricId", "Threshold", "Period", "Statistic")
+        cloudwatch._alarms[said["AlarmName"]] |= {key: said.get(key) for key in kept}
     return answer
 
 
 def tree(params):
     """{"A.member.1.B": [x]} is {"A": [{"B": x}]}."""
-    if not isinstance(params, dict):
-        return params[0] if isinstance(params, list) else params
-    heads = dict.fromkeys(key.partition(".")[0] for key in params)
-    made = {head: tree(params[head] if head in params else {key.partition(".")[2]: value for key, value in params.items()
-                                                           if key.startswith(f"{head}.")}) for head in heads}
-    return [made["member"][key] for key in sorted(made["member"], key=int)] if list(made) == ["member"] else made
+    if "" in params:
+        return params[""][0]
+    made = {head: tree({key.partition(".")[2]: value for key, value in params.items() if key.partition(".")[0] == head})
+            for head in {key.partition(".")[0] for key in params}}
+    return [made["member"][key] for key in sorted(made["member"], key=int)] if made.keys() == {"member"} else made
 
 
 def describe_alarms(params, data, is_cbor, is_json=False):

@@ -2,19 +2,19 @@
 from ministack.services import dynamodb
 
 _describe, _update = dynamodb._describe_continuous_backups, dynamodb._update_continuous_backups
+days = {}
 
 
 def update(data):
     answer, said = _update(data), data["PointInTimeRecoverySpecification"]
-    days = said["PointInTimeRecoveryEnabled"] and said.get("RecoveryPeriodInDays", 35)
-    dynamodb._pitr_settings[dynamodb._normalize_table_name(data["TableName"])] = days
+    days[data["TableName"]] = said.get("RecoveryPeriodInDays", 35)
     return answer
 
 
 def describe(data):
     status, headers, body = _describe(data)
-    days = dynamodb._pitr_settings.get(dynamodb._normalize_table_name(data["TableName"])) or 35
-    return status, headers, body.replace(b'"EarliestRestorable', b'"RecoveryPeriodInDays":%d,"EarliestRestorable' % days)
+    said = b'"RecoveryPeriodInDays":%d,' % days.get(data["TableName"], 35)
+    return status, headers, body.replace(b'"EarliestRestorable', said + b'"EarliestRestorable')
 
 
 dynamodb._describe_continuous_backups, dynamodb._update_continuous_backups = describe, update

@@ -1,7 +1,7 @@
 """AWS WAF judges every request to a stage that has a web ACL; ministack keeps the ACL and never asks it, drops what an ACL
 says of custom bodies and of inspected bytes, and knows no logging configuration.
 
-Judged: IP sets, equal bytes, size, rate, AND, OR, NOT; texts as they came, untransformed. No other statement ever matches,
+Judged: IP sets, an equal header or body, size, rate, AND, OR, NOT; texts as they came, untransformed. No other statement ever matches,
 nor do managed groups: their rules are AWS's secret. A rate counts at once, not with AWS's delay; no log is written. Tests: test_web_acl.py
 """
 import base64
@@ -11,7 +11,6 @@ import time
 from collections import defaultdict, deque
 from ipaddress import ip_address, ip_network
 
-import gateway
 from ministack.core.responses import json_response
 from ministack.services import apigateway_v1 as ag, waf
 
@@ -28,9 +27,6 @@ async def handle_request(method, path, headers, body, query_params):
             return waf._waf_err("WAFNonexistentItemException", f"{data['ResourceArn']} has no logging configuration")
         _logging[said["ResourceArn"]] = None if action.startswith("Delete") else said
         return json_response({"LoggingConfiguration": said})
-    custom = [rule.get("Action", {}).get("Block", {}).get("CustomResponse", {}) for rule in data.get("Rules", [])]
-    if "content-type" in {header["Name"].lower() for response in custom for header in response.get("ResponseHeaders", [])}:
-        return waf._waf_err("WAFInvalidParameterException", "A custom response may name any header except content-type.")
     response = await _handle_request(method, path, headers, body, query_params)
     if action in ("CreateWebACL", "UpdateWebACL") and response[0] == 200:
         acl = next(acl for acl in waf._web_acls.values() if acl["Name"] == data["Name"])
@@ -94,9 +90,7 @@ def field(statement, request):
     inspected, beyond = request["body"][:request["inspected_bytes"]], said.get("OversizeHandling", "CONTINUE")
     if kind == "Body" and inspected != request["body"] and beyond != "CONTINUE":
         return beyond == "MATCH"
-    return {"SingleHeader": lambda: ag._header_ci(request["headers"], said["Name"]), "Method": lambda: request["httpMethod"],
-            "UriPath": lambda: request["path"], "QueryString": lambda: gateway.wire.get()["query_string"].decode(),
-            "Body": lambda: inspected.decode("utf-8", "replace")}.get(kind, str)()
+    return ag._header_ci(request["headers"], said["Name"]) if kind == "SingleHeader" else inspected.decode("utf-8", "replace")
 
 
 waf.handle_request, ag._execute_in_scope = handle_request, execute
