@@ -1,5 +1,5 @@
 """`make doctor` and `make plan` of an environment in AWS, on a checkout of its own before the local AWS, where every test has
-an account of its own. X-Ray the local AWS lacks; its answers are canned."""
+an account of its own. X-Ray the local AWS lacks, and its Lambda runs hundreds of calls at a time; where that matters, the answers are canned."""
 import itertools
 import json
 import os
@@ -77,29 +77,35 @@ def checkout(tmp_path):
 
 
 @pytest.fixture
-def xray():
-    """Says what GetTraceSegmentDestination answers."""
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.dumps(server.answer).encode() if self.path == "/GetTraceSegmentDestination" else b"{}"
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+def canned():
+    """Starts a service that gives every request the same answer."""
+    servers = []
 
-        def log_message(self, *_):
-            pass
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+    def serve(answer):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = json.dumps(answer).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+            do_POST = do_GET
 
-    def serve(destination, status="ACTIVE"):
-        server.answer = {"Destination": destination, "Status": status}
-        return f"http://127.0.0.1:{server.server_port}"
+            def log_message(self, *_):
+                pass
+        servers.append(HTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
     yield serve
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def xray(canned):
+    """Says what GetTraceSegmentDestination answers."""
+    return lambda destination, status="ACTIVE": canned({"Destination": destination, "Status": status})
 
 
 def test_an_account_that_has_everything_is_ok(checkout, xray):
@@ -158,9 +164,11 @@ def test_a_hundred_calls_at_a_time_are_left_to_the_rest(checkout, left, fits):
     assert (f"--service-code lambda --quota-code L-B99A9384 --desired-value {max(1000, limit + 1)} " in line) != fits
 
 
-def test_what_reserves_nothing_needs_no_quota(checkout):
-    checkout.write(reserved_concurrency="null")
-    assert checkout.doctor()[0]["concurrency"].startswith("ok ")
+@pytest.mark.parametrize("reserved, fits", [("null", True), ("1", False)])
+def test_a_young_account_does_for_what_reserves_nothing(checkout, canned, reserved, fits):
+    checkout.write(reserved_concurrency=reserved)
+    young = canned({"AccountLimit": {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 10}})
+    assert checkout.doctor(AWS_ENDPOINT_URL_LAMBDA=young)[0]["concurrency"].startswith("ok " if fits else "MISSING")
 
 
 def test_a_provider_for_another_audience_is_told_its_fix(checkout):
