@@ -6,11 +6,7 @@ made by importing it; the folder is below 400 lines, tests aside. When ministack
 import os
 import sys
 
-import alarms  # noqa: F401
-import gateway  # noqa: F401
-import import_rest_api  # noqa: F401
-import recovery  # noqa: F401
-import web_acl  # noqa: F401
+import alarms, gateway, import_rest_api, recovery, web_acl  # noqa: E401, F401
 from ministack.app import main
 
 sys.argv = ["ministack"]
