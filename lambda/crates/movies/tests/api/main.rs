@@ -1,4 +1,4 @@
-//! The API's behaviour, asked as API Gateway asks, on a real DynamoDB emulator. Every answer is held to the contract.
+//! The API's behaviour, asked as API Gateway asks, on a real DynamoDB emulator. Every answer to an `Ask` is held to the contract; those to whole events are compared by hand.
 //!
 //! `make test` starts the emulator; each test has a table of its own, made from the schema that is deployed.
 
