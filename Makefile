@@ -3,7 +3,7 @@ export ENV ?= local
 export PORT ARCH
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan deploy destroy release test test-mutations checkov parity alarm-drill privilege-drill fmt lint
+.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift destroy release rollback test test-mutations checkov parity alarm-drill privilege-drill fmt lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,17 +35,26 @@ load: ## Load movies: FILE=... [ENV=local]
 smoke: ## Check what is deployed through its public URL [ENV=local]
 	@scripts/smoke
 
-plan: ## Show what a deployment would change [ENV=local]
-	@scripts/build && scripts/terraform $(ENV) plan
+plan: ## Show what a deployment would change, and save it as .mvdb/ENV/plan [ENV=local]
+	@scripts/build && scripts/terraform $(ENV) plan -out=$(CURDIR)/.mvdb/$(ENV)/plan
 
-deploy: ## Build, apply the infrastructure, release the function [ENV=local]
-	@scripts/build && scripts/terraform $(ENV) apply && scripts/release $(ENV)
+plan-risk: ## Judge the saved plan, as a pull request's comment [ENV=local]
+	@scripts/plan-risk $(ENV)
+
+deploy: ## Build, apply the infrastructure, release the function; with PLAN=FILE just what was saved and built [ENV=local]
+	@$(if $(PLAN),,scripts/build &&) scripts/terraform $(ENV) apply $(abspath $(PLAN)) && scripts/release $(ENV)
+
+drift: ## Show what was changed in AWS past Terraform; with ISSUE=1 in a GitHub issue [ENV=local]
+	@scripts/build && scripts/drift $(ENV) $(if $(ISSUE),--issue)
 
 destroy: ## Destroy what is deployed [ENV=local]
 	@scripts/terraform $(ENV) destroy
 
-release: ## Let callers reach the newest function version [ENV=local]
+release: ## Let callers reach the newest function version, once it passes its checks [ENV=local]
 	@scripts/release $(ENV)
+
+rollback: ## Let callers reach the version before, at once [VERSION=] [ENV=local]
+	@scripts/rollback $(ENV) $(VERSION)
 
 test: ## Run every test
 	@scripts/test
