@@ -12,12 +12,21 @@ pub struct Config {
     pub region: String,
     /// `CORS_ORIGINS`, separated by commas: the web origins whose pages may call the API. None by default.
     pub cors_origins: Vec<String>,
-    /// `AWS_LAMBDA_FUNCTION_NAME`: set where Lambda started the process, and nowhere else.
-    pub function_name: Option<String>,
+    /// `AWS_LAMBDA_FUNCTION_NAME` and `AWS_LAMBDA_FUNCTION_VERSION`: set where Lambda started the process, and nowhere else.
+    pub function: Option<Function>,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where the telemetry layer takes traces, such as <http://127.0.0.1:4318>. No traces by default.
     pub otlp_endpoint: Option<String>,
     /// `AWS_LAMBDA_LOG_LEVEL`, set by the function's logging configuration; INFO by default.
     pub log_level: tracing::Level,
+}
+
+/// The Lambda function that the process is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// The published version, a number; `$LATEST` for what is not published.
+    pub version: String,
 }
 
 /// A variable that is missing or wrong, by name.
@@ -58,7 +67,8 @@ impl Config {
             cors_origins: given("CORS_ORIGINS")
                 .map(|list| list.split(',').map(|origin| origin.trim().to_owned()).collect())
                 .unwrap_or_default(),
-            function_name: given("AWS_LAMBDA_FUNCTION_NAME"),
+            function: given("AWS_LAMBDA_FUNCTION_NAME")
+                .map(|name| Function { name, version: given("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|| "$LATEST".into()) }),
             otlp_endpoint: given("OTEL_EXPORTER_OTLP_ENDPOINT"),
             log_level: given("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(tracing::Level::INFO),
         })

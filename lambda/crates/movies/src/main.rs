@@ -80,7 +80,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         return Ok(());
     }
     let config = Config::from_environment()?;
-    if matches!(command, Command::Lambda) && config.function_name.is_none() {
+    if matches!(command, Command::Lambda) && config.function.is_none() {
         return Err("outside of AWS Lambda, --listen ADDRESS:PORT is needed; see --help".into());
     }
     tracing_subscriber::fmt()
@@ -94,8 +94,8 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 
     let store = Store::open(config.table_name, config.region).await;
     store.warm().await;
-    let tracer = Tracer::new(config.otlp_endpoint.as_deref(), config.function_name.clone());
-    let door = Arc::new(Door::new(Api::new(store, config.cors_origins), config.function_name));
+    let tracer = Tracer::new(config.otlp_endpoint.as_deref(), config.function.as_ref().map(|function| function.name.clone()));
+    let door = Arc::new(Door::new(Api::new(store, config.cors_origins), config.function));
     match command {
         Command::Listen { address, jwks } => {
             let access = match jwks {

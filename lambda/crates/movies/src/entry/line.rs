@@ -1,13 +1,14 @@
 //! The one line that every request leaves: a JSON log entry of allow-listed fields, which CloudWatch reads as metrics
 //! too (Embedded Metric Format). No call, no agent, nothing to lose. Never in it: a title, a header, a body, an address.
 
+use crate::config::Function;
 use serde::Serialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What is known of a request when it has been answered.
 pub(super) struct Line<'a> {
     pub(super) time: SystemTime,
-    pub(super) function: Option<&'a str>,
+    pub(super) function: Option<&'a Function>,
     pub(super) request_id: &'a str,
     pub(super) method: &'a str,
     pub(super) route: &'static str,
@@ -27,6 +28,8 @@ struct LineBody<'a> {
     service: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     function: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
     request_id: &'a str,
     method: &'a str,
     route: &'static str,
@@ -44,7 +47,7 @@ struct LineBody<'a> {
 #[serde(rename_all = "PascalCase")]
 struct Metadata {
     timestamp: u128,
-    cloud_watch_metrics: [Directive; 1],
+    cloud_watch_metrics: [Directive; 2],
 }
 
 #[derive(Serialize)]
@@ -52,7 +55,7 @@ struct Metadata {
 struct Directive {
     namespace: &'static str,
     dimensions: &'static [&'static [&'static str]],
-    metrics: [Metric; 4],
+    metrics: &'static [Metric],
 }
 
 #[derive(Serialize)]
@@ -65,29 +68,33 @@ struct Metric {
 /// Each list is a metric of its own for every combination of values, and is paid for as such: hence no finer one.
 const ANONYMOUS: &[&[&str]] = &[&["function"], &["function", "route"]];
 const BY_CLIENT: &[&[&str]] = &[&["function"], &["function", "route"], &["function", "client_id"]];
+/// What stops a release: for Lambda a call that was answered with 5xx is a success.
+const BY_VERSION: &[&[&str]] = &[&["function", "version"]];
+
+const FAULTS: Metric = Metric { name: "faults", unit: "Count" };
+const METRICS: &[Metric] = &[
+    Metric { name: "requests", unit: "Count" },
+    FAULTS,
+    Metric { name: "latency", unit: "Milliseconds" },
+    Metric { name: "cold_starts", unit: "Count" },
+];
 
 impl Line<'_> {
     pub(super) fn to_json(&self) -> String {
-        let metric = |name, unit| Metric { name, unit };
         let aws = self.function.map(|_| Metadata {
             timestamp: self.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis(),
-            cloud_watch_metrics: [Directive {
-                namespace: "mvdb",
-                dimensions: if self.client_id.is_some() { BY_CLIENT } else { ANONYMOUS },
-                metrics: [
-                    metric("requests", "Count"),
-                    metric("faults", "Count"),
-                    metric("latency", "Milliseconds"),
-                    metric("cold_starts", "Count"),
-                ],
-            }],
+            cloud_watch_metrics: [
+                Directive { namespace: "mvdb", dimensions: if self.client_id.is_some() { BY_CLIENT } else { ANONYMOUS }, metrics: METRICS },
+                Directive { namespace: "mvdb", dimensions: BY_VERSION, metrics: &[FAULTS] },
+            ],
         });
         let line = LineBody {
             aws,
             level: "INFO",
             message: "request",
             service: "movies",
-            function: self.function,
+            function: self.function.map(|function| function.name.as_str()),
+            version: self.function.map(|function| function.version.as_str()),
             request_id: self.request_id,
             method: self.method,
             route: self.route,
@@ -108,9 +115,10 @@ mod tests {
     use serde_json::{Value, json};
 
     fn line(function: Option<&str>, client_id: Option<&str>) -> Value {
+        let function = function.map(|name| Function { name: name.into(), version: "8".into() });
         let line = Line {
             time: UNIX_EPOCH + Duration::from_millis(1_790_000_000_123),
-            function,
+            function: function.as_ref(),
             request_id: "r",
             method: "GET",
             route: "/movies/{year}/{title}",
@@ -126,16 +134,29 @@ mod tests {
     fn every_metric_and_dimension_that_is_declared_has_a_value() {
         for client_id in [None, Some("c")] {
             let line = line(Some("mvdb-dev-movies"), client_id);
-            let directive = &line["_aws"]["CloudWatchMetrics"][0];
-            for metric in directive["Metrics"].as_array().unwrap() {
-                assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
-            }
-            let sets = directive["Dimensions"].as_array().unwrap();
-            assert_eq!(sets.len(), if client_id.is_some() { 3 } else { 2 });
-            for set in sets.iter().map(|set| set.as_array().unwrap()) {
-                assert!(set.len() <= 3 && set.iter().all(|name| line[name.as_str().unwrap()].is_string()), "{set:?}");
+            for (at, count) in [(0, if client_id.is_some() { 3 } else { 2 }), (1, 1)] {
+                let directive = &line["_aws"]["CloudWatchMetrics"][at];
+                for metric in directive["Metrics"].as_array().unwrap() {
+                    assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
+                }
+                let sets = directive["Dimensions"].as_array().unwrap();
+                assert_eq!(sets.len(), count);
+                for set in sets.iter().map(|set| set.as_array().unwrap()) {
+                    assert!(set.len() <= 3 && set.iter().all(|name| line[name.as_str().unwrap()].is_string()), "{set:?}");
+                }
             }
         }
+    }
+
+    /// The alarm `version-fails` of infra/modules/observability adds up this one.
+    #[test]
+    fn what_a_version_failed_to_answer_is_counted_for_it() {
+        let line = line(Some("mvdb-dev-movies"), None);
+        assert_eq!(
+            line["_aws"]["CloudWatchMetrics"][1],
+            json!({ "Namespace": "mvdb", "Dimensions": [["function", "version"]], "Metrics": [{ "Name": "faults", "Unit": "Count" }] })
+        );
+        assert_eq!((&line["version"], &line["faults"]), (&json!("8"), &json!(1)));
     }
 
     #[test]
@@ -145,8 +166,8 @@ mod tests {
         found.as_object_mut().unwrap().remove("_aws");
         assert_eq!(
             found,
-            json!({ "level": "INFO", "message": "request", "service": "movies", "function": "mvdb-dev-movies", "request_id": "r", "method": "GET",
-                "route": "/movies/{year}/{title}", "client_id": "c", "status": 503, "requests": 1, "faults": 1, "latency": 1.235, "cold_starts": 1 })
+            json!({ "level": "INFO", "message": "request", "service": "movies", "function": "mvdb-dev-movies", "version": "8", "request_id": "r",
+                "method": "GET", "route": "/movies/{year}/{title}", "client_id": "c", "status": 503, "requests": 1, "faults": 1, "latency": 1.235, "cold_starts": 1 })
         );
     }
 

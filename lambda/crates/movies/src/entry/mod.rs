@@ -6,6 +6,7 @@ mod line;
 pub mod server;
 
 use crate::{
+    config::Function,
     http::{Api, Request, route_template},
     trace,
 };
@@ -23,8 +24,8 @@ use std::{
 #[derive(Debug)]
 pub struct Door {
     api: Arc<Api>,
-    /// The Lambda function's name: what metrics are filed under. Elsewhere there is none, and only a log line is left.
-    function: Option<String>,
+    /// The Lambda function: what metrics are filed under. Elsewhere there is none, and only a log line is left.
+    function: Option<Function>,
     /// Whether a request has been served by this process.
     warm: AtomicBool,
 }
@@ -32,7 +33,7 @@ pub struct Door {
 impl Door {
     /// A door to `api`.
     #[must_use]
-    pub fn new(api: Api, function: Option<String>) -> Self {
+    pub fn new(api: Api, function: Option<Function>) -> Self {
         Self { api: Arc::new(api), function, warm: AtomicBool::new(false) }
     }
 
@@ -45,7 +46,7 @@ impl Door {
         trace::served(&id, method.as_str(), route, response.status().as_u16());
         let line = Line {
             time: SystemTime::now(),
-            function: self.function.as_deref(),
+            function: self.function.as_ref(),
             request_id: &id,
             method: method.as_str(),
             route,
