@@ -37,6 +37,9 @@ module "movies" {
     log_level       = "INFO"
   }
 
+  # Prod's, for its alarms; the emulator moves all calls at once.
+  canary = { percent = 10, minutes = 10 }
+
   # The whole catalogue, as fast as the machine can.
   throttles = {
     stage  = { requests_per_second = 10000, burst_requests = 5000 }

@@ -28,6 +28,10 @@ output "alias_name" {
   value = module.movies.alias_name
 }
 
+output "deployment_group" {
+  value = module.movies.deployment_group
+}
+
 output "table_name" {
   value = module.movies.table_name
 }

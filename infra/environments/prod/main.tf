@@ -37,6 +37,9 @@ module "movies" {
     log_level            = "INFO"
   }
 
+  # Alarms see a failing version after about four minutes.
+  canary = { percent = 10, minutes = 10 }
+
   # A page of movies costs up to a hundred times what one costs.
   throttles = {
     stage = { requests_per_second = 500, burst_requests = 1000 }

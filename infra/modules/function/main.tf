@@ -129,6 +129,6 @@ resource "aws_lambda_alias" "live" {
   function_version = aws_lambda_function.this.version
 
   lifecycle {
-    ignore_changes = [function_version, routing_config]
+    ignore_changes = [description, function_version, routing_config] # in the description the release notes what was live before
   }
 }

@@ -14,6 +14,38 @@ locals {
     name => { namespace = "AWS/Lambda", name = name, dimensions = { FunctionName = var.function.name }, statistic = statistic }
   }
 
+  # What one version answers by the alias. Lambda counts as an error what crashed; a 5xx that the function itself answers it
+  # counts as a success, so that is the function's own metric.
+  version = { for canary in var.canary[*] : "this" => merge(
+    { for name, metric in local.function : name => merge(metric, {
+      dimensions = { FunctionName = var.function.name, Resource = "${var.function.name}:${canary.alias}", ExecutedVersion = canary.version }
+    }) },
+    { faults = { namespace = "mvdb", name = "faults", dimensions = { function = var.function.name, version = canary.version }, statistic = "Sum" } },
+  ) }
+
+  # These stop a release, see modules/delivery. Among all calls, the failures of a version that a tenth of them reach would be
+  # a tenth as many.
+  version_alarms = { for key, alarm in merge([for version in local.version : {
+    version-fails = {
+      meaning        = "More than 1 % of the calls that reach version ${var.canary.version} fail: it crashes, runs out of time or answers 5xx."
+      severity       = "ticket"
+      metrics        = { calls = version.Invocations, errors = version.Errors, faults = version.faults }
+      expression     = "100 * (FILL(errors, 0) + FILL(faults, 0)) / calls"
+      threshold      = 1
+      period_seconds = 60
+      periods        = 3, periods_above = 2
+    }
+    version-slow = {
+      meaning        = "One call in a hundred that reaches version ${var.canary.version} takes longer than callers are promised."
+      severity       = "ticket"
+      metrics        = { duration = version.Duration }
+      expression     = "duration"
+      threshold      = var.slo.latency.threshold_milliseconds
+      period_seconds = 60
+      periods        = 3, periods_above = 3
+    }
+  }]...) : key => merge(local.defaults, { heading = key }, alarm) }
+
   # Where the function has no share of its own the account's is what runs out, and AWS knows how much that is.
   concurrency = (var.function.reserved_concurrency == null
     ? { used = { namespace = "AWS/Usage", name = "ResourceCount", dimensions = { Service = "Lambda", Type = "Resource", Resource = "ConcurrentExecutions", Class = "None" }, statistic = "Maximum" } }
@@ -35,7 +67,7 @@ locals {
     heading = null, comparison = "GreaterThanThreshold", threshold = 0, period_seconds = 300, periods = 1, periods_above = 1, missing = "notBreaching"
   }
 
-  alarms = merge(local.daily, { for key, alarm in merge(
+  alarms = merge(local.daily, local.version_alarms, { for key, alarm in merge(
     {
       refusals = {
         meaning    = "The share of requests refused with 4xx is not what it usually is at this hour: a consumer sends something new, or somebody tries doors."

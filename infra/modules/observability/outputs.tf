@@ -13,6 +13,11 @@ output "alarms" {
   )
 }
 
+output "version_alarms" {
+  description = "The plug: names of the alarms that stop a release."
+  value       = [for key in keys(local.version_alarms) : aws_cloudwatch_metric_alarm.this[key].alarm_name]
+}
+
 output "key" {
   description = "The plug: ARN of the key of the topics; whoever subscribes a queue needs it."
   value       = module.key.key

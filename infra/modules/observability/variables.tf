@@ -45,6 +45,12 @@ variable "function" {
   type        = object({ name = string, timeout_seconds = number, reserved_concurrency = number, log_group_name = string })
 }
 
+variable "canary" {
+  description = "The version that a release lets a few calls reach first, and the alias by which they do: it is watched by itself. Null, and no version is."
+  type        = object({ alias = string, version = string })
+  nullable    = true
+}
+
 variable "table" {
   description = "The table and the operations on it."
   type        = object({ name = string, operations = list(string) })

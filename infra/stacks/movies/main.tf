@@ -37,6 +37,9 @@ locals {
     { for flow_log in local.flow_log[*] : "network" => flow_log.log_group_name },
   )
   flow_log = one([for network in module.network : network.flow_log])
+
+  # What the next release moves: its alarms are its own before the first call reaches it.
+  next = one([for canary in var.canary[*] : { alias = module.function.function.alias, version = module.function.newest_version }])
 }
 
 # All that `environment.emulated` switches, and why: what the local emulator cannot hold is not made there. That these
@@ -52,6 +55,8 @@ locals {
   client_certificate = one([for certificate in aws_api_gateway_client_certificate.this : { id = certificate.id }])
   # It masks nothing in logs and saves no queries.
   watched_log_groups = { for name, group in local.log_groups : name => group if var.environment.emulated == null }
+  # It has no CodeDeploy: a release moves all calls at once. The alarms that would stop it are there all the same.
+  canary = var.environment.emulated == null ? var.canary : null
   # Its URLs are paths of one address.
   urls = (var.environment.emulated == null
     ? { api = module.rest_api.rest_api.url, token = "https://${module.identity.domain_prefix}.auth.${var.environment.region}.amazoncognito.com/oauth2/token" }
@@ -167,6 +172,19 @@ module "function" {
   statements            = local.statements
 }
 
+module "delivery" {
+  source   = "../../modules/delivery"
+  for_each = { for canary in local.canary[*] : "this" => canary }
+
+  name                 = local.name
+  region               = var.environment.region
+  account_id           = var.environment.account_id
+  function             = module.function.function
+  canary               = each.value
+  alarms               = module.observability.version_alarms
+  permissions_boundary = var.environment.permissions_boundary
+}
+
 module "identity" {
   source = "../../modules/identity"
 
@@ -229,6 +247,7 @@ module "observability" {
     reserved_concurrency = var.function.reserved_concurrency
     log_group_name       = module.function.function.log_group_name
   }
+  canary          = local.next
   table           = { name = module.table.table.name, operations = [for action in local.table_actions : split(":", action)[1]] }
   web_acl         = module.waf.web_acl
   backup          = module.table.backup

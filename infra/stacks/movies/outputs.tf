@@ -34,6 +34,11 @@ output "alias_name" {
   value       = module.function.function.alias
 }
 
+output "deployment_group" {
+  description = "What a release asks CodeDeploy for, and the alarms that stop it; null where it moves all calls at once."
+  value       = one([for delivery in module.delivery : delivery.deployment_group])
+}
+
 output "table_name" {
   description = "Name of the table."
   value       = module.table.table.name

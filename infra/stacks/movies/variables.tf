@@ -20,6 +20,12 @@ variable "function" {
   })
 }
 
+variable "canary" {
+  description = "A release lets so many percent of the calls reach the new version for so many minutes, and takes them back when it fails. Null moves all calls at once."
+  type        = object({ percent = number, minutes = number })
+  nullable    = true
+}
+
 variable "table" {
   description = "max_units_per_second: where DynamoDB throttles instead of costing more. recovery_days: how far back it can be restored to any second; 0 is off. backup: daily copies beyond that; null makes none."
   type = object({

@@ -86,6 +86,15 @@ run "the_function_is_called_by_its_alias" {
   }
 }
 
+# A test cannot move the alias between two applies, so it reads what Terraform is told.
+run "c41_no_apply_moves_the_alias" {
+  command = plan
+  assert {
+    condition     = length(regexall("resource \"aws_lambda_alias\" \"live\" {[^}]*lifecycle {\\s*ignore_changes = \\[description, function_version, routing_config\\]", file("main.tf"))) == 1 && aws_lambda_alias.live.name == "live"
+    error_message = "An apply would take a release back, or let all callers reach a version that nobody checked."
+  }
+}
+
 run "c33_the_log_is_json_in_an_encrypted_group_that_forgets" {
   command = plan
   assert {

@@ -64,19 +64,26 @@ def evaluate(expression, values, quota):
 
 
 def rings(alarm, minutes, quota):
-    """Whether the alarm is in ALARM at the end of `minutes`, a list of {metric name: {value: how often}}."""
+    """Whether the alarm is in ALARM at the end of `minutes`, a list of {series: {value: how often}}."""
     metrics = {query["id"]: query["metric"][0] for query in alarm["metric_query"] if query["metric"]}
     expression = next(query["expression"] for query in alarm["metric_query"] if query["id"] == "result")
     (period,) = {metric["period"] // 60 for metric in metrics.values()}
     above = 0
     for back in range(alarm["evaluation_periods"]):
         window = minutes[max(0, len(minutes) - (back + 1) * period):len(minutes) - back * period]
-        values = {name: statistic(metric["stat"], total(window, metric["metric_name"])) for name, metric in metrics.items()}
+        values = {name: statistic(metric["stat"], total(window, series(metric))) for name, metric in metrics.items()}
         try:
             above += COMPARISONS[alarm["comparison_operator"]](evaluate(expression, values, quota), alarm["threshold"])
         except Missing:
             above += alarm["treat_missing_data"] == "breaching"
     return above >= alarm["datapoints_to_alarm"]
+
+
+def series(metric):
+    """The metric's name in `minutes`: that of one version is its own, `Errors of 8`."""
+    of = metric["dimensions"] or {}
+    version = of.get("ExecutedVersion", of.get("version"))
+    return f"{metric['metric_name']} of {version}" if version else metric["metric_name"]
 
 
 def total(window, name):

@@ -19,6 +19,7 @@ variables {
   }
   api             = { name = "mvdb-test-movies", stage_name = "v1" }
   function        = { name = "mvdb-test-movies", timeout_seconds = 10, reserved_concurrency = 100, log_group_name = "/aws/lambda/mvdb-test-movies" }
+  canary          = { alias = "live", version = "8" }
   table           = { name = "mvdb-test-movies", operations = ["GetItem", "PutItem"] }
   web_acl         = { metric_name = "mvdb-test-movies" }
   backup          = { vault_name = "mvdb-test-movies" }
@@ -104,6 +105,7 @@ run "the_minimum_set_is_there" {
     condition = alltrue([for key in [
       "availability-burn-daily", "latency-burn-daily", "refusals", "traffic", "slower", "function-errors", "function-throttled", "function-slow", "function-crowded",
       "function-does-not-start", "table-throttled", "table-errors", "table-slow", "waf-blocks", "silence", "backup-missing", "breakout", "consumer-usage-reader",
+      "version-fails", "version-slow",
     ] : contains(keys(aws_cloudwatch_metric_alarm.this), key)])
     error_message = "An alarm is missing."
   }
@@ -113,13 +115,14 @@ run "what_a_stack_does_not_have_is_not_watched" {
   command = plan
   variables {
     backup          = null
+    canary          = null
     flow_log        = null
     silence_minutes = null
     consumers       = {}
     log_groups      = {}
   }
   assert {
-    condition     = length([for key in keys(aws_cloudwatch_metric_alarm.this) : key if can(regex("^(silence|backup-missing|breakout|consumer-usage.*)$", key))]) == 0
+    condition     = length([for key in keys(aws_cloudwatch_metric_alarm.this) : key if can(regex("^(silence|backup-missing|breakout|consumer-usage.*|version-.*)$", key))]) == 0
     error_message = "An alarm watches what is not there."
   }
   assert {
@@ -146,6 +149,26 @@ run "cloudwatch_takes_these_alarms" {
     condition = alltrue(flatten([for key, alarm in aws_cloudwatch_metric_alarm.this : [for query in alarm.metric_query : [for metric in query.metric :
     metric.period * alarm.evaluation_periods <= (metric.period >= 3600 ? 604800 : 86400)]]]))
     error_message = "An alarm looks further back than CloudWatch does."
+  }
+}
+
+# Lambda's own metrics of one version are by all three of these, the function's own by two.
+run "c41_a_release_is_stopped_by_what_its_own_version_does" {
+  assert {
+    condition     = output.version_alarms == ["mvdb-test-movies-version-fails", "mvdb-test-movies-version-slow"]
+    error_message = "A release is stopped by other alarms."
+  }
+  assert {
+    condition = alltrue(flatten([for key in ["version-fails", "version-slow"] : [for query in aws_cloudwatch_metric_alarm.this[key].metric_query : [for metric in query.metric :
+      metric.dimensions == (metric.namespace == "AWS/Lambda"
+        ? tomap({ FunctionName = "mvdb-test-movies", Resource = "mvdb-test-movies:live", ExecutedVersion = "8" })
+      : tomap({ function = "mvdb-test-movies", version = "8" }))
+    ]]]))
+    error_message = "An alarm counts other versions' calls: a failing tenth would not show among them."
+  }
+  assert {
+    condition     = flatten([for query in aws_cloudwatch_metric_alarm.this["version-fails"].metric_query : [for metric in query.metric : "${metric.namespace} ${metric.metric_name}"]]) == ["AWS/Lambda Invocations", "AWS/Lambda Errors", "mvdb faults"]
+    error_message = "A version could fail in a way that nobody counts."
   }
 }
 

@@ -20,6 +20,7 @@ VARIABLES = {
     "slo": {"availability": {"target": 0.999}, "latency": {"target": 0.99, "threshold_milliseconds": 300}, "minimum_requests": 120},
     "api": {"name": NAME, "stage_name": "v1"},
     "function": {"name": NAME, "timeout_seconds": 10, "reserved_concurrency": 100, "log_group_name": f"/aws/lambda/{NAME}"},
+    "canary": {"alias": "live", "version": "8"},
     "table": {"name": NAME, "operations": ["GetItem", "PutItem"]}, "web_acl": {"metric_name": NAME},
     "backup": {"vault_name": NAME}, "flow_log": {"log_group_name": f"/aws/vpc/{NAME}"}, "keys": {},
     "consumers": {"reader": {"client_id": "abc", "requests_per_hour": 5000}}, "silence_minutes": 30, "log_groups": {},
@@ -150,6 +151,10 @@ def test_silence_pages_after_its_time(ringing):
     ("waf-blocks", "ticket", 15, {"AllowedRequests": 80, "BlockedRequests": 20}, {"AllowedRequests": 79, "BlockedRequests": 21}),
     ("waf-blocks", "ticket", 15, {"AllowedRequests": 10, "BlockedRequests": 10}, {"AllowedRequests": 10, "BlockedRequests": 11}),
     ("breakout", "page", 5, {}, {f"{NAME}-refused-packets": 1}),
+    ("version-slow", "ticket", 3, {"Duration of 8": {20: 98, 301: 1, 300: 1}}, {"Duration of 8": {20: 98, 301: 2}}),
+    ("version-fails", "ticket", 3, {"Invocations of 8": 100, "Errors of 8": 1}, {"Invocations of 8": 100, "Errors of 8": 2}),
+    ("version-fails", "ticket", 3, {"Invocations of 8": 100, "faults of 8": 1}, {"Invocations of 8": 100, "faults of 8": 2}),
+    ("version-fails", "ticket", 3, {"Invocations of 8": 100, "Errors of 8": 1}, {"Invocations of 8": 100, "Errors of 8": 1, "faults of 8": 1}),
     ("consumer-usage-reader", None, 60, {"requests": 83}, {"requests": 84}),
 ])
 def test_an_alarm_rings_above_its_threshold_and_not_at_it(ringing, alarm, severity, minutes, quiet, loud):
@@ -160,6 +165,17 @@ def test_an_alarm_rings_above_its_threshold_and_not_at_it(ringing, alarm, severi
 
 def test_one_bad_point_of_three_is_not_enough_where_two_are_asked(ringing):
     assert ringing(lasting(1 * DAYS) + lasting(5, Throttles=1)) == set()
+
+
+def test_a_version_that_fails_rings_in_its_second_minute_and_one_bad_minute_is_forgiven(ringing):
+    before, good, bad = lasting(1 * DAYS), *(lasting(1, **{"Invocations of 8": 3, "faults of 8": failed}) for failed in (0, 3))
+    assert ringing(before + bad) == ringing(before + bad + good + good) == set()
+    assert ringing(before + bad + bad) == ringing(before + bad + good + bad) == {"version-fails", "ticket"}
+
+
+def test_a_version_is_not_blamed_for_anothers_failures_nor_for_silence(ringing):
+    assert not {"version-fails", "version-slow"} & ringing(lasting(1 * DAYS) + lasting(5, **{
+        "Invocations": 100, "Errors": 50, "Duration": 5000, "Invocations of 7": 90, "Errors of 7": 50, "faults of 7": 40, "Duration of 7": 5000}))
 
 
 def test_a_failed_backup_and_a_missing_one_are_tickets(ringing):

@@ -55,6 +55,7 @@ variables {
   environment         = { name = "test", region = "eu-west-1", account_id = "123456789012" }
   function            = { architecture = "arm64", memory_mb = 512, timeout_seconds = 10, log_level = "INFO" }
   table               = { max_units_per_second = { read = 1000, write = 200 }, recovery_days = 35, backup = { retention_days = 90 } }
+  canary              = { percent = 10, minutes = 10 }
   network             = null
   consumers           = { reader = { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.org", expires_on = "9999-12-31", requests_per_hour = 1000 } }
   throttles           = { stage = { requests_per_second = 50, burst_requests = 100 }, routes = {} }
@@ -135,7 +136,7 @@ run "c33_only_cloudwatch_logs_and_only_for_this_account_writes_with_the_logs_key
 
 run "in_aws_code_is_signed_traces_are_sent_and_logs_masked" {
   assert {
-    condition     = length(local.layers) == 1 && local.signed.movies.key == "signed/movies-1.zip" && local.environment_variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:4318" && local.client_certificate != null && length(local.watched_log_groups) == 3
+    condition     = length(local.layers) == 1 && local.signed.movies.key == "signed/movies-1.zip" && local.environment_variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:4318" && local.client_certificate != null && length(local.watched_log_groups) == 3 && local.canary == var.canary
     error_message = "Something is left out in AWS that only the emulator cannot hold."
   }
 }
@@ -145,8 +146,29 @@ run "what_the_emulator_cannot_hold_is_not_made_there" {
     environment = { name = "test", region = "eu-west-1", account_id = "123456789012", emulated = { endpoint = "http://127.0.0.1:4566" } }
   }
   assert {
-    condition     = length(local.layers) == 0 && local.signed == null && local.client_certificate == null && length(local.watched_log_groups) == 0
+    condition     = length(local.layers) == 0 && local.signed == null && local.client_certificate == null && length(local.watched_log_groups) == 0 && local.canary == null
     error_message = "Something is asked of the emulator that it cannot hold."
+  }
+}
+
+run "c41_a_release_is_watched_by_the_alarms_of_the_newest_version" {
+  assert {
+    condition     = output.deployment_group == { application = "mvdb-test-movies", name = "mvdb-test-movies", alarms = tolist(["mvdb-test-movies-version-fails", "mvdb-test-movies-version-slow"]) }
+    error_message = "CodeDeploy is not asked, or nothing stops it."
+  }
+  assert {
+    condition     = local.next == { alias = "live", version = "7" }
+    error_message = "The alarms watch another version than the one that is released."
+  }
+}
+
+run "where_there_is_no_canary_all_calls_move_at_once" {
+  variables {
+    canary = null
+  }
+  assert {
+    condition     = length(module.delivery) == 0 && output.deployment_group == null && !contains(keys(output.alarms), "mvdb-test-movies-version-fails")
+    error_message = "CodeDeploy is asked where nobody wants it."
   }
 }
 
