@@ -1,5 +1,5 @@
 # What an account needs once, before its first stack; applied by a person with an administrator's rights, and seldom again:
-# the bucket of all states (state.tf), who may plan and deploy (github.tf), and what AWS has only one of (account.tf).
+# the buckets of all states and of all deployments' records (state.tf), who may plan and deploy (github.tf), and what AWS has only one of (account.tf).
 #
 # The bucket cannot hold its own beginning. So the first apply keeps its state in this folder, and then moves it:
 #

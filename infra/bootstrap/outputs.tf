@@ -1,6 +1,6 @@
 output "backend_config" {
   description = "What `init` of an environment wants: scripts/terraform dev init $(terraform -chdir=infra/bootstrap output -raw backend_config)"
-  value       = join(" ", [for name, value in { bucket = aws_s3_bucket.this["state"].id, kms_key_id = aws_kms_key.state.arn, region = var.region } : "-backend-config=${name}=${value}"])
+  value       = join(" ", [for name, value in { bucket = aws_s3_bucket.this["state"].id, kms_key_id = aws_kms_key.this["state"].arn, region = var.region } : "-backend-config=${name}=${value}"])
 }
 
 output "permissions_boundary_arn" {
@@ -16,6 +16,11 @@ output "plan_role_arn" {
 output "deploy_role_arn" {
   description = "What a pipeline's apply runs as."
   value       = aws_iam_role.github["deploy"].arn
+}
+
+output "evidence_bucket" {
+  description = "Where the record of every deployment is kept; what is put there stays until its days are over."
+  value       = aws_s3_bucket.this["evidence"].id
 }
 
 output "transaction_search" {

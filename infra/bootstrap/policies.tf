@@ -24,7 +24,7 @@ locals {
         }
         DecryptState = {
           Action   = ["kms:Decrypt"]
-          Resource = aws_kms_key.state.arn
+          Resource = aws_kms_key.this["state"].arn
         }
       }
     }
@@ -34,13 +34,22 @@ locals {
       statements = {
         WriteState = { Action = ["s3:PutObject"], Resource = "${local.state}/mvdb/*" }
         Unlock     = { Action = ["s3:DeleteObject"], Resource = "${local.state}/mvdb/*.tflock" } # the state itself it cannot delete
-        EncryptIt  = { Action = ["kms:GenerateDataKey"], Resource = aws_kms_key.state.arn }
+        EncryptIt  = { Action = ["kms:GenerateDataKey"], Resource = aws_kms_key.this["state"].arn }
         # It administers tables and logs; what is in them is not its business.
         NoData = {
           Effect   = "Deny"
           Action   = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:PartiQL*", "logs:GetLogEvents", "logs:FilterLogEvents", "logs:StartQuery", "logs:StartLiveTail", "logs:Unmask"]
           Resource = "*"
         }
+      }
+    }
+
+    # It adds to the records and reads them. No right to delete a version, to shorten how long it stays, or to pass the lock by.
+    evidence = {
+      roles = ["deploy"]
+      statements = {
+        KeepRecords = { Action = ["s3:GetObject", "s3:PutObject"], Resource = "${aws_s3_bucket.this["evidence"].arn}/*" }
+        EncryptThem = { Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = aws_kms_key.this["evidence"].arn }
       }
     }
 
@@ -54,7 +63,7 @@ locals {
               "dynamodb:${local.regional}:table/mvdb-*", "lambda:${local.regional}:function:mvdb-*", "lambda:${local.regional}:layer:mvdb-*", "sns:${local.regional}:mvdb-*",
               "sqs:${local.regional}:mvdb-*", "events:${local.regional}:rule/mvdb-*", "cloudwatch:${local.regional}:alarm:mvdb-*", "cloudwatch::${var.account_id}:dashboard/mvdb-*",
               "wafv2:${local.regional}:regional/*/mvdb-*", "wafv2:${local.regional}:regional/managedruleset/*", "backup:${local.regional}:backup-vault:mvdb-*", "budgets::${var.account_id}:budget/mvdb-*",
-              "codedeploy:${local.regional}:application:mvdb-*", "codedeploy:${local.regional}:deploymentgroup:mvdb-*", "signer:${local.regional}:/signing-profiles/mvdb*",
+              "codedeploy:${local.regional}:application:mvdb-*", "codedeploy:${local.regional}:deploymentgroup:mvdb-*", "codedeploy:${local.regional}:deploymentconfig:mvdb-*", "signer:${local.regional}:/signing-profiles/mvdb*",
             ] : "arn:aws:${arn}"],
             ["arn:aws:s3:::mvdb-*"],
             [for group in ["/aws/lambda/mvdb-*", "/aws/api-gateway/mvdb-*", "/aws/vpc/mvdb-*", "aws-waf-logs-mvdb-*", "API-Gateway-Execution-Logs_*"] : "arn:aws:logs:${local.regional}:log-group:${group}"],

@@ -1,7 +1,9 @@
 # Where every environment's state lies. Whoever reads it can call the APIs (consumers' secrets are in it), whoever writes it
-# decides what the next apply believes.
-resource "aws_kms_key" "state" {
-  description             = "Terraform state"
+# decides what the next apply believes. And where the records of deployments lie, which nobody may change afterwards.
+resource "aws_kms_key" "this" {
+  for_each = { state = "Terraform state", evidence = "Records of deployments" }
+
+  description             = each.value
   enable_key_rotation     = true
   deletion_window_in_days = 30
 
@@ -17,31 +19,36 @@ resource "aws_kms_key" "state" {
   })
 
   lifecycle {
-    prevent_destroy = true # the states, and all their older versions, would be unreadable
+    prevent_destroy = true # the states and records, and all their older versions, would be unreadable
   }
 }
 
-resource "aws_kms_alias" "state" {
-  name          = "alias/${local.name}-state"
-  target_key_id = aws_kms_key.state.key_id
+resource "aws_kms_alias" "this" {
+  for_each = aws_kms_key.this
+
+  name          = "alias/${local.name}-${each.key}"
+  target_key_id = each.value.key_id
 }
 
 locals {
-  # The second keeps who read and wrote the first. Not `mvdb-…`: such buckets are the deploy role's.
+  # `log` keeps who read and wrote the others. Not `mvdb-…`: such buckets are the deploy role's.
   buckets = {
-    state = "tfstate-mvdb-${var.account_id}-${var.region}"
-    log   = "tfstate-mvdb-log-${var.account_id}-${var.region}"
+    state    = "tfstate-mvdb-${var.account_id}-${var.region}"
+    evidence = "evidence-mvdb-${var.account_id}-${var.region}"
+    log      = "tfstate-mvdb-log-${var.account_id}-${var.region}"
   }
+  logged = { for name, bucket in aws_s3_bucket.this : name => bucket if name != "log" }
 }
 
 resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_144: a lost region's state is of resources that are lost with it; elsewhere a stack begins anew
   #checkov:skip=CKV2_AWS_62: nobody would listen to the events; who read and wrote is in the log
-  #checkov:skip=CKV_AWS_18: the state's bucket is logged; the log's own log would have no end
-  #checkov:skip=CKV_AWS_145: S3 writes access logs only into a bucket with S3's own key; the state has the customer key
+  #checkov:skip=CKV_AWS_18: the other two are logged; the log's own log would have no end
+  #checkov:skip=CKV_AWS_145: S3 writes access logs only into a bucket with S3's own key; the others have customer keys
   for_each = local.buckets
 
-  bucket = each.value
+  bucket              = each.value
+  object_lock_enabled = each.key == "evidence"
 
   lifecycle {
     prevent_destroy = true
@@ -87,8 +94,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
     bucket_key_enabled = true
 
     apply_server_side_encryption_by_default {
-      sse_algorithm     = each.key == "state" ? "aws:kms" : "AES256"
-      kms_master_key_id = each.key == "state" ? aws_kms_key.state.arn : null
+      sse_algorithm     = each.key == "log" ? "AES256" : "aws:kms"
+      kms_master_key_id = each.key == "log" ? null : aws_kms_key.this[each.key].arn
     }
   }
 }
@@ -118,14 +125,14 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   }
 
   dynamic "rule" {
-    for_each = each.key == "log" ? ["old-lines"] : []
+    for_each = { for name, days in { log = 400, evidence = var.evidence.retention_days } : "old" => days if name == each.key }
     content {
-      id     = rule.value
+      id     = rule.key
       status = "Enabled"
       filter {}
 
       expiration {
-        days = 400
+        days = rule.value
       }
     }
   }
@@ -133,10 +140,26 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   depends_on = [aws_s3_bucket_versioning.this] # the rule is about versions
 }
 
+# What is put there can be overwritten and hidden, but every version of it stays until its days are over.
+resource "aws_s3_bucket_object_lock_configuration" "evidence" {
+  bucket = aws_s3_bucket.this["evidence"].id
+
+  rule {
+    default_retention {
+      mode = var.evidence.mode
+      days = var.evidence.retention_days
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.this] # what is locked is a version
+}
+
 resource "aws_s3_bucket_logging" "this" {
-  bucket        = aws_s3_bucket.this["state"].id
+  for_each = local.logged
+
+  bucket        = each.value.id
   target_bucket = aws_s3_bucket.this["log"].id
-  target_prefix = "state/"
+  target_prefix = "${each.key}/"
 }
 
 resource "aws_s3_bucket_policy" "this" {
@@ -162,8 +185,8 @@ resource "aws_s3_bucket_policy" "this" {
         Effect    = "Allow"
         Principal = { Service = "logging.s3.amazonaws.com" }
         Action    = "s3:PutObject"
-        Resource  = "${each.value.arn}/state/*"
-        Condition = { ArnEquals = { "aws:SourceArn" = aws_s3_bucket.this["state"].arn }, StringEquals = { "aws:SourceAccount" = var.account_id } }
+        Resource  = [for name in keys(local.logged) : "${each.value.arn}/${name}/*"]
+        Condition = { ArnEquals = { "aws:SourceArn" = [for bucket in local.logged : bucket.arn] }, StringEquals = { "aws:SourceAccount" = var.account_id } }
       }],
     )
   })

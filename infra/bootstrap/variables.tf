@@ -35,6 +35,20 @@ variable "github" {
   }
 }
 
+variable "evidence" {
+  description = <<-EOT
+    For how many days nobody can delete a deployment's record, nor the bucket that holds it. GOVERNANCE: but for whom you give
+    s3:BypassGovernanceRetention. COMPLIANCE: not even the account's root; a mistake is paid for until the days are over, and
+    fewer days can never be set for what is there already.
+  EOT
+  type        = object({ retention_days = number, mode = optional(string, "GOVERNANCE") })
+  default     = { retention_days = 400 }
+  validation {
+    condition     = contains(["GOVERNANCE", "COMPLIANCE"], var.evidence.mode) && var.evidence.retention_days >= 1 && floor(var.evidence.retention_days) == var.evidence.retention_days
+    error_message = "mode is GOVERNANCE or COMPLIANCE, retention_days a whole number from 1."
+  }
+}
+
 variable "api_gateway_log_role_arn" {
   description = "The role by which API Gateway writes logs in this region, if the account has one already: `aws apigateway get-account --query cloudwatchRoleArn`. null makes and sets it; there can be only one."
   type        = string

@@ -22,6 +22,14 @@ mock_provider "aws" {
     values = { id = "tfstate-mvdb-123456789012-eu-west-1", arn = "arn:aws:s3:::tfstate-mvdb-123456789012-eu-west-1" }
   }
   override_resource {
+    target = aws_kms_key.this["evidence"]
+    values = { arn = "arn:aws:kms:eu-west-1:123456789012:key/evidence" }
+  }
+  override_resource {
+    target = aws_s3_bucket.this["evidence"]
+    values = { id = "evidence-mvdb-123456789012-eu-west-1", arn = "arn:aws:s3:::evidence-mvdb-123456789012-eu-west-1" }
+  }
+  override_resource {
     target = aws_s3_bucket.this["log"]
     values = { id = "tfstate-mvdb-log-123456789012-eu-west-1", arn = "arn:aws:s3:::tfstate-mvdb-log-123456789012-eu-west-1" }
   }
@@ -162,11 +170,11 @@ run "c36_the_boundary_lets_no_role_touch_rights_or_settings" {
 run "c38_the_buckets_are_private" {
   command = plan
   assert {
-    condition     = alltrue([for block in aws_s3_bucket_public_access_block.this : block.block_public_acls && block.block_public_policy && block.ignore_public_acls && block.restrict_public_buckets]) && length(aws_s3_bucket_public_access_block.this) == 2
+    condition     = alltrue([for block in aws_s3_bucket_public_access_block.this : block.block_public_acls && block.block_public_policy && block.ignore_public_acls && block.restrict_public_buckets]) && length(aws_s3_bucket_public_access_block.this) == 3
     error_message = "A bucket could be made public."
   }
   assert {
-    condition     = alltrue([for ownership in aws_s3_bucket_ownership_controls.this : ownership.rule[0].object_ownership == "BucketOwnerEnforced"]) && length(aws_s3_bucket_ownership_controls.this) == 2
+    condition     = alltrue([for ownership in aws_s3_bucket_ownership_controls.this : ownership.rule[0].object_ownership == "BucketOwnerEnforced"]) && length(aws_s3_bucket_ownership_controls.this) == 3
     error_message = "A bucket has ACLs."
   }
   assert {
@@ -189,45 +197,107 @@ run "c38_nobody_reads_or_writes_in_plain_text" {
     condition = alltrue(flatten([for name, policy in aws_s3_bucket_policy.this : [for sid, condition in { NoPlainText = { Bool = { "aws:SecureTransport" = "false" } }, NoOldTls = { NumericLessThan = { "s3:TlsVersion" = "1.2" } } } :
       contains(jsondecode(policy.policy).Statement, {
         Sid = sid, Effect = "Deny", Principal = "*", Action = "s3:*", Resource = [aws_s3_bucket.this[name].arn, "${aws_s3_bucket.this[name].arn}/*"], Condition = condition
-    })]])) && length(aws_s3_bucket_policy.this) == 2
+    })]])) && length(aws_s3_bucket_policy.this) == 3
     error_message = "A bucket answers without TLS 1.2."
   }
 }
 
-run "c38_states_have_versions_and_the_customers_key" {
+run "c38_states_and_records_have_versions_and_customer_keys" {
   command = plan
   assert {
-    condition     = alltrue([for versioning in aws_s3_bucket_versioning.this : versioning.versioning_configuration[0].status == "Enabled"]) && length(aws_s3_bucket_versioning.this) == 2
+    condition     = alltrue([for versioning in aws_s3_bucket_versioning.this : versioning.versioning_configuration[0].status == "Enabled"]) && length(aws_s3_bucket_versioning.this) == 3
     error_message = "A broken state would be the only one."
   }
   assert {
-    condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.this["state"].rule).apply_server_side_encryption_by_default).sse_algorithm == "aws:kms" && one(one(aws_s3_bucket_server_side_encryption_configuration.this["state"].rule).apply_server_side_encryption_by_default).kms_master_key_id == aws_kms_key.state.arn
-    error_message = "The state is not encrypted with the customer key."
+    condition = { for name, encryption in aws_s3_bucket_server_side_encryption_configuration.this : name => [for default in one(encryption.rule).apply_server_side_encryption_by_default : [default.sse_algorithm, default.kms_master_key_id]] if name != "log" } == {
+      for name in ["evidence", "state"] : name => [["aws:kms", aws_kms_key.this[name].arn]]
+    }
+    error_message = "A state or a record is not encrypted with its customer key."
   }
 }
 
-run "c31_the_states_key_turns_and_is_not_gone_at_once" {
+run "c31_the_keys_turn_and_are_not_gone_at_once" {
   command = plan
   assert {
-    condition     = aws_kms_key.state.enable_key_rotation && aws_kms_key.state.deletion_window_in_days == 30 && [for statement in jsondecode(aws_kms_key.state.policy).Statement : statement.Principal] == [{ AWS = "arn:aws:iam::123456789012:root" }]
-    error_message = "The state's key does not turn, goes before anybody notices, or is a stranger's too."
+    condition     = length(aws_kms_key.this) == 2 && alltrue([for key in aws_kms_key.this : key.enable_key_rotation && key.deletion_window_in_days == 30 && [for statement in jsondecode(key.policy).Statement : statement.Principal] == [{ AWS = "arn:aws:iam::123456789012:root" }]])
+    error_message = "A key does not turn, goes before anybody notices, or is a stranger's too."
   }
 }
 
-run "c39_who_read_the_state_is_kept_and_the_old_forgotten" {
+run "c39_who_read_states_and_records_is_kept_and_the_old_forgotten" {
   command = plan
   assert {
-    condition     = aws_s3_bucket_logging.this.bucket == aws_s3_bucket.this["state"].id && aws_s3_bucket_logging.this.target_bucket == aws_s3_bucket.this["log"].id
-    error_message = "Nobody learns who read the state."
+    condition     = { for name, logging in aws_s3_bucket_logging.this : name => [logging.bucket, logging.target_bucket, logging.target_prefix] } == { for name in ["evidence", "state"] : name => [aws_s3_bucket.this[name].id, aws_s3_bucket.this["log"].id, "${name}/"] }
+    error_message = "Nobody learns who read a state or a record."
   }
   assert {
     condition = [for statement in jsondecode(aws_s3_bucket_policy.this["log"].policy).Statement : [statement.Principal, statement.Action, statement.Resource] if statement.Effect == "Allow"] == [
-    [{ Service = "logging.s3.amazonaws.com" }, "s3:PutObject", "arn:aws:s3:::tfstate-mvdb-log-123456789012-eu-west-1/state/*"]]
+    [{ Service = "logging.s3.amazonaws.com" }, "s3:PutObject", [for name in ["evidence", "state"] : "arn:aws:s3:::tfstate-mvdb-log-123456789012-eu-west-1/${name}/*"]]]
     error_message = "S3 cannot write the log, or others can."
   }
   assert {
     condition     = alltrue([for lifecycle in aws_s3_bucket_lifecycle_configuration.this : lifecycle.rule[0].status == "Enabled" && lifecycle.rule[0].noncurrent_version_expiration[0].noncurrent_days == 400 && lifecycle.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 7]) && aws_s3_bucket_lifecycle_configuration.this["log"].rule[1].expiration[0].days == 400
     error_message = "Old versions are kept for ever."
+  }
+}
+
+run "c42_nobody_deletes_a_deployments_record_before_its_days_are_over" {
+  command = plan
+  assert {
+    condition     = [for name, bucket in aws_s3_bucket.this : name if bucket.object_lock_enabled] == ["evidence"] && aws_s3_bucket_object_lock_configuration.evidence.bucket == output.evidence_bucket && one(one(aws_s3_bucket_object_lock_configuration.evidence.rule).default_retention).mode == "GOVERNANCE" && one(one(aws_s3_bucket_object_lock_configuration.evidence.rule).default_retention).days == 400
+    error_message = "A record can be deleted before its days are over."
+  }
+  assert {
+    condition     = one(aws_s3_bucket_lifecycle_configuration.this["evidence"].rule[1].expiration).days == 400
+    error_message = "Records are kept for another time than asked."
+  }
+}
+
+run "c42_records_can_be_kept_from_everybody_for_longer" {
+  command = plan
+  variables {
+    evidence = { retention_days = 2555, mode = "COMPLIANCE" }
+  }
+  assert {
+    condition     = one(one(aws_s3_bucket_object_lock_configuration.evidence.rule).default_retention).mode == "COMPLIANCE" && one(one(aws_s3_bucket_object_lock_configuration.evidence.rule).default_retention).days == 2555
+    error_message = "Records are kept for another time than asked, or not from everybody."
+  }
+}
+
+run "a_retention_in_another_mode_is_refused" {
+  command = plan
+  variables {
+    evidence = { retention_days = 400, mode = "governance" }
+  }
+  expect_failures = [var.evidence]
+}
+
+# What it may do by name or tag does not reach the bucket: c38_the_deploy_role_owns_no_bucket_of_states.
+run "c42_the_deploy_role_adds_records_and_reads_them" {
+  command = plan
+  assert {
+    condition = flatten([for policy in aws_iam_policy.github : [for statement in jsondecode(policy.policy).Statement : statement.Action
+    if statement.Effect == "Allow" && anytrue([for resource in flatten([statement.Resource]) : startswith(resource, "arn:aws:s3:::evidence-")])]]) == ["s3:GetObject", "s3:PutObject"]
+    error_message = "The deploy role could take a record away, or keep none."
+  }
+  assert {
+    condition     = !can(regex("BypassGovernance|ObjectRetention|LegalHold|ObjectLock", jsonencode(local.policies)))
+    error_message = "The deploy role could pass the lock by."
+  }
+}
+
+run "c41_what_codedeploy_needs_is_within_the_boundary_and_the_deploy_roles_rights" {
+  command = plan
+  assert {
+    condition = [for statement in jsondecode(aws_iam_policy.boundary.policy).Statement : [statement.Action, statement.Resource] if statement.Sid == "Releases"] == [[
+      ["lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:UpdateAlias", "cloudwatch:DescribeAlarms"],
+      ["arn:aws:lambda:eu-west-1:123456789012:function:mvdb-*", "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:*"],
+    ]]
+    error_message = "CodeDeploy could not move an alias, or not see the alarms: every release would be stopped."
+  }
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_policy.github["product"].policy).Statement : [for resource in statement.Resource : split(":", resource)[5] if strcontains(resource, ":codedeploy:")] if statement.Sid == "ByName"] == [["application", "deploymentgroup", "deploymentconfig"]]
+    error_message = "A deployment could not make, or not use, what CodeDeploy needs."
   }
 }
 
@@ -293,8 +363,8 @@ run "an_identity_provider_that_is_not_githubs_is_refused" {
 run "what_all_stacks_share_cannot_be_destroyed" {
   command = plan
   assert {
-    condition     = length(aws_s3_bucket.this) == 2 && length(regexall("prevent_destroy = true", join("", [for name in ["state.tf", "account.tf", "github.tf"] : file(name)]))) == 4
-    error_message = "The key, the buckets, the logging role's setting and GitHub's provider are to stay."
+    condition     = length(aws_s3_bucket.this) == 3 && length(regexall("prevent_destroy = true", join("", [for name in ["state.tf", "account.tf", "github.tf"] : file(name)]))) == 4
+    error_message = "The keys, the buckets, the logging role's setting and GitHub's provider are to stay."
   }
 }
 
