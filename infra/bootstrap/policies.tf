@@ -5,7 +5,7 @@ locals {
     read = {
       roles = ["plan", "deploy"]
       statements = {
-        # Descriptions, not data: no item, no log line, no object but the state.
+        # Descriptions, not data: no item, no log line, no object but the state and the functions' packages.
         DescribeEverything = {
           Action = concat(["apigateway:GET", "budgets:ViewBudget", "budgets:ListTagsForResource", "sts:GetCallerIdentity", "logs:GetDataProtectionPolicy", "logs:GetLogDelivery", "tag:GetResources"], flatten([
             for service in ["acm", "backup", "cloudwatch", "codedeploy", "dynamodb", "ec2", "events", "iam", "kms", "lambda", "logs", "route53resolver", "signer", "sns", "sqs", "wafv2", "cognito-idp"] :
@@ -13,6 +13,11 @@ locals {
             concat(["${service}:Describe*", "${service}:List*"], contains(["dynamodb", "logs"], service) ? [] : ["${service}:Get*"])
           ]))
           Resource = "*"
+        }
+        # A plan asks every setting of the packages' bucket, and whether the packages are still those that were uploaded.
+        ReadPackages = {
+          Action   = concat(["s3:GetBucket*", "s3:List*", "s3:GetObject", "s3:GetObjectTagging"], [for setting in ["Accelerate", "Encryption", "Lifecycle", "Replication"] : "s3:Get${setting}Configuration"])
+          Resource = "arn:aws:s3:::mvdb-*"
         }
         ReadState = {
           Action   = ["s3:GetObject"]
@@ -91,9 +96,9 @@ locals {
           Condition = local.tagged
         }
         KeyNames = { Action = ["kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias"], Resource = "arn:aws:kms:${local.regional}:alias/mvdb-*" }
-        # AWS knows no resource for these.
+        # AWS knows no resource for these, or, as with a composite alarm, takes no narrower one.
         Region = {
-          Action = ["cognito-idp:CreateUserPoolDomain", "cognito-idp:DeleteUserPoolDomain", "cognito-idp:UpdateUserPoolDomain", "logs:PutQueryDefinition", "logs:DeleteQueryDefinition", "logs:CreateLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+          Action = ["cloudwatch:PutCompositeAlarm", "cognito-idp:CreateUserPoolDomain", "cognito-idp:DeleteUserPoolDomain", "cognito-idp:UpdateUserPoolDomain", "logs:PutQueryDefinition", "logs:DeleteQueryDefinition", "logs:CreateLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
           "logs:PutResourcePolicy", "logs:DeleteResourcePolicy", "backup-storage:MountCapsule", "wafv2:PutLoggingConfiguration", "wafv2:AssociateWebACL", "wafv2:DisassociateWebACL", "signer:PutSigningProfile", "signer:StartSigningJob"]
           Resource  = "*"
           Condition = local.here
@@ -114,6 +119,8 @@ locals {
           Resource  = "*"
           Condition = local.here
         }
+        # Whoever makes an endpoint with a private name joins its zone, too; Route 53 is not in the region, but in the world.
+        NameEndpoints = { Action = ["route53:AssociateVPCWithHostedZone"], Resource = ["arn:aws:route53:::hostedzone/*", "arn:aws:ec2:${local.regional}:vpc/*"] }
       }
     }
 

@@ -100,6 +100,25 @@ run "c37_the_plan_role_writes_nothing" {
   }
 }
 
+# Rights that are easily forgotten: a plan asks all that a refresh does, and some calls ask for rights on other calls.
+run "the_roles_may_do_what_a_stack_needs" {
+  command = plan
+  assert {
+    condition = alltrue([for action in ["GetBucket*", "GetEncryptionConfiguration", "GetLifecycleConfiguration", "List*", "GetObject"] : anytrue([
+      for statement in jsondecode(aws_iam_policy.github["read"].policy).Statement : contains(flatten([statement.Action]), "s3:${action}") && contains(flatten([statement.Resource]), "arn:aws:s3:::mvdb-*")
+    ])])
+    error_message = "A plan cannot read the packages' bucket."
+  }
+  assert {
+    condition     = anytrue([for statement in jsondecode(aws_iam_policy.github["product"].policy).Statement : contains(flatten([statement.Action]), "cloudwatch:PutCompositeAlarm") && statement.Resource == "*"])
+    error_message = "AWS takes a composite alarm only from whom every alarm is allowed."
+  }
+  assert {
+    condition     = anytrue([for statement in jsondecode(aws_iam_policy.github["network"].policy).Statement : contains(flatten([statement.Action]), "route53:AssociateVPCWithHostedZone")])
+    error_message = "An endpoint with a private name is refused."
+  }
+}
+
 run "c36_no_role_is_made_without_the_boundary" {
   command = plan
   assert {

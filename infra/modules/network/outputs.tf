@@ -7,6 +7,9 @@ output "network" {
 }
 
 output "flow_log" {
-  description = "The plug of whoever watches it: name of the flow log's group."
-  value       = { log_group_name = aws_cloudwatch_log_group.flow.name }
+  description = "The plug of whoever watches it: name of the flow log's group, and the pattern of the addresses in the network."
+  value = {
+    log_group_name = aws_cloudwatch_log_group.flow.name
+    addresses      = "${join(".", slice(split(".", var.cidr), 0, tonumber(split("/", var.cidr)[1]) == 24 ? 3 : 2))}.*" # wider than the range is no harm: what else begins so leads nowhere
+  }
 }

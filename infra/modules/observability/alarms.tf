@@ -174,17 +174,27 @@ locals {
       period_seconds = minutes * 60
       missing        = "breaching" # silence is no data at all
     } },
-    { for backup in var.backup[*] : "backup-missing" => {
-      meaning = "Within a day no backup was completed, or one failed."
-      metrics = {
-        completed = { namespace = "AWS/Backup", name = "NumberOfBackupJobsCompleted", dimensions = { BackupVaultName = backup.vault_name }, statistic = "Sum" }
-        failed    = { namespace = "AWS/Backup", name = "NumberOfBackupJobsFailed", dimensions = { BackupVaultName = backup.vault_name }, statistic = "Sum" }
+    merge([for backup in var.backup[*] : {
+      backup-missing = {
+        # The backup of the night may end on either side of where CloudWatch ends a day: one day without is none.
+        meaning        = "Two days in a row no backup was completed."
+        severity       = "ticket"
+        metrics        = { completed = { namespace = "AWS/Backup", name = "NumberOfBackupJobsCompleted", dimensions = { BackupVaultName = backup.vault_name }, statistic = "Sum" } }
+        expression     = "FILL(completed, 0)"
+        comparison     = "LessThanThreshold"
+        threshold      = 1
+        period_seconds = 86400
+        periods        = 2, periods_above = 2
+        missing        = "breaching" # a plan that never ran leaves no data
       }
-      severity       = "ticket"
-      expression     = "IF(FILL(completed, 0) < 1 OR FILL(failed, 0) > 0, 1, 0)"
-      period_seconds = 86400
-      missing        = "breaching" # a plan that never ran leaves no data
-    } },
+      backup-failed = {
+        meaning    = "A backup failed."
+        heading    = "backup-missing"
+        severity   = "ticket"
+        metrics    = { failed = { namespace = "AWS/Backup", name = "NumberOfBackupJobsFailed", dimensions = { BackupVaultName = backup.vault_name }, statistic = "Sum" } }
+        expression = "FILL(failed, 0)"
+      }
+    }]...),
     { for filter in aws_cloudwatch_log_metric_filter.refused_packets : "breakout" => {
       meaning    = "Code in the network tried to reach something other than the table and X-Ray, and was stopped."
       severity   = "page"
@@ -217,12 +227,13 @@ resource "aws_cloudwatch_log_metric_filter" "init_failures" {
   }
 }
 
+# Sent from inside: what is refused on its way in, a late answer of DynamoDB most often, is nobody who tries to get out.
 resource "aws_cloudwatch_log_metric_filter" "refused_packets" {
   for_each = { for flow_log in var.flow_log[*] : "this" => flow_log }
 
   name           = "${var.name}-refused-packets"
   log_group_name = each.value.log_group_name
-  pattern        = "[version, account, interface, from, to, from_port, to_port, protocol, packets, bytes, start, end, action = REJECT, status]"
+  pattern        = "[version, account, interface, from = ${each.value.addresses}, to, from_port, to_port, protocol, packets, bytes, start, end, action = REJECT, status]"
 
   metric_transformation {
     namespace = "mvdb"

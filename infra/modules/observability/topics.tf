@@ -2,8 +2,10 @@
 # policy its notifications are lost without a trace.
 locals {
   publishers = { CloudWatch = "cloudwatch.amazonaws.com", Budgets = "budgets.amazonaws.com", EventBridge = "events.amazonaws.com" }
-  own_calls  = { StringEquals = { "aws:SourceAccount" = var.account_id } }
-  key_uses   = { for sid, service in local.publishers : sid => { service = service, actions = ["kms:Decrypt", "kms:GenerateDataKey*"], condition = local.own_calls } }
+  # Not aws:SourceAccount: EventBridge does not tell KMS whom it publishes for, and would be refused. SNS names the topic to
+  # KMS whoever publishes, and who may publish to the topic is its policy's to say.
+  own_topics = { ArnLike = { "kms:EncryptionContext:aws:sns:topicArn" = "arn:aws:sns:${var.region}:${var.account_id}:${var.name}-*" } }
+  key_uses   = { for sid, service in local.publishers : sid => { service = service, actions = ["kms:Decrypt", "kms:GenerateDataKey*"], condition = local.own_topics } }
 }
 
 module "key" {
@@ -34,7 +36,7 @@ resource "aws_sns_topic_policy" "this" {
       Principal = { Service = values(local.publishers) }
       Action    = "sns:Publish"
       Resource  = each.value.arn
-      Condition = local.own_calls
+      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
     }]
   })
 }

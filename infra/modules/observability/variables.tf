@@ -68,8 +68,8 @@ variable "backup" {
 }
 
 variable "flow_log" {
-  description = "The log of a network without a way out; null when there is none."
-  type        = object({ log_group_name = string })
+  description = "The log of a network without a way out, and the pattern of the addresses in it, like 10.0.0.*; null when there is none."
+  type        = object({ log_group_name = string, addresses = string })
   nullable    = true
 }
 
@@ -87,6 +87,10 @@ variable "silence_minutes" {
   description = "After so many minutes without a single request callers cannot reach us; null where nobody calls all day long."
   type        = number
   nullable    = true
+  validation {
+    condition     = var.silence_minutes == null ? true : var.silence_minutes >= 1 && var.silence_minutes <= 1440 && floor(var.silence_minutes) == var.silence_minutes
+    error_message = "silence_minutes is a whole number from 1 to 1440, a day: a period of CloudWatch is no longer."
+  }
 }
 
 variable "log_groups" {
@@ -102,4 +106,8 @@ variable "subscribers" {
 variable "budget" {
   description = "What may be spent a month. cost_tags narrows it to what bears these tags, once they are activated as cost allocation tags: until then it counts nothing; empty is the whole account."
   type        = object({ usd_per_month = number, cost_tags = optional(map(string), {}) })
+  validation {
+    condition     = var.budget.usd_per_month > 0
+    error_message = "usd_per_month is above 0: AWS has no budget of nothing."
+  }
 }

@@ -2,7 +2,8 @@
 # write to the bucket, or only update the function, cannot bring in code. The signature holds its time, so signed
 # packages differ at each signing; it is the unsigned one, from scripts/build, that anybody can make again byte by byte.
 resource "aws_signer_signing_profile" "this" {
-  name        = replace("${var.name}-${substr(sha256(var.name), 0, 8)}", "/[^0-9A-Za-z_]/", "_")
+  # A profile that is taken away is only cancelled, and keeps its name for ever: a fixed one could be deployed once.
+  name_prefix = replace("${var.name}_", "/[^0-9A-Za-z_]/", "_")
   platform_id = "AWSLambda-SHA384-ECDSA"
 }
 
@@ -79,6 +80,19 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
     abort_incomplete_multipart_upload {
       days_after_initiation = 1
+    }
+  }
+
+  # Each signing is an object of its own, under a name that Signer gives, so none is ever a version of another. Not sooner:
+  # a function or layer that is made anew takes the package from here; if it is gone, apply with -replace of its signing job.
+  rule {
+    id     = "forget-signed"
+    status = "Enabled"
+    filter {
+      prefix = "signed/"
+    }
+    expiration {
+      days = 400
     }
   }
 }

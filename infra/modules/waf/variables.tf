@@ -21,12 +21,20 @@ variable "blocked_addresses" {
   description = "Address ranges that may not call, of either version: 192.0.2.0/24, 2001:db8::/32."
   type        = list(string)
   default     = []
+  validation {
+    condition     = alltrue([for address in var.blocked_addresses : can(cidrhost(address, 0)) && !endswith(address, "/0")])
+    error_message = "Write ranges: 192.0.2.0/24, 192.0.2.7/32, 2001:db8::/32; all of them, /0, WAF does not take."
+  }
 }
 
 variable "allowed_countries" {
   description = "Countries, by their two letters, from which alone one may call; empty is from everywhere."
   type        = list(string)
   default     = []
+  validation {
+    condition     = alltrue([for country in var.allowed_countries : can(regex("^[A-Z]{2}$", country))])
+    error_message = "Write countries by two capital letters: BE, NL."
+  }
 }
 
 variable "counted_rules" {
@@ -36,6 +44,10 @@ variable "counted_rules" {
   validation {
     condition     = alltrue([for rule in keys(var.counted_rules) : can(regex("^(ip-reputation|known-bad-inputs|common|sql-injection)/\\w+$", rule))])
     error_message = "Write group/rule; groups: ip-reputation, known-bad-inputs, common, sql-injection."
+  }
+  validation {
+    condition     = !contains(keys(var.counted_rules), "common/SizeRestrictions_BODY")
+    error_message = "common/SizeRestrictions_BODY counts already: a rule of our own is in its place. AWS refuses to override it twice."
   }
   validation {
     condition     = alltrue([for rule in var.counted_rules : trimspace(rule.reason) != "" && can(timecmp("${rule.expires_on}T23:59:59Z", plantimestamp()))])

@@ -32,11 +32,9 @@ locals {
   # Lambda's own, and what X-Ray's OTLP endpoint asks of the layer.
   trace_actions = concat(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], length(local.layers) > 0 ? ["xray:PutSpans", "xray:PutSpansForIndexing"] : [])
 
-  log_groups = merge(
-    { function = module.function.function.log_group_name, access = module.rest_api.rest_api.log_group_name, waf = module.waf.web_acl.log_group_name },
-    { for flow_log in local.flow_log[*] : "network" => flow_log.log_group_name },
-  )
-  flow_log = one([for network in module.network : network.flow_log])
+  # Not the network's: it knows machines and no persons, and the filter of the alarm `breakout` could not read what is masked.
+  log_groups = { function = module.function.function.log_group_name, access = module.rest_api.rest_api.log_group_name, waf = module.waf.web_acl.log_group_name }
+  flow_log   = one([for network in module.network : network.flow_log])
 
   # What the next release moves: its alarms are its own before the first call reaches it.
   next = one([for canary in var.canary[*] : { alias = module.function.function.alias, version = module.function.newest_version }])
@@ -145,7 +143,7 @@ module "layer" {
 
   name         = "${local.name}-telemetry"
   description  = "Ships the function's traces to X-Ray after the answer"
-  package      = { path = local.packages.telemetry, signed = try(local.signed.telemetry, null) }
+  package      = { path = local.packages.telemetry, signed = local.signed == null ? null : local.signed.telemetry }
   architecture = var.function.architecture
 }
 
@@ -155,7 +153,7 @@ module "function" {
   name                 = local.name
   region               = var.environment.region
   account_id           = var.environment.account_id
-  package              = { path = local.packages.movies, signed = try(local.signed.movies, null) }
+  package              = { path = local.packages.movies, signed = local.signed == null ? null : local.signed.movies }
   layers               = local.layers
   trace_actions        = local.trace_actions
   network              = one([for network in module.network : network.network])

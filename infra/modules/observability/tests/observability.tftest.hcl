@@ -23,7 +23,7 @@ variables {
   table           = { name = "mvdb-test-movies", operations = ["GetItem", "PutItem"] }
   web_acl         = { metric_name = "mvdb-test-movies" }
   backup          = { vault_name = "mvdb-test-movies" }
-  flow_log        = { log_group_name = "/aws/vpc/mvdb-test-movies" }
+  flow_log        = { log_group_name = "/aws/vpc/mvdb-test-movies", addresses = "10.0.0.*" }
   keys            = { table = { arn = "arn:aws:kms:eu-west-1:123456789012:key/table" } }
   consumers       = { reader = { client_id = "abc", requests_per_hour = 5000 } }
   silence_minutes = 30
@@ -104,7 +104,7 @@ run "the_minimum_set_is_there" {
   assert {
     condition = alltrue([for key in [
       "availability-burn-daily", "latency-burn-daily", "refusals", "traffic", "slower", "function-errors", "function-throttled", "function-slow", "function-crowded",
-      "function-does-not-start", "table-throttled", "table-errors", "table-slow", "waf-blocks", "silence", "backup-missing", "breakout", "consumer-usage-reader",
+      "function-does-not-start", "table-throttled", "table-errors", "table-slow", "waf-blocks", "silence", "backup-missing", "backup-failed", "breakout", "consumer-usage-reader",
       "version-fails", "version-slow",
     ] : contains(keys(aws_cloudwatch_metric_alarm.this), key)])
     error_message = "An alarm is missing."
@@ -122,7 +122,7 @@ run "what_a_stack_does_not_have_is_not_watched" {
     log_groups      = {}
   }
   assert {
-    condition     = length([for key in keys(aws_cloudwatch_metric_alarm.this) : key if can(regex("^(silence|backup-missing|breakout|consumer-usage.*|version-.*)$", key))]) == 0
+    condition     = length([for key in keys(aws_cloudwatch_metric_alarm.this) : key if can(regex("^(silence|backup-.*|breakout|consumer-usage.*|version-.*)$", key))]) == 0
     error_message = "An alarm watches what is not there."
   }
   assert {
@@ -182,7 +182,7 @@ run "c34_notifications_are_encrypted" {
 run "c34_cloudwatch_budgets_and_events_may_publish_and_nobody_else" {
   assert {
     condition = jsonencode(local.key_uses) == jsonencode({ for sid, service in { CloudWatch = "cloudwatch.amazonaws.com", Budgets = "budgets.amazonaws.com", EventBridge = "events.amazonaws.com" } :
-      sid => { service = service, actions = ["kms:Decrypt", "kms:GenerateDataKey*"], condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } } }
+      sid => { service = service, actions = ["kms:Decrypt", "kms:GenerateDataKey*"], condition = { ArnLike = { "kms:EncryptionContext:aws:sns:topicArn" = "arn:aws:sns:eu-west-1:123456789012:mvdb-test-movies-*" } } }
     })
     error_message = "Notifications would be lost without a trace, or a stranger may use the key."
   }
@@ -192,6 +192,15 @@ run "c34_cloudwatch_budgets_and_events_may_publish_and_nobody_else" {
       Action = "sns:Publish", Resource = aws_sns_topic.this[severity].arn, Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
     }]]) && length(aws_sns_topic_policy.this) == 2
     error_message = "Notifications would be refused, or anybody may send one."
+  }
+}
+
+# A packet refused on its way in is late, not somebody who tries to get out.
+run "a_breakout_is_a_refused_packet_from_inside" {
+  command = plan
+  assert {
+    condition     = aws_cloudwatch_log_metric_filter.refused_packets["this"].pattern == "[version, account, interface, from = 10.0.0.*, to, from_port, to_port, protocol, packets, bytes, start, end, action = REJECT, status]"
+    error_message = "Late answers wake somebody, or an attempt to get out does not."
   }
 }
 

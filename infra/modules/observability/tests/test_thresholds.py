@@ -1,4 +1,5 @@
-"""Each alarm of the module's plan, on series in which it has to ring and on series in which it must not.
+"""Each alarm of the module's plan, on series in which it has to ring and on series in which it must not. The series are made
+for the question, none was recorded: they show what an alarm does with numbers, not which numbers AWS sends.
 
 What CloudWatch computes is cloudwatch.py's; expressions, periods and thresholds are read from `terraform show -json`.
 Run by: .mvdb/venv/bin/python -m pytest infra/modules/observability/tests
@@ -22,7 +23,7 @@ VARIABLES = {
     "function": {"name": NAME, "timeout_seconds": 10, "reserved_concurrency": 100, "log_group_name": f"/aws/lambda/{NAME}"},
     "canary": {"alias": "live", "version": "8"},
     "table": {"name": NAME, "operations": ["GetItem", "PutItem"]}, "web_acl": {"metric_name": NAME},
-    "backup": {"vault_name": NAME}, "flow_log": {"log_group_name": f"/aws/vpc/{NAME}"}, "keys": {},
+    "backup": {"vault_name": NAME}, "flow_log": {"log_group_name": f"/aws/vpc/{NAME}", "addresses": "10.0.0.*"}, "keys": {},
     "consumers": {"reader": {"client_id": "abc", "requests_per_hour": 5000}}, "silence_minutes": 30, "log_groups": {},
     "subscribers": {"page": [], "ticket": []}, "budget": {"usd_per_month": 50},
 }
@@ -178,9 +179,17 @@ def test_a_version_is_not_blamed_for_anothers_failures_nor_for_silence(ringing):
         "Invocations": 100, "Errors": 50, "Duration": 5000, "Invocations of 7": 90, "Errors of 7": 50, "faults of 7": 40, "Duration of 7": 5000}))
 
 
-def test_a_failed_backup_and_a_missing_one_are_tickets(ringing):
-    assert ringing(lasting(1 * DAYS - 1) + lasting(1, NumberOfBackupJobsFailed=1)) == {"backup-missing", "ticket"}
-    assert ringing([{name: samples for name, samples in minute.items() if name != "NumberOfBackupJobsCompleted"} for minute in lasting(1 * DAYS)]) == {"backup-missing", "ticket"}
+def without_backups(minutes):
+    return [{name: samples for name, samples in minute.items() if name != "NumberOfBackupJobsCompleted"} for minute in lasting(minutes)]
+
+
+def test_a_failed_backup_is_a_ticket_at_once(ringing):
+    assert ringing(lasting(2 * DAYS - 1) + lasting(1, NumberOfBackupJobsFailed=1)) == {"backup-failed", "ticket"}
+
+
+def test_a_backup_is_missing_when_two_days_have_none(ringing):
+    assert ringing(lasting(1) + without_backups(2 * DAYS - 2) + lasting(1)) == set(), "one ended early, the next late: a day between them is empty"
+    assert ringing(without_backups(2 * DAYS)) == {"backup-missing", "ticket"}
 
 
 def test_without_a_share_of_its_own_the_accounts_quota_counts(tmp_path):

@@ -30,8 +30,8 @@ run "c23_lambda_takes_only_what_our_profile_signed" {
     error_message = "Lambda takes what another profile signed, or not what ours did."
   }
   assert {
-    condition     = aws_signer_signing_profile.this.platform_id == "AWSLambda-SHA384-ECDSA" && can(regex("^[0-9A-Za-z_]{2,64}$", aws_signer_signing_profile.this.name))
-    error_message = "The profile does not sign for Lambda, or has a name that Signer refuses."
+    condition     = aws_signer_signing_profile.this.platform_id == "AWSLambda-SHA384-ECDSA" && aws_signer_signing_profile.this.name_prefix == "mvdb_test_movies_"
+    error_message = "The profile does not sign for Lambda, or has a name that a second deployment could not have."
   }
 }
 
@@ -76,5 +76,9 @@ run "c39_old_packages_are_forgotten" {
   assert {
     condition     = aws_s3_bucket_lifecycle_configuration.this.rule[0].status == "Enabled" && aws_s3_bucket_lifecycle_configuration.this.rule[0].noncurrent_version_expiration[0].noncurrent_days == 30
     error_message = "Every package ever built is kept."
+  }
+  assert {
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.this.rule : [rule.status, rule.filter[0].prefix, rule.expiration[0].days] if rule.id == "forget-signed"] == [["Enabled", "signed/", 400]]
+    error_message = "Every package ever signed is kept."
   }
 }

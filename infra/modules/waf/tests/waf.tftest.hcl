@@ -137,6 +137,14 @@ run "a_rule_that_counts_without_a_reason_is_refused" {
   expect_failures = [var.counted_rules]
 }
 
+run "a_rule_that_counts_for_good_is_not_named_twice" {
+  command = plan
+  variables {
+    counted_rules = { "common/SizeRestrictions_BODY" = { reason = "Long plots.", expires_on = "9999-12-31" } }
+  }
+  expect_failures = [var.counted_rules]
+}
+
 run "a_rule_of_an_unknown_group_is_refused" {
   command = plan
   variables {

@@ -178,8 +178,8 @@ run "a_function_in_a_network_has_no_way_out" {
     network = { cidr = "10.0.0.0/24", zones = ["eu-west-1a", "eu-west-1b", "eu-west-1c"] }
   }
   assert {
-    condition     = length(module.network) == 1 && local.flow_log.log_group_name == "/aws/vpc/mvdb-test-movies"
-    error_message = "The network is not made, or nobody watches it."
+    condition     = length(module.network) == 1 && local.flow_log == { log_group_name = "/aws/vpc/mvdb-test-movies", addresses = "10.0.0.*" } && !contains(values(local.watched_log_groups), local.flow_log.log_group_name)
+    error_message = "The network is not made, or nobody watches it, or who does sees masks."
   }
 }
 
