@@ -1,6 +1,6 @@
 """How AWS carries a request to a REST API's function and its answer back, where ministack does otherwise.
 
-Not imitated: compression, metrics, resource policies and lambda permissions, what AWS makes of `//`, `.` and `..` in a path.
+Not imitated: compression, metrics, resource policies and lambda permissions, what AWS makes of `.` and `..` in a path.
 A token without any of the method's scopes gets UNAUTHORIZED (401) from ministack as from AWS: its knowledge centre says so
 (repost.aws/knowledge-center/api-gateway-cognito-401-unauthorized), users saw it (aws-amplify/amplify-flutter issue 1539);
 it is HTTP APIs that answer 403. Tests: test_gateway.py
@@ -42,9 +42,11 @@ async def execute_api(host, path, *args, raw_path, **kwargs):
 
 
 def event(*args, **kwargs):
-    """AWS keeps header names and every value of a repeated one, gives the last value of a repeated query parameter,
-    takes the caller's address from the connection, and has one id for one request."""
+    """AWS keeps header names and every value of a repeated one, gives the last value of a repeated query parameter, takes
+    the caller's address from the connection, has one id for one request, and keeps empty segments but the first and last."""
     made, known = _event(*args, **kwargs), wire.get()["context"]
+    if greedy := re.search(r"{(\w+)\+}$", made["resource"]):
+        made["pathParameters"][greedy[1]] = made["path"].split("/", made["resource"].count("/"))[-1].rstrip("/")
     headers = made["multiValueHeaders"] = {}
     for name, value in wire.get()["headers"]:
         headers.setdefault(name.decode("latin-1"), []).append(decode_header_value(value))
@@ -53,7 +55,7 @@ def event(*args, **kwargs):
         made["queryStringParameters"] = {name: values[-1] for name, values in queries.items()}
     context = made["requestContext"]
     context["requestId"] = context["extendedRequestId"] = known["requestId"]
-    context["identity"]["sourceIp"] = known["identity.sourceIp"]
+    context["identity"]["sourceIp"], context["path"] = known["identity.sourceIp"], known["path"]
     known |= {f"authorizer.claims.{name}": claim for name, claim in context.get("authorizer", {}).get("claims", {}).items()}
     return made
 
@@ -111,7 +113,7 @@ async def execute(api_id, stage_name, method, path, headers, body, query_params,
     try:
         too_large = len(body or b"") > 10 * 1024 * 1024 and ag._gw_error("REQUEST_TOO_LARGE", "Request Too Long")
         response = too_large or await ag._execute_in_scope(
-            request, api_id, stage_name, method, path, headers, body, query_params, account_id, region)
+            request, api_id, stage_name, method, "/" + path.lstrip("/"), headers, body, query_params, account_id, region)
     except NoAnswer:
         response, context["status"] = ag._gw_error("DEFAULT_5XX", "Internal server error"), 502
     context["resourcePath"] = request["resource_path"]

@@ -1,10 +1,13 @@
 """What gateway adds: the way of a request to the function and of the answer back."""
 import base64
 import json
+import pathlib
 import statistics
 import time
 
 import pytest
+
+RECORDED = json.loads((pathlib.Path(__file__).parents[2] / "lambda/crates/movies/tests/api/events/recorded.json").read_text())
 
 
 def problem(answer):
@@ -12,6 +15,16 @@ def problem(answer):
     said = json.loads(answer.text)
     assert said["request_id"] == answer.headers["x-amzn-requestid"]
     return answer.status, said["code"]
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded["target"])
+def test_an_event_is_what_aws_delivered(api, recorded):
+    aws, context = recorded["event"], recorded["event"]["requestContext"]
+    event = api.event(aws["httpMethod"], recorded["target"], scope=None, body=aws["body"] and aws["body"].encode(), base=f"{api.plain}/{context['stage']}",
+                      headers=[(name, value) for name, values in aws["multiValueHeaders"].items() for value in values])
+    for part in ("headers", "multiValueHeaders", "requestContext"):
+        event[part] = {name: event[part].get(name) for name in aws[part]}
+    assert {name: event[name] for name in aws} == aws
 
 
 @pytest.mark.parametrize("title", ["Rush", "Face%2FOff", "100%25", "100%2525", "a+b", "a%20b", "what%3F%23%26", "%C3%A9", "a/b", "%E2%80%AE"])
