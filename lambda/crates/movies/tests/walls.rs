@@ -83,7 +83,7 @@ fn a_problem_cannot_hold_a_cause() {
 }
 
 #[test]
-fn the_contract_is_valid_by_itself_and_has_no_aws_in_it() {
+fn the_contract_has_no_aws_in_it() {
     let contract = include_str!("../openapi.yaml");
     for word in ["x-amazon", "aws", "${", "<<:"] {
         assert!(!contract.contains(word), "{word}");
@@ -111,6 +111,45 @@ fn the_store_makes_the_calls_it_declares_and_no_other() {
         .collect();
     assert_eq!(made, movies::store::OPERATIONS.map(String::from).into());
     assert_eq!(code.matches("client").count(), code.matches("self.client.").count() + code.matches("client:").count());
+}
+
+/// Every file below `folder` of the repository whose name ends so.
+fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
+    fn walk(path: &Path, ending: &str, found: &mut Vec<(String, String)>) {
+        for path in fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() && !path.ends_with("target") && !path.ends_with("tests") {
+                walk(&path, ending, found);
+            } else if path.to_string_lossy().ends_with(ending) {
+                found.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").join(folder), ending, &mut found);
+    assert!(!found.is_empty(), "{folder} has no {ending}");
+    found
+}
+
+#[test]
+fn no_crate_mocks_the_sdk() {
+    let found = lines_with(&files("lambda/crates", "Cargo.toml"), &["mock", "test-util", "wiremock"]);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn lambda_is_imitated_in_one_crate() {
+    let found = files("lambda/crates", ".rs").into_iter().filter(|(_, text)| text.contains("invocation/next"));
+    let crates: std::collections::BTreeSet<_> =
+        found.map(|(file, _)| file.split("/crates/").last().unwrap().split('/').next().unwrap().to_owned()).collect();
+    assert_eq!(crates, ["runtime-api".to_owned()].into());
+}
+
+#[test]
+fn a_terraform_module_knows_no_environment_and_has_no_switches() {
+    let modules = files("infra/modules", ".tf");
+    let found =
+        lines_with(&modules, &["\"local\"", "\"dev\"", "\"prod\"", "variable \"create_", "variable \"enable_", "var.environment.name =="]);
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]

@@ -80,6 +80,8 @@ pub enum Precondition {
     Absent,
     /// There is one.
     Present,
+    /// There is one, which something else than this API wrote, without an ETag.
+    Unversioned,
     /// There is one, at one of these versions.
     OneOf(Vec<ETag>),
 }

@@ -91,7 +91,7 @@ pub struct MovieId {
 /// The limits are those of the contract's schema `Info`; a test holds the two together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Validate)]
 pub struct Info {
-    /// At most 100 names of 1 to 256 characters.
+    /// At most 100 names of 1 to 256 characters, none a control character.
     #[validate(custom(function = "check_names"))]
     pub directors: Option<Vec<String>>,
     /// `YYYY-MM-DDThh:mm:ssZ`, an instant that exists.
@@ -99,14 +99,14 @@ pub struct Info {
     pub release_date: Option<String>,
     /// 0 to 10, exact. (Checked in [`Info::errors`]: the validator would hand the value on by serde, which this type has not.)
     pub rating: Option<Decimal>,
-    /// At most 100 names of 1 to 256 characters.
+    /// At most 100 names of 1 to 256 characters, none a control character.
     #[validate(custom(function = "check_names"))]
     pub genres: Option<Vec<String>>,
     /// An absolute http or https URL in ASCII, at most 2048 bytes.
     #[validate(custom(function = "check_image_url"))]
     pub image_url: Option<String>,
-    /// 1 to 4096 characters.
-    #[validate(length(min = 1, max = 4096, message = "must be 1 to 4096 characters"))]
+    /// 1 to 4096 characters; of control characters only line breaks and tabs.
+    #[validate(custom(function = "check_plot"))]
     pub plot: Option<String>,
     /// 1 to 1,000,000,000.
     #[validate(range(min = 1, max = 1_000_000_000, message = "must be an integer from 1 to 1000000000"))]
@@ -114,7 +114,7 @@ pub struct Info {
     /// 1 to 10,000,000 seconds.
     #[validate(range(min = 1, max = 10_000_000, message = "must be an integer from 1 to 10000000 (seconds)"))]
     pub running_time_secs: Option<u32>,
-    /// At most 100 names of 1 to 256 characters.
+    /// At most 100 names of 1 to 256 characters, none a control character.
     #[validate(custom(function = "check_names"))]
     pub actors: Option<Vec<String>>,
 }
@@ -175,8 +175,15 @@ fn refuse(message: &'static str) -> ValidationError {
 
 fn check_names(names: &[String]) -> Result<(), ValidationError> {
     // Counted in characters, as JSON Schema's maxLength counts.
-    let good = names.len() <= 100 && names.iter().all(|name| name.validate_length(Some(1), Some(256), None));
-    if good { Ok(()) } else { Err(refuse("must be at most 100 names of 1 to 256 characters")) }
+    let name = |name: &String| name.validate_length(Some(1), Some(256), None) && !name.chars().any(char::is_control);
+    let good = names.len() <= 100 && names.iter().all(name);
+    if good { Ok(()) } else { Err(refuse("must be at most 100 names of 1 to 256 characters, none a control character")) }
+}
+
+fn check_plot(plot: &str) -> Result<(), ValidationError> {
+    // A control character takes seven bytes in the gateway's answer: a page full of them would not fit into it.
+    let good = plot.validate_length(Some(1), Some(4096), None) && plot.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
+    if good { Ok(()) } else { Err(refuse("must be 1 to 4096 characters, of control characters only line breaks and tabs")) }
 }
 
 fn check_release_date(text: &str) -> Result<(), ValidationError> {

@@ -6,7 +6,7 @@
 
 use super::Door;
 use crate::{
-    http::{BodyError, Caller, MAX_BODY_BYTES, Problem, Request},
+    http::{BodyError, Caller, MAX_BODY_BYTES, Problem, Request, refuse},
     trace::Tracer,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -49,7 +49,7 @@ pub async fn invoke(door: &Door, event: &str, invocation_id: &str) -> ProxyRespo
         Some(request) => door.pass(request).await,
         None => {
             tracing::warn!(request_id = invocation_id, "the event is no request of a REST API");
-            Problem::malformed().into_response(invocation_id)
+            refuse(Problem::malformed(), invocation_id)
         }
     };
     ProxyResponse::from(response)

@@ -1,9 +1,9 @@
 //! The door that everything else uses: HTTP/1.1 on a socket, for containers and for development. TLS ends before it.
 
 use super::Door;
-use crate::http::{BodyError, Caller, MAX_BODY_BYTES, Problem, Request};
+use crate::http::{BodyError, Caller, MAX_BODY_BYTES, Problem, Request, refuse};
 use bytes::Bytes;
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, Method, Response, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -115,9 +115,11 @@ async fn serve(door: &Door, access: &Access, request: http::Request<Incoming>, p
     let id = new_id(peer);
     let caller = match access.caller(&parts.headers) {
         Some(caller) => caller,
-        None => return Problem::unauthorized().into_response(&id),
+        // A browser asks before its request, without a token; whoever may do nothing gets that answer alone.
+        None if parts.method == Method::OPTIONS => Caller::default(),
+        None => return refuse(Problem::unauthorized(), &id),
     };
-    let Some(query) = query_of(parts.uri.query().unwrap_or_default()) else { return Problem::malformed().into_response(&id) };
+    let Some(query) = query_of(parts.uri.query().unwrap_or_default()) else { return refuse(Problem::malformed(), &id) };
     let body = match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLong),

@@ -113,7 +113,12 @@ pub(super) fn text<'a>(request: &'a Request, types: &[&str]) -> Result<&'a str, 
     if !plain || !is_json(&request.headers, types) {
         return Err(Problem::unsupported_media_type());
     }
-    std::str::from_utf8(bytes).map_err(|_| Problem::invalid_field("body", "is not UTF-8"))
+    let text = std::str::from_utf8(bytes).map_err(|_| Problem::invalid_field("body", "is not UTF-8"))?;
+    // API Gateway hands on U+FFFD for bytes that are not UTF-8: to keep it would be to lose what was sent.
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(Problem::invalid_field("body", "is not UTF-8 (if U+FFFD itself is meant, write it \\ufffd)"));
+    }
+    Ok(text)
 }
 
 /// Whether the one Content-Type is one of `types`, in UTF-8.

@@ -94,7 +94,7 @@ impl<'a> Route<'a> {
     /// The route of a path. All that follows the year is the title, slashes included.
     fn of(path: &'a str) -> Option<Self> {
         match path {
-            "/movies" | "/movies/" => Some(Self::Movies),
+            "/movies" => Some(Self::Movies),
             "/health" => Some(Self::Health),
             "/version" => Some(Self::Version),
             _ => path.strip_prefix("/movies/")?.split_once('/').map(|(year, title)| Self::Movie { year, title }),
@@ -152,14 +152,8 @@ impl Api {
         if head {
             response.body_mut().clear();
         }
-        let headers = response.headers_mut();
-        if let Ok(id) = HeaderValue::from_str(&id) {
-            headers.insert("x-request-id", id);
-        }
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-        cors::allow(&self.cors_origins, origin, headers);
-        response
+        cors::allow(&self.cors_origins, origin, response.headers_mut());
+        complete(response, &id)
     }
 
     async fn handle(&self, request: Request) -> Answer {
@@ -267,7 +261,7 @@ impl Api {
             }
             let changed = body::patched(text, &found.movie)?;
             // Written only onto the very version that was read.
-            let unchanged = found.etag.map_or(Precondition::Present, |etag| Precondition::OneOf(vec![etag]));
+            let unchanged = found.etag.map_or(Precondition::Unversioned, |etag| Precondition::OneOf(vec![etag]));
             match self.store.put(&changed, &unchanged).await.map_err(|fault| report(request, &fault))? {
                 Put::Created(etag) | Put::Replaced(etag) => return Ok(movie(StatusCode::OK, &changed, Some(&etag))),
                 Put::Refused => {}
@@ -284,6 +278,22 @@ impl Api {
             Deleted::Refused => Err(Problem::precondition_failed()),
         }
     }
+}
+
+/// Refuses what never became a [`Request`].
+pub(crate) fn refuse(problem: Problem, id: &str) -> Response<String> {
+    complete(problem.into_response(id), id)
+}
+
+/// Adds the headers that every answer has.
+fn complete(mut response: Response<String>, id: &str) -> Response<String> {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert("x-request-id", id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Logs a fault, once, here at the boundary, and gives what the caller may know of it.

@@ -71,6 +71,7 @@ pub(super) fn holds(precondition: &Precondition, stored: Option<&ETag>) -> bool 
     match precondition {
         Precondition::Unconditional | Precondition::Present => true,
         Precondition::Absent => false,
+        Precondition::Unversioned => stored.is_none(),
         Precondition::OneOf(etags) => stored.is_some_and(|stored| etags.contains(stored)),
     }
 }

@@ -117,7 +117,7 @@ impl Problem {
     }
 
     /// The answer that tells of it.
-    pub(crate) fn into_response(self, request_id: &str) -> Response<String> {
+    pub(super) fn into_response(self, request_id: &str) -> Response<String> {
         let more = self.errors.len().saturating_sub(MAX_ERRORS);
         let mut errors: Vec<_> = self
             .errors

@@ -27,7 +27,7 @@ const ATTEMPTS: u32 = 3;
 /// the code, a test of the stack holds the role to the list.
 pub const OPERATIONS: [&str; 5] = ["GetItem", "Query", "Scan", "PutItem", "DeleteItem"];
 
-/// Pages that a list may read to find its first movie, should DynamoDB answer with empty ones.
+/// Pages that a list may read to find its first movie, should they be empty or hold no movie.
 const EMPTY_PAGES: usize = 5;
 
 /// A movie and the version it is at. Rows written by others may lack the ETag; they can be read and replaced, but
@@ -217,7 +217,6 @@ impl Store {
         let mut start = query.after.as_ref().map(item::key);
         for _ in 0..EMPTY_PAGES {
             let (items, next) = self.page(&query.scope, limit, start.take()).await?;
-            let read = items.len();
             let mut movies: Vec<Movie> = items
                 .into_iter()
                 .filter_map(|item| {
@@ -233,13 +232,15 @@ impl Store {
                 let last = movies.last().map(|movie| movie.id().clone());
                 return Ok(Page { movies, last });
             }
-            let last = next.as_ref().and_then(item::id_of);
-            if read > 0 || last.is_none() {
+            let Some(next) = next else { return Ok(Page { movies, last: None }) };
+            // A row that is no movie can be the last one read, and a cursor names a movie: then rows are read again.
+            let last = item::id_of(&next).or_else(|| movies.last().map(|movie| movie.id().clone()));
+            if !movies.is_empty() {
                 return Ok(Page { movies, last });
             }
-            start = next;
+            start = Some(next);
         }
-        Err(Fault { transient: true, cause: format!("{EMPTY_PAGES} empty pages in a row") })
+        Err(Fault { transient: true, cause: format!("{EMPTY_PAGES} pages without a movie in a row") })
     }
 
     async fn page(&self, scope: &Scope, limit: i32, start: Option<item::Item>) -> Result<(Vec<item::Item>, Option<item::Item>), Fault> {
@@ -293,6 +294,11 @@ impl Condition {
             Precondition::Unconditional => Self::default(),
             Precondition::Absent => on("attribute_not_exists(#a)".into(), item::TITLE),
             Precondition::Present => on("attribute_exists(#a)".into(), item::TITLE),
+            Precondition::Unversioned => {
+                let mut condition = on("attribute_exists(#a) AND attribute_not_exists(#etag)".into(), item::TITLE);
+                condition.names.get_or_insert_default().insert("#etag".into(), item::ETAG.into());
+                condition
+            }
             Precondition::OneOf(etags) => {
                 let values: item::Item =
                     etags.iter().enumerate().map(|(n, etag)| (format!(":e{n}"), AttributeValue::S(etag.as_str().to_owned()))).collect();

@@ -52,21 +52,34 @@ impl Contract {
     }
 
     /// Panics if the contract does not have this answer. Where it has no operation, only a problem may come.
+    /// `without` is a header that this answer, and no other, is to lack.
     #[track_caller]
-    pub(super) fn check(&self, method: &str, path: &str, answer: &Answer) {
+    pub(super) fn check(&self, method: &str, path: &str, without: Option<&str>, answer: &Answer) {
         let context = || format!("{method} {path} -> {answer:?}");
-        assert_eq!(answer.header("x-request-id"), Some("request-1"), "{}", context());
+        let id = answer.header("x-request-id").unwrap_or_else(|| panic!("no X-Request-Id: {}", context()));
+        if answer.header("content-type") == Some("application/problem+json") && method != "HEAD" {
+            let body = answer.json();
+            assert_eq!((&body["request_id"], &body["status"]), (&json!(id), &json!(answer.status)), "{}", context());
+        }
         let Some(operation) = self.operation(method, path) else {
             let preflight = method == "OPTIONS" && answer.status == 204;
-            assert!(preflight || matches!(answer.status, 404 | 405) && (method == "HEAD" || self.is_problem(answer)), "{}", context());
+            assert!(
+                preflight || matches!(answer.status, 400 | 404 | 405) && (method == "HEAD" || self.is_problem(answer)),
+                "{}",
+                context()
+            );
             return;
         };
         let declared = &operation["responses"][answer.status.to_string()];
         assert!(!declared.is_null(), "the contract has no such status: {}", context());
         let declared = self.follow(declared);
-        for name in declared["headers"].as_object().unwrap_or(&Map::new()).keys() {
-            let optional = name == "Link";
-            assert!(optional || answer.header(&name.to_ascii_lowercase()).is_some(), "no {name}: {}", context());
+        for (name, header) in declared["headers"].as_object().unwrap_or(&Map::new()) {
+            let found = answer.header(&name.to_ascii_lowercase());
+            assert!(name == "Link" || found.is_some() != (without == Some(name)), "{name}: {}", context());
+            let schema = &self.follow(header)["schema"];
+            let fits =
+                |found: &str| jsonschema::is_valid(schema, &found.parse().map_or_else(|_| json!(found), |number: u64| json!(number)));
+            assert!(found.is_none_or(fits), "{name}: {}", context());
         }
         match declared["content"].as_object().and_then(|content| content.iter().next()) {
             None => assert_eq!(answer.text, "", "{}", context()),
@@ -79,7 +92,7 @@ impl Contract {
 
     fn is_problem(&self, answer: &Answer) -> bool {
         self.validate("#/components/schemas/Problem", answer);
-        answer.header("content-type") == Some("application/problem+json") && answer.json()["status"] == answer.status
+        answer.header("content-type") == Some("application/problem+json")
     }
 
     #[track_caller]
@@ -200,13 +213,27 @@ fn the_codes_limits_follow_the_contract() {
 fn the_judge_refuses_what_the_contract_does_not_have() {
     let answer = |status: u16, body: Value| Answer {
         status,
-        headers: json!({ "content-type": "application/json", "x-request-id": "request-1", "etag": "\"0\"" }),
+        headers: json!({ "content-type": "application/json", "x-request-id": "request-1", "etag": format!("\"{}\"", "0".repeat(32)) }),
         text: body.to_string(),
     };
-    let judged = |answer: Answer| std::panic::catch_unwind(|| Contract::get().check("GET", "/movies/2013/Rush", &answer)).is_ok();
+    let judged = |answer: Answer| std::panic::catch_unwind(|| Contract::get().check("GET", "/movies/2013/Rush", None, &answer)).is_ok();
     assert!(judged(answer(200, super::rush())));
     assert!(!judged(answer(418, super::rush())), "a status that is not declared");
     assert!(!judged(answer(200, json!({ "year": 2013 }))), "a body without title");
     assert!(!judged(answer(200, json!({ "year": 2013, "title": "a", "etag": "x" }))), "a field that is not declared");
-    assert!(!judged(Answer { headers: json!({ "x-request-id": "request-1" }), ..answer(200, super::rush()) }), "no ETag");
+    for (header, value) in
+        [("etag", Value::Null), ("etag", json!("\"0\"")), ("x-request-id", Value::Null), ("content-type", json!("text/plain"))]
+    {
+        let mut wrong = answer(200, super::rush());
+        wrong.headers[header] = value;
+        assert!(!judged(wrong), "{header}");
+    }
+    let mut problem = answer(
+        404,
+        json!({ "type": "about:blank", "title": "Not Found", "status": 404, "code": "movie_not_found", "detail": "-", "request_id": "request-1" }),
+    );
+    problem.headers["content-type"] = json!("application/problem+json");
+    assert!(judged(problem.clone()));
+    assert!(!judged(Answer { text: problem.text.replace("404", "409"), ..problem.clone() }), "another status in the body");
+    assert!(!judged(Answer { text: problem.text.replace("request-1", "request-2"), ..problem }), "another request's id in the body");
 }

@@ -1,9 +1,15 @@
-//! Events in the full form that API Gateway's REST proxy integration delivers (the ids are made up): what reaches the
-//! function is the client's path, percent-encoded, and any map may be null.
+//! Events of API Gateway's REST proxy integration: what reaches the function is the client's path, percent-encoded, and
+//! any map may be null.
+//!
+//! `recorded.json` holds what AWS delivered, as others published it: each with the target that was asked for and its
+//! source, without ids, addresses and the headers that the network adds. The other events have the same form in full,
+//! with paths and tokens of this API; their ids are made up. The local AWS is held to the recordings too:
+//! `scripts/local-aws/test_gateway.py`.
 
-use super::{World, named};
+use super::{Ask, World, named};
 use serde_json::{Value, json};
 
+const RECORDED: &str = include_str!("events/recorded.json");
 const ENCODED_PATH: &str = include_str!("events/encoded-path.json");
 const RAW_SLASH: &str = include_str!("events/raw-slash.json");
 const CUSTOM_DOMAIN: &str = include_str!("events/custom-domain.json");
@@ -11,6 +17,36 @@ const BASE64_BODY: &str = include_str!("events/base64-body.json");
 const MULTI_VALUE_QUERY: &str = include_str!("events/multi-value-query.json");
 const CONSOLE_TEST: &str = include_str!("events/console-test.json");
 const HEADER_THAT_IS_NO_HOST: &str = include_str!("events/header-that-is-no-host.json");
+
+#[tokio::test]
+async fn what_aws_delivered_is_read_as_it_was_sent() {
+    let world = World::new().await;
+    let recordings: Vec<Value> = serde_json::from_str(RECORDED).unwrap();
+    for mut recording in recordings {
+        let target = recording["target"].as_str().unwrap().to_owned();
+        let event = &mut recording["event"];
+        world.invoke(&event.to_string()).await.refused(404, "route_not_found");
+
+        // The same request, had it been for a movie of this API.
+        let title = event["path"].as_str().unwrap().trim_start_matches('/').to_owned();
+        event["path"] = json!(format!("/movies/2013/{title}"));
+        event["requestContext"]["authorizer"] = json!({ "claims": { "scope": "movies/read movies/write" } });
+        let answer = world.invoke(&event.to_string()).await;
+        let asked = Ask::new(event["httpMethod"].as_str().unwrap(), &target);
+        if asked.method != "GET" {
+            answer.refused(405, "method_not_allowed");
+        } else if !asked.query.is_empty() {
+            let mut names: Vec<_> = asked.query.iter().map(|(name, _)| name.as_str()).collect();
+            names.sort_unstable();
+            assert_eq!(answer.refused(400, "invalid_request"), names);
+        } else {
+            answer.refused(404, "movie_not_found");
+            let title = percent_encoding::percent_decode_str(&title).decode_utf8().unwrap();
+            world.create(&named(&title)).await;
+            assert_eq!(world.invoke(&event.to_string()).await.json()["title"], *title);
+        }
+    }
+}
 
 #[tokio::test]
 async fn an_encoded_path_is_decoded_once() {

@@ -1,9 +1,10 @@
-//! The API's behaviour, asked as API Gateway asks, on a real DynamoDB emulator. Every answer to an `Ask` is held to the contract; those to whole events are compared by hand.
+//! The API's behaviour, asked as API Gateway asks, on a real DynamoDB emulator. Every answer is held to the contract.
 //!
 //! `make test` starts the emulator; each test has a table of its own, made from the schema that is deployed.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod binary;
 mod catalogue;
 mod contract;
 mod events;
@@ -61,16 +62,24 @@ impl World {
     }
 
     async fn send(&self, ask: Ask) -> Answer {
-        let event = ask.event().to_string();
-        let answer = self.invoke(&event).await;
-        Contract::get().check(&ask.method, &ask.path, &answer);
-        answer
+        self.invoke_without(ask.lacking, &ask.event().to_string()).await
     }
 
     /// Gives the function an event as it is.
     async fn invoke(&self, event: &str) -> Answer {
+        self.invoke_without(None, event).await
+    }
+
+    async fn invoke_without(&self, header: Option<&str>, event: &str) -> Answer {
         let response = lambda::invoke(&self.door, event, "invocation").await;
-        Answer::from(serde_json::to_value(response).unwrap())
+        let answer = Answer::from(serde_json::to_value(response).unwrap());
+        // An event that is no request has no operation either.
+        let event = serde_json::from_str(event).unwrap_or(Value::Null);
+        let text = |member: &str| event[member].as_str().unwrap_or_default();
+        let id = event["requestContext"]["requestId"].as_str().unwrap_or("invocation");
+        assert_eq!(answer.header("x-request-id"), Some(id), "{answer:?}");
+        Contract::get().check(text("httpMethod"), text("path"), header, &answer);
+        answer
     }
 
     async fn create(&self, movie: &Value) -> Answer {
@@ -113,6 +122,7 @@ struct Ask {
     headers: Vec<(String, String)>,
     body: Option<String>,
     scope: Option<&'static str>,
+    lacking: Option<&'static str>,
 }
 
 impl Ask {
@@ -128,11 +138,18 @@ impl Ask {
             headers: Vec::new(),
             body: None,
             scope: Some(WRITE),
+            lacking: None,
         }
     }
 
     fn scope(mut self, scope: Option<&'static str>) -> Self {
         self.scope = scope;
+        self
+    }
+
+    /// Expects an answer without a header that the contract has there otherwise.
+    fn lacking(mut self, header: &'static str) -> Self {
+        self.lacking = Some(header);
         self
     }
 

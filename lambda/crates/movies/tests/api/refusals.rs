@@ -29,6 +29,31 @@ async fn a_body_that_is_not_one_json_object_is_refused() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_not_utf_8_is_refused_and_not_mended() {
+    let world = World::new().await;
+    let create = Ask::new("POST", "/movies");
+    // API Gateway puts U+FFFD for what is not UTF-8; where it passes a body on as base64, the bytes themselves arrive.
+    let mended = r#"{"year":2013,"title":"a","info":{"plot":"�"}}"#;
+    assert_eq!(world.send(create.clone().body("application/json", mended)).await.refused(400, "invalid_request"), ["body"]);
+    let mut event = create.clone().json(&named("a")).event();
+    event["isBase64Encoded"] = json!(true);
+    event["body"] = json!("eyJ5ZWFyIjoyMDEzLCJ0aXRsZSI6Iv8ifQ=="); // {"year":2013,"title":"<FF>"}
+    assert_eq!(world.invoke(&event.to_string()).await.refused(400, "invalid_request"), ["body"]);
+    let meant = r#"{"year":2013,"title":"a","info":{"plot":"\ufffd"}}"#;
+    assert_eq!(world.send(create.body("application/json", meant)).await.json()["info"]["plot"], "\u{fffd}");
+}
+
+#[tokio::test]
+async fn control_characters_are_refused() {
+    let world = World::new().await;
+    let info = |plot: &str| json!({ "year": 2013, "title": "a", "info": { "plot": plot, "actors": [plot] } });
+    let refused = world.send(Ask::new("POST", "/movies").json(&info("a\u{1}b"))).await.refused(400, "invalid_request");
+    assert_eq!(refused, ["info.actors", "info.plot"]);
+    let refused = world.send(Ask::new("POST", "/movies").json(&info("one\n\ttwo\r\n"))).await.refused(400, "invalid_request");
+    assert_eq!(refused, ["info.actors"]);
+}
+
+#[tokio::test]
 async fn a_body_may_have_64_kib_and_no_more() {
     let world = World::new().await;
     let padded = |length: usize| {

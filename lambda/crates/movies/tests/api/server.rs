@@ -1,6 +1,6 @@
 //! The other door: HTTP on a socket, spoken byte by byte, so that nothing of the client's cleans up what is sent.
 
-use super::{World, rush};
+use super::{Answer, World, contract::Contract, rush};
 use aws_lc_rs::{
     rsa::KeySize,
     signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
@@ -33,18 +33,39 @@ async fn serve(world: &World, access: Access) -> Served {
 }
 
 impl Served {
-    async fn send(&self, request: &str) -> (u16, String) {
+    /// Sends these bytes and holds what comes back to the contract.
+    async fn send(&self, request: &str) -> Answer {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let status = answer.split(' ').nth(1).unwrap_or_else(|| panic!("no answer: {answer:?}")).parse().unwrap();
-        (status, answer)
+        judged(request, &mut stream).await
     }
 
-    async fn get(&self, path: &str, headers: &str) -> (u16, String) {
+    async fn get(&self, path: &str, headers: &str) -> Answer {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")).await
     }
+}
+
+/// Reads the answer to a request until the connection ends.
+async fn judged(request: &str, stream: &mut TcpStream) -> Answer {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    answer_of(request, &text)
+}
+
+/// What was answered to a request, held to the contract.
+pub(super) fn answer_of(request: &str, text: &str) -> Answer {
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+    let (status, headers) = head.split_once("\r\n").unwrap();
+    let headers = headers.lines().map(|line| line.split_once(": ").unwrap());
+    let answer = Answer {
+        status: status.split(' ').nth(1).unwrap().parse().unwrap(),
+        headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), json!(value))).collect::<serde_json::Map<_, _>>().into(),
+        text: body.into(),
+    };
+    let mut line = request.split(' ');
+    let (method, target) = (line.next().unwrap(), line.next().unwrap());
+    Contract::get().check(method, target.split('?').next().unwrap(), None, &answer);
+    answer
 }
 
 #[tokio::test]
@@ -52,20 +73,26 @@ async fn a_socket_serves_the_same_api() {
     let world = World::new().await;
     world.create(&rush()).await;
     let served = serve(&world, Access::Open).await;
-    let (status, answer) = served.get("/movies/2013/Rush", "").await;
-    assert_eq!((status, serde_json::from_str::<Value>(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()), (200, rush()));
-    let (status, answer) = served.get("/movies?year=2013&title_prefix=R%75", "").await;
-    assert!(status == 200 && answer.contains("Rush"), "{answer}");
-    assert_eq!(served.get("/movies?year=2013&title_prefix=%ff", "").await.0, 400);
-    let head = served.send("HEAD /movies/2013/Rush HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.1;
-    assert!(head.ends_with("\r\n\r\n"), "{head}");
+    let answer = served.get("/movies/2013/Rush", "").await;
+    assert_eq!((answer.status, answer.json()), (200, rush()));
+    let answer = served.get("/movies?year=2013&title_prefix=R%75", "").await;
+    assert_eq!((answer.status, &answer.json()["movies"]), (200, &json!([rush()])));
+    served.get("/movies?year=2013&title_prefix=%ff", "").await.refused(400, "invalid_request");
+    let head = served.send("HEAD /movies/2013/Rush HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
     let body = " ".repeat(70_000);
     let put = format!(
         "PUT /movies/2013/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    assert_eq!(served.send(&put).await.0, 413);
-    assert_eq!(served.send("NONSENSE\r\n\r\n").await.0, 400);
+    served.send(&put).await.refused(413, "payload_too_large");
+
+    // What is not HTTP has no operation whose contract could be kept.
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    stream.write_all(b"NONSENSE\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
 }
 
 #[tokio::test]
@@ -81,9 +108,7 @@ async fn a_signal_to_stop_lets_open_requests_finish() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(TcpStream::connect(served.address).await.is_err(), "no new connection is taken");
     stream.write_all(body.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert_eq!(judged(&head, &mut stream).await.status, 201);
     served.task.await.unwrap().unwrap();
 }
 
@@ -125,7 +150,7 @@ async fn a_socket_beyond_loopback_takes_only_good_tokens() {
         json!({ "token_use": "access", "scope": scope, "client_id": "c", "exp": now + 3600 - age })
     };
     let bearer = |token: String| format!("Authorization: Bearer {token}\r\n");
-    let get = async |headers: String| served.get("/movies/2013/Rush", &headers).await.0;
+    let get = async |headers: String| served.get("/movies/2013/Rush", &headers).await.status;
 
     assert_eq!(get(bearer(issuer.token(&header, &claims("movies/read", 0)))).await, 200);
     assert_eq!(get(bearer(issuer.token(&header, &claims("movies/write", 0)))).await, 200);
@@ -146,14 +171,24 @@ async fn a_socket_beyond_loopback_takes_only_good_tokens() {
         URL_SAFE_NO_PAD.encode(claims("movies/read", 0).to_string())
     );
     assert_eq!(get(bearer(unsigned)).await, 401, "unsigned");
+    let preflight = "OPTIONS /movies HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    served.send(preflight).await.refused(405, "method_not_allowed");
     for headers in ["", "Authorization: Basic x\r\n", "Authorization: Bearer\r\n", "Authorization: Bearer x.y.z\r\n"] {
         assert_eq!(get(headers.to_owned()).await, 401, "{headers}");
     }
-    let (status, answer) = served.get("/health", "").await;
-    assert!(
-        status == 401 && answer.to_ascii_lowercase().contains("www-authenticate: bearer") && answer.contains("\"unauthorized\""),
-        "{answer}"
-    );
+    let answer = served.get("/health", "").await;
+    answer.refused(401, "unauthorized");
+    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+}
+
+#[tokio::test]
+async fn a_browsers_question_needs_no_token() {
+    let world = World::with_origins(&["https://example.org"]).await;
+    let served = serve(&world, Access::by_jwks(&Issuer::new().jwks()).unwrap()).await;
+    let ask = "OPTIONS /movies HTTP/1.1\r\nHost: x\r\nOrigin: https://example.org\r\nConnection: close\r\n\r\n";
+    let answer = served.send(ask).await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some("https://example.org")));
+    served.get("/movies", "Origin: https://example.org\r\n").await.refused(401, "unauthorized");
 }
 
 #[test]

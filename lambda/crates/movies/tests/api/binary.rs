@@ -1,7 +1,6 @@
 //! The binary as it is started: what it refuses, and in which words.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
+use super::server::answer_of;
 use std::{
     io::{BufRead, BufReader, Read},
     process::{Command, Output, Stdio},
@@ -63,10 +62,13 @@ fn it_listens_though_the_table_is_out_of_reach_and_stops_at_a_signal() {
     let address = line.trim().strip_prefix("movies: listening on http://").unwrap_or_else(|| panic!("{line:?}")).to_owned();
 
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    std::io::Write::write_all(&mut stream, b"GET /movies/2013/Rush HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1") && !answer.contains("127.0.0.1"), "{answer}");
+    let request = "GET /movies/2013/Rush HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let answer = answer_of(request, &text);
+    answer.refused(503, "unavailable");
+    assert!(answer.header("retry-after") == Some("1") && !text.contains("127.0.0.1"), "{text}");
 
     assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
     assert!(child.wait().unwrap().success());
