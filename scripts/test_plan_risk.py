@@ -272,6 +272,28 @@ def test_a_label_with_a_reason_accepts_its_risk_and_shows_the_reason(plans):
     assert "Reason given: the table is &lt;empty&gt; \\| \\@all\n" in said
 
 
+def test_the_reason_may_stand_in_the_pull_requests_text(plans):
+    table = {"addresses": ["aws_dynamodb_table.replaced"], "PLAN_RISK_LABELS": "accept-replace"}
+    assert judge(plans["risky"], **table, PLAN_RISK_TEXT="Renames it.\r\nPlan risk: the table is empty\r\nBye.")[1] == 0
+    assert judge(plans["risky"], **table, PLAN_RISK_TEXT="Renames it.\r\nPlan risk:\r\nBye.")[1] == 1
+
+
+GH = """#!/usr/bin/env bash
+echo "$*" >>"$GH_LOG"
+[[ $* == *--jq* ]] && cat "$GH_FOUND" || cat >>"$GH_LOG"
+"""
+
+
+@pytest.mark.parametrize("found, asked", [("", "api repos/o/r/issues/3/comments -F body=@-"), ("77\n78\n", "api -X PATCH repos/o/r/issues/comments/77 -F body=@-")])
+def test_a_pull_request_has_one_comment(plans, tmp_path, found, asked):
+    for name, content in (("gh", GH), ("found", found), ("log", "")):
+        (tmp_path / name).write_text(content)
+    (tmp_path / "gh").chmod(0o755)
+    said, _ = judge(plans["empty"], PULL_REQUEST="3", GITHUB_REPOSITORY="o/r", PATH=f"{tmp_path}:{os.environ['PATH']}", GH_LOG=str(tmp_path / "log"), GH_FOUND=str(tmp_path / "found"))
+    log = (tmp_path / "log").read_text()
+    assert asked in log and "<!-- plan-risk - -->" in log and said in log
+
+
 def test_a_label_accepts_no_other_risk(plans):
     said, code = judge(plans["risky"], addresses=["aws_dynamodb_table.replaced", "aws_kms_key.destroyed"], PLAN_RISK_LABELS="accept-replace", PLAN_RISK_REASON="empty table")
     assert code == 1 and said.count("**stops**") == 1 and "1 of 2 risks not accepted" in said
