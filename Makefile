@@ -3,7 +3,7 @@ export ENV ?= local
 export PORT ARCH
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift destroy release rollback test test-mutations checkov parity alarm-drill privilege-drill fmt lint
+.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback test test-mutations checkov parity alarm-drill privilege-drill fmt lint ci init verify passed publish
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,21 @@ plan-risk: ## Judge the saved plan, as a pull request's comment [ENV=local]
 deploy: ## Build, apply the infrastructure, release the function; with PLAN=FILE just what was saved and built [ENV=local]
 	@$(if $(PLAN),,scripts/build &&) scripts/terraform $(ENV) apply $(abspath $(PLAN)) && scripts/release $(ENV)
 
+price: ## Tell what the saved plan costs by merely being there [ENV=local]
+	@scripts/price $(ENV)
+
+evidence-before: ## Keep what is live and the alarms' state, before a deployment [ENV=local]
+	@scripts/evidence $(ENV) --before
+
+evidence: ## Make the auditor's page of what is deployed [PLAN=the applied plan] [UPLOAD=1] [ENV=local]
+	@scripts/evidence $(ENV) $(if $(PLAN),--plan $(PLAN)) $(if $(UPLOAD),--upload)
+
+try: ## A first look in an account of your own: check it, tell the price, deploy, load samples, check all [ENV=local]
+	@scripts/try $(ENV)
+
+try-down: ## Destroy it, and look whether anything is left [ENV=local]
+	@scripts/try-down $(ENV)
+
 drift: ## Show what was changed in AWS past Terraform; with ISSUE=1 in a GitHub issue [ENV=local]
 	@scripts/build && scripts/drift $(ENV) $(if $(ISSUE),--issue)
 
@@ -79,3 +94,18 @@ fmt: ## Format Rust and Terraform
 
 lint: ## Check formatting and lints
 	@scripts/lint
+
+ci: ## Do what CI does: both README commands and every check, on a port of its own
+	@.ci/run
+
+init: ## Tell a checkout where the state of ENV lies [BACKEND_CONFIG=bootstrap's output]
+	@scripts/terraform $(ENV) init $(BACKEND_CONFIG)
+
+verify: ## Verify that the packages were built by the pipeline from this commit
+	@scripts/verify
+
+passed: ## Tell whether every job of a pull request passed [NEEDS=GitHub's JSON]
+	@scripts/passed
+
+publish: ## Make a GitHub release [TAG=v1.2.3]
+	@scripts/publish "$(TAG)"
