@@ -1,5 +1,5 @@
 """AWS tells everything of an alarm in DescribeAlarms; over the Query protocol, which Terraform speaks, ministack leaves
-most of it out and forgets expressions, so that every plan would change every alarm. Test: test_alarms.py
+most of it out, forgets expressions and keeps numbers as text: every plan would change every alarm. Test: test_alarms.py
 """
 import re
 from datetime import datetime, timezone
@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 from ministack.services import cloudwatch
 
 _describe_alarms, _put_metric_alarm = cloudwatch._describe_alarms, cloudwatch._put_metric_alarm
+KINDS = {"Period": int, "Threshold": float, "ReturnData": "true".__eq__}
 
 
 def put_metric_alarm(params, data, is_cbor, is_json=False):
@@ -24,7 +25,8 @@ def tree(params):
         return params[""][0]
     made = {head: tree({key.partition(".")[2]: value for key, value in params.items() if key.partition(".")[0] == head})
             for head in {key.partition(".")[0] for key in params}}
-    return [made["member"][key] for key in sorted(made["member"], key=int)] if made.keys() == {"member"} else made
+    typed = {key: KINDS.get(key, lambda part: part)(part) for key, part in made.items()}
+    return [made["member"][key] for key in sorted(made["member"], key=int)] if made.keys() == {"member"} else typed
 
 
 def describe_alarms(params, data, is_cbor, is_json=False):
