@@ -63,3 +63,7 @@ output "alarms" {
 output "notifications_key" {
   value = module.movies.notifications_key
 }
+
+output "infrastructure" {
+  value = module.movies.infrastructure
+}

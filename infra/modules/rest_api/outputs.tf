@@ -1,12 +1,13 @@
 output "rest_api" {
-  description = "The plug: the API's id and its stage, by name, ARN and URL (no slash at the end); the group of its access log."
+  description = "The plug: the API's id and its stage, by name, ARN and URL (no slash at the end); the groups of its access log and of API Gateway's own errors."
   value = {
-    id             = aws_api_gateway_rest_api.this.id
-    name           = aws_api_gateway_rest_api.this.name
-    stage_name     = aws_api_gateway_stage.this.stage_name
-    stage_arn      = aws_api_gateway_stage.this.arn
-    url            = var.domain == null ? aws_api_gateway_stage.this.invoke_url : "https://${var.domain.name}"
-    log_group_name = aws_cloudwatch_log_group.access.name
+    id                       = aws_api_gateway_rest_api.this.id
+    name                     = aws_api_gateway_rest_api.this.name
+    stage_name               = aws_api_gateway_stage.this.stage_name
+    stage_arn                = aws_api_gateway_stage.this.arn
+    url                      = var.domain == null ? aws_api_gateway_stage.this.invoke_url : "https://${var.domain.name}"
+    log_group_name           = aws_cloudwatch_log_group.access.name
+    execution_log_group_name = aws_cloudwatch_log_group.execution.name
   }
 }
 

@@ -78,3 +78,37 @@ output "notifications_key" {
   description = "ARN of the key of the topics."
   value       = module.observability.key
 }
+
+output "infrastructure" {
+  description = "What the smoke checks compare AWS with. `absent`: what this environment does not hold, and why."
+  value = {
+    stage = {
+      arn                   = module.rest_api.rest_api.stage_arn
+      throttles             = var.throttles
+      client_certificate_id = one(local.client_certificate[*].id)
+    }
+    table = {
+      key_arn             = module.key["table"].key.arn
+      deletion_protection = var.deletion_protection
+      recovery_days       = var.table.recovery_days
+    }
+    logs = {
+      groups         = concat(values(local.log_groups), [module.rest_api.rest_api.execution_log_group_name])
+      masked_groups  = values(local.watched_log_groups)
+      retention_days = var.log_retention_days
+      key_arn        = module.key["logs"].key.arn
+    }
+    code_signing_config_arn = one([for signing in module.signing : signing.config.arn])
+    layer_arns              = local.layers
+    tags                    = data.aws_default_tags.this.tags
+    absent = length(local.aws) > 0 ? {} : {
+      client_certificate = "the emulator knows no client certificates"
+      code_signing       = "the emulator knows no code signing"
+      layers             = "the emulator mounts no layers"
+      log_masking        = "the emulator masks nothing in logs"
+    }
+  }
+}
+
+# The provider puts them on everything that it makes.
+data "aws_default_tags" "this" {}

@@ -90,6 +90,13 @@ run "callers_are_sent_to_aws" {
   }
 }
 
+run "the_smoke_checks_leave_nothing_out_in_aws" {
+  assert {
+    condition     = length(output.infrastructure.absent) == 0 && output.infrastructure.code_signing_config_arn != null && length(output.infrastructure.layer_arns) == 1 && length(output.infrastructure.logs.masked_groups) == 3
+    error_message = "The smoke checks would skip what AWS holds, or find nothing to look at."
+  }
+}
+
 run "callers_are_sent_to_the_emulator_where_there_is_one" {
   variables {
     environment = { name = "test", region = "eu-west-1", account_id = "123456789012", emulated = { endpoint = "http://127.0.0.1:4566" } }
@@ -97,6 +104,10 @@ run "callers_are_sent_to_the_emulator_where_there_is_one" {
   assert {
     condition     = output.api_url == "http://127.0.0.1:4566/_aws/execute-api/abc/v1" && output.token_url == "http://127.0.0.1:4566/oauth2/token"
     error_message = "A URL does not lead to the emulator."
+  }
+  assert {
+    condition     = output.infrastructure.code_signing_config_arn == null && output.infrastructure.stage.client_certificate_id == null && toset(keys(output.infrastructure.absent)) == toset(["client_certificate", "code_signing", "layers", "log_masking"])
+    error_message = "What the emulator does not hold has no reason in the outputs."
   }
 }
 
