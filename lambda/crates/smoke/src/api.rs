@@ -1,5 +1,6 @@
 //! The API as a caller sees it. Every answer is held against the contract; every error has to be a problem body.
 
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -12,32 +13,43 @@ use ureq::http::{HeaderMap, Method, Request};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::contract::Contract;
-use crate::outputs::Outputs;
+use crate::outputs::{Outputs, READ, WRITE};
+use crate::version::Version;
+use crate::watch::Watch;
 
 /// All but RFC 3986's unreserved characters: what is encoded here means itself to every gateway.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(crate) struct Api {
-    agent: Agent,
+    door: Door,
     contract: Contract,
     url: String,
     reader: String,
     writer: Option<String>,
+    watch: Arc<Watch>,
+}
+
+/// Where requests go in.
+enum Door {
+    Gateway(Agent),
+    /// Behind the gateway: the scope that a token would have stands for the token.
+    Version(Box<Version>),
 }
 
 pub(crate) struct Call<'a> {
     api: &'a Api,
-    method: Method,
-    path: String,
-    token: Option<&'a str>,
-    headers: Vec<(&'a str, String)>,
-    body: Option<Vec<u8>>,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) token: Option<&'a str>,
+    pub(crate) headers: Vec<(&'a str, String)>,
+    pub(crate) body: Option<Vec<u8>>,
+    cleans_up: bool,
 }
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
 
@@ -63,7 +75,9 @@ pub(crate) struct FieldErrorBody {
 }
 
 impl Api {
-    pub(crate) fn connect(outputs: &Outputs, read_only: bool) -> Result<Self> {
+    /// Through the gateway, with a token for each scope.
+    pub(crate) fn connect(outputs: &Outputs, read_only: bool, watch: Arc<Watch>) -> Result<Self> {
+        watch.left(CALL_TIMEOUT, false)?;
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -74,16 +88,28 @@ impl Api {
             .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
             .build()
             .new_agent();
-        let reader = token(&agent, outputs, "movies/read")?;
-        let writer = if read_only { None } else { Some(token(&agent, outputs, "movies/write")?) };
-        Ok(Self { agent, contract: Contract::embedded()?, url: outputs.api_url().to_owned(), reader, writer })
+        let reader = token(&agent, outputs, READ)?;
+        let writer = if read_only { None } else { Some(token(&agent, outputs, WRITE)?) };
+        Self::new(Door::Gateway(agent), outputs, reader, writer, watch)
+    }
+
+    /// Past the gateway, by invoking a version. It has to answer: one that cannot start gives no answer at all.
+    pub(crate) fn of_version(version: Version, outputs: &Outputs, read_only: bool, watch: Arc<Watch>) -> Result<Self> {
+        let writer = (!read_only).then(|| WRITE.to_owned());
+        let api = Self::new(Door::Version(Box::new(version)), outputs, READ.to_owned(), writer, watch)?;
+        api.get("/health").send()?;
+        Ok(api)
+    }
+
+    fn new(door: Door, outputs: &Outputs, reader: String, writer: Option<String>, watch: Arc<Watch>) -> Result<Self> {
+        Ok(Self { door, contract: Contract::embedded()?, url: outputs.api_url().to_owned(), reader, writer, watch })
     }
 
     /// GET and HEAD go with the token that may read, all else with the one that may write.
     pub(crate) fn call(&self, method: Method, path: impl Into<String>) -> Call<'_> {
         let reads = method == Method::GET || method == Method::HEAD;
         let token = if reads { Some(self.reader.as_str()) } else { self.writer.as_deref() };
-        Call { api: self, method, path: path.into(), token, headers: Vec::new(), body: None }
+        Call { api: self, method, path: path.into(), token, headers: Vec::new(), body: None, cleans_up: false }
     }
 
     pub(crate) fn get(&self, path: impl Into<String>) -> Call<'_> {
@@ -163,6 +189,12 @@ impl<'a> Call<'a> {
         self.header("Content-Type", content_type)
     }
 
+    /// Goes on when all else has been stopped.
+    pub(crate) fn cleans_up(mut self) -> Self {
+        self.cleans_up = true;
+        self
+    }
+
     pub(crate) fn send(&self) -> Result<Answer> {
         self.judge(self.exchange()?)
     }
@@ -181,6 +213,14 @@ impl<'a> Call<'a> {
     }
 
     fn exchange(&self) -> Result<Answer> {
+        let time = self.api.watch.left(CALL_TIMEOUT, self.cleans_up)?;
+        match &self.api.door {
+            Door::Gateway(agent) => self.through(agent, time),
+            Door::Version(version) => version.ask(self, time).with_context(|| self.to_string()),
+        }
+    }
+
+    fn through(&self, agent: &Agent, time: Duration) -> Result<Answer> {
         let mut request = Request::builder().method(&self.method).uri(format!("{}{}", self.api.url, self.path));
         if let Some(token) = self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
@@ -189,8 +229,8 @@ impl<'a> Call<'a> {
             request = request.header(*name, value);
         }
         let sent = match &self.body {
-            Some(body) => self.api.agent.run(request.body(body.as_slice())?),
-            None => self.api.agent.run(request.body(())?),
+            Some(body) => agent.run(agent.configure_request(request.body(body.as_slice())?).timeout_global(Some(time)).build()),
+            None => agent.run(agent.configure_request(request.body(())?).timeout_global(Some(time)).build()),
         };
         let mut response = sent.with_context(|| format!("{self}: no answer"))?;
         let status = response.status().as_u16();
@@ -267,11 +307,12 @@ mod tests {
 
     fn api() -> Api {
         Api {
-            agent: Agent::new_with_defaults(),
+            door: Door::Gateway(Agent::new_with_defaults()),
             contract: Contract::embedded().unwrap(),
             url: "http://127.0.0.1:4566/_aws/execute-api/abc/v1".to_owned(),
             reader: String::new(),
             writer: None,
+            watch: Arc::new(Watch::never()),
         }
     }
 

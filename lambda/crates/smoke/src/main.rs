@@ -1,43 +1,67 @@
-//! Checks a deployed environment, local or AWS, through its public URL, as its callers would.
+//! Checks a deployed environment, local or AWS: the API through its public URL, as its callers would, and the
+//! infrastructure as AWS tells of it. Or one published version of the function, before it gets traffic.
 //!
-//! Nothing here knows Terraform, Lambda or DynamoDB: what passes here is what a consumer gets.
+//! What is compared with comes from Terraform's outputs. Nothing but the checks' own movies is written.
 
 mod api;
+mod aws;
 mod catalogue;
 mod checks;
 mod contract;
+mod infrastructure;
 mod movie;
 mod outputs;
+mod report;
+mod runner;
+mod version;
+mod watch;
 
-use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Result;
-use clap::Parser;
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
 
 use crate::api::Api;
-use crate::checks::{CHECKS, Check, Scratch};
-use crate::outputs::Outputs;
+use crate::aws::Aws;
+use crate::checks::{CHECKS, Check, NOTHING_IS_LEFT, Scratch};
+use crate::infrastructure::Environment;
+use crate::outputs::{Deployed, Outputs};
+use crate::report::{Report, Seen};
+use crate::runner::Runner;
+use crate::version::Version;
+use crate::watch::Watch;
 
-/// Checks a deployed environment of the movies API through its public URL.
+/// Checks a deployed environment of the movies API: its behaviour, through its public URL, and what AWS says of it.
 ///
-/// The checks make movies in the year 2100 whose titles begin with "smoke-" and a random number, and delete them again;
-/// nothing else is touched. A run that is killed may leave some of them behind.
+/// The checks make movies in the year 2100 whose titles begin with "smoke-" and a random number, and delete them again, at
+/// the deadline and after Ctrl-C too (a second Ctrl-C ends at once). Nothing else is touched.
 ///
-/// Exit code: 0 all passed, 1 a check failed or was not run, 2 wrong usage.
+/// Asking AWS takes credentials that may read the environment; invoking a version, ones that may invoke it.
+///
+/// Exit code: 0 all passed or were skipped, 1 a check failed or was not run, 2 wrong usage.
 #[derive(Parser)]
-#[command(after_help = "Example: terraform output -json | smoke --outputs -")]
+#[command(after_help = "Example: terraform output -json | smoke --outputs - --junit smoke.xml")]
 struct Arguments {
     /// What `terraform output -json` printed for the environment; `-` reads it from the standard input
     #[arg(long, value_name = "FILE")]
     outputs: String,
+    /// Only this part of the checks
+    #[arg(long, value_enum)]
+    only: Option<Part>,
     /// Only the checks that write nothing, with a token that can write nothing
     #[arg(long)]
     read_only: bool,
-    /// Instead of the checks: read every movie of this JSON array through the API and compare it whole
+    /// Instead of the environment: this published version of the function, invoked directly. What is the gateway's is skipped
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "only")]
+    version: Option<u32>,
+    /// Write the results as JUnit XML, too
     #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Instead of the checks: read every movie of this JSON array through the API and compare it whole
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "version", "junit"])]
     catalogue: Option<String>,
     /// Requests at the same time (with --catalogue)
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64), requires = "catalogue")]
@@ -45,9 +69,17 @@ struct Arguments {
     /// Tries of each check: a fresh deployment takes a moment to reach every gateway
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     attempts: u32,
-    /// Checks that would begin later than this are not run
+    /// Nothing begins later than this, and nothing goes on but the deleting of what was made
     #[arg(long, default_value_t = 180)]
     deadline_seconds: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Part {
+    /// The API's behaviour
+    Api,
+    /// What AWS says of the environment
+    Infrastructure,
 }
 
 fn main() -> ExitCode {
@@ -63,56 +95,86 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<bool> {
     let outputs = Outputs::read(&arguments.outputs)?;
-    let api = Api::connect(&outputs, arguments.read_only || arguments.catalogue.is_some())?;
-    match &arguments.catalogue {
-        Some(file) => catalogue::compare(&api, file, usize::from(arguments.concurrency)).map(|()| true),
-        None => run_checks(&api, arguments),
+    if let Some(file) = &arguments.catalogue {
+        let api = Api::connect(&outputs, true, Arc::new(Watch::never()))?;
+        return catalogue::compare(&api, file, usize::from(arguments.concurrency)).map(|()| true);
     }
+    let watch = Arc::new(Watch::start(Duration::from_secs(arguments.deadline_seconds))?);
+    let names = CHECKS.iter().map(|check| check.name).chain(infrastructure::CHECKS.iter().map(|check| check.name));
+    let width = names.map(|name| name.chars().count()).max().unwrap_or_default();
+    let mut runner = Runner { report: Report::new(width), watch: &watch, attempts: arguments.attempts };
+    if arguments.only != Some(Part::Infrastructure) {
+        check_api(&mut runner, arguments, &outputs, &watch)?;
+    }
+    if arguments.only != Some(Part::Api) && arguments.version.is_none() {
+        check_infrastructure(&mut runner, outputs.deployed()?, &watch)?;
+    }
+    runner.report.end(arguments.junit.as_deref())
 }
 
-fn run_checks(api: &Api, arguments: &Arguments) -> Result<bool> {
-    let start = Instant::now();
-    let deadline = start + Duration::from_secs(arguments.deadline_seconds);
-    let run = format!("smoke-{:016x}", fastrand::u64(..));
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    let width = CHECKS.iter().map(|check| check.name.len()).max().unwrap_or_default();
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{:width$}  {:7}  {:>8}  NOTE", "CHECK", "RESULT", "SECONDS")?;
-    for check in CHECKS.iter().filter(|check| !(arguments.read_only && check.writes)) {
-        let began = Instant::now();
-        let (result, note) = if began >= deadline {
-            skipped += 1;
-            ("not run", "the deadline had passed; --deadline-seconds sets it".to_owned())
-        } else {
-            match attempt(check, api, &run, arguments.attempts, deadline) {
-                (tries, Ok(())) => {
-                    passed += 1;
-                    ("passed", if tries > 1 { format!("at try {tries}") } else { String::new() })
-                }
-                (tries, Err(error)) => {
-                    failed += 1;
-                    let after = if tries > 1 { format!(" (each of {tries} tries)") } else { String::new() };
-                    ("FAILED", format!("{error:#}{after}").replace('\n', " "))
-                }
-            }
-        };
-        let row = format!("{:width$}  {result:7}  {:8.3}  {note}", check.name, began.elapsed().as_secs_f64());
-        writeln!(out, "{}", row.trim_end())?;
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    writeln!(out, "{passed} passed, {failed} failed, {skipped} not run in {seconds:.1} s")?;
-    Ok(failed == 0 && skipped == 0)
-}
-
-fn attempt(check: &Check, api: &Api, run: &str, attempts: u32, deadline: Instant) -> (u32, Result<()>) {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        // Each try has its own movies, and has deleted them before the next begins.
-        let result = (check.run)(&Scratch::new(api, run, tries));
-        if result.is_ok() || tries == attempts || Instant::now() >= deadline {
-            return (tries, result);
+fn check_api(runner: &mut Runner, arguments: &Arguments, outputs: &Outputs, watch: &Arc<Watch>) -> Result<()> {
+    let mut api = None;
+    let deployed = arguments.version.map(|number| Ok::<_, anyhow::Error>((number, outputs.deployed()?))).transpose()?;
+    match &deployed {
+        Some((number, deployed)) => {
+            let function = &deployed.function_name.value;
+            runner.report.part("version", &format!("Version {number} of {function}, invoked as API Gateway would invoke it"))?;
+            runner.check("the version starts and answers", |_| {
+                api = Some(invoked(outputs, deployed, *number, arguments.read_only, watch)?);
+                Ok(String::new())
+            })?;
         }
-        sleep(Duration::from_secs(1));
+        None => {
+            runner.report.part("api", &format!("The API at {}", outputs.api_url()))?;
+            runner.check("consumers get their tokens", |_| {
+                api = Some(Api::connect(outputs, arguments.read_only, Arc::clone(watch))?);
+                Ok(String::new())
+            })?;
+        }
     }
+
+    let run = format!("smoke-{:016x}", fastrand::u64(..));
+    let left_out = |check: &Check| match check {
+        Check { of_gateway: true, .. } if arguments.version.is_some() => Some("the gateway's work, which is left out here"),
+        Check { writes: true, .. } if arguments.read_only => Some("it writes"),
+        _ => None,
+    };
+    let mut wrote = false;
+    for check in CHECKS {
+        match (left_out(check), &api) {
+            (Some(reason), _) => runner.without(check.name, &Seen::Skipped(reason.to_owned()))?,
+            (None, None) => runner.without(check.name, &Seen::NotRun("there is nobody to ask: see the first check".to_owned()))?,
+            (None, Some(api)) => {
+                wrote |= check.writes && watch.over().is_none();
+                // Each try has its own movies, and has deleted them before the next begins.
+                runner.check(check.name, |attempt| (check.run)(&Scratch::new(api, &run, attempt)).map(|()| String::new()))?;
+            }
+        }
+    }
+    if let (true, Some(api)) = (wrote, &api) {
+        let last = NOTHING_IS_LEFT;
+        runner.check_even_late(last.name, |attempt| (last.run)(&Scratch::new(api, &run, attempt)).map(|()| String::new()))?;
+    }
+    Ok(())
+}
+
+fn invoked(outputs: &Outputs, deployed: &Deployed, number: u32, read_only: bool, watch: &Arc<Watch>) -> Result<Api> {
+    let aws = Aws::connect(&deployed.region.value, Arc::clone(watch))?;
+    Api::of_version(Version::new(aws, outputs, deployed, number)?, outputs, read_only, Arc::clone(watch))
+}
+
+fn check_infrastructure(runner: &mut Runner, deployed: Deployed, watch: &Arc<Watch>) -> Result<()> {
+    let region = &deployed.region.value;
+    runner.report.part("infrastructure", &format!("The infrastructure, as AWS tells of it in {region}"))?;
+    let aws = Aws::connect(region, Arc::clone(watch)).context("AWS's SDK does not start")?;
+    let environment = Environment { aws, deployed };
+    for check in infrastructure::CHECKS {
+        match check.absent(&environment.deployed) {
+            Some(reason) => runner.without(check.name, &Seen::Skipped(reason))?,
+            None => {
+                runner.check(check.name, |_| (check.run)(&environment))?;
+            }
+        }
+    }
+    Ok(())
 }

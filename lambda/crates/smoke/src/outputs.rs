@@ -1,4 +1,4 @@
-//! `terraform output -json`, as far as a caller of the API needs it.
+//! `terraform output -json`: what a caller of the API needs of it, and what AWS is compared with.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -6,16 +6,97 @@ use std::io::Read;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-#[derive(Deserialize)]
+/// The contract's scopes.
+pub(crate) const READ: &str = "movies/read";
+pub(crate) const WRITE: &str = "movies/write";
+
 pub(crate) struct Outputs {
+    caller: Caller,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Caller {
     api_url: Output<String>,
     token_url: Output<String>,
     consumers: Output<BTreeMap<String, Consumer>>,
 }
 
 #[derive(Deserialize)]
-struct Output<T> {
-    value: T,
+pub(crate) struct Output<T> {
+    pub(crate) value: T,
+}
+
+/// What was deployed, as Terraform knows it.
+#[derive(Deserialize)]
+pub(crate) struct Deployed {
+    pub(crate) region: Output<String>,
+    pub(crate) function_name: Output<String>,
+    pub(crate) function_version: Output<String>,
+    pub(crate) alias_name: Output<String>,
+    pub(crate) table_name: Output<String>,
+    pub(crate) rest_api_id: Output<String>,
+    pub(crate) stage_name: Output<String>,
+    pub(crate) web_acl_arn: Output<String>,
+    pub(crate) topics: Output<BTreeMap<String, String>>,
+    pub(crate) alarms: Output<BTreeMap<String, AlarmPlan>>,
+    pub(crate) infrastructure: Output<Infrastructure>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct AlarmPlan {
+    pub(crate) severity: String,
+    /// `direct`, by its all-clear (`ok`), or the composite that it feeds.
+    pub(crate) tells: String,
+}
+
+/// What the environment's data asks of AWS.
+#[derive(Deserialize)]
+pub(crate) struct Infrastructure {
+    pub(crate) stage: StagePlan,
+    pub(crate) table: TablePlan,
+    pub(crate) logs: LogsPlan,
+    pub(crate) code_signing_config_arn: Option<String>,
+    pub(crate) layer_arns: Vec<String>,
+    pub(crate) tags: BTreeMap<String, String>,
+    /// What this environment does not hold, and why.
+    pub(crate) absent: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct StagePlan {
+    pub(crate) arn: String,
+    /// For all routes together, and for single ones ("GET /movies").
+    pub(crate) throttles: Throttles,
+    pub(crate) client_certificate_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Throttles {
+    pub(crate) stage: Throttle,
+    pub(crate) routes: BTreeMap<String, Throttle>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+pub(crate) struct Throttle {
+    pub(crate) requests_per_second: f64,
+    pub(crate) burst_requests: i32,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct TablePlan {
+    pub(crate) key_arn: String,
+    pub(crate) deletion_protection: bool,
+    /// 0 is off.
+    pub(crate) recovery_days: i32,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct LogsPlan {
+    pub(crate) groups: Vec<String>,
+    pub(crate) masked_groups: Vec<String>,
+    pub(crate) retention_days: i32,
+    pub(crate) key_arn: String,
 }
 
 #[derive(Deserialize)]
@@ -37,21 +118,29 @@ impl Outputs {
     }
 
     fn parse(text: &str) -> Result<Self> {
-        serde_json::from_str(text)
-            .context("these are not the outputs of an environment; pass what `terraform output -json` prints after an apply")
+        let caller = serde_json::from_str(text)
+            .context("these are not the outputs of an environment; pass what `terraform output -json` prints after an apply")?;
+        Ok(Self { caller, text: text.to_owned() })
+    }
+
+    /// # Errors
+    /// The environment was applied by an older Terraform code than this binary knows.
+    pub(crate) fn deployed(&self) -> Result<Deployed> {
+        serde_json::from_str(&self.text).context("the outputs lack what AWS is compared with; apply this version of the stack first")
     }
 
     pub(crate) fn api_url(&self) -> &str {
-        self.api_url.value.trim_end_matches('/')
+        self.caller.api_url.value.trim_end_matches('/')
     }
 
     pub(crate) fn token_url(&self) -> &str {
-        &self.token_url.value
+        &self.caller.token_url.value
     }
 
     /// A consumer that may ask for this scope, by preference one that may ask for no other.
     pub(crate) fn consumer(&self, scope: &str) -> Result<&Consumer> {
-        self.consumers
+        self.caller
+            .consumers
             .value
             .values()
             .filter(|consumer| consumer.scopes.iter().any(|own| own == scope))

@@ -5,10 +5,11 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 type Answer = (u16, String);
 
@@ -52,23 +53,36 @@ fn respond(stream: TcpStream, answer: &dyn Fn(&str, &str) -> Answer) -> Option<(
     reader.get_mut().write_all(format!("{head}{body}").as_bytes()).ok()
 }
 
-struct Files(PathBuf);
+struct Files(PathBuf, String);
 
 impl Files {
     fn new(url: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("smoke-test-{:016x}", fastrand::u64(..)));
         std::fs::create_dir(&folder).unwrap();
         let consumer = r#"{"client_id":"c","client_secret":"s","scopes":["movies/read","movies/write"]}"#;
-        let outputs = format!(
-            r#"{{"api_url":{{"value":"{url}"}},"token_url":{{"value":"{url}/token"}},"consumers":{{"value":{{"all":{consumer}}}}}}}"#
-        );
+        let caller =
+            format!(r#""api_url":{{"value":"{url}"}},"token_url":{{"value":"{url}/token"}},"consumers":{{"value":{{"all":{consumer}}}}}"#);
+        let outputs = format!("{{{caller},{DEPLOYED}}}");
         std::fs::write(folder.join("outputs.json"), outputs).unwrap();
         std::fs::write(folder.join("movies.json"), format!("[{RUSH},{FACE_OFF}]")).unwrap();
-        Self(folder)
+        Self(folder, url.to_owned())
     }
 
     fn smoke(&self, options: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_smoke")).current_dir(&self.0).args(["--outputs", "outputs.json"]).args(options).output().unwrap()
+        self.command(options).output().unwrap()
+    }
+
+    fn command(&self, options: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_smoke"));
+        command.current_dir(&self.0).args(["--outputs", "outputs.json"]).args(options);
+        for (name, value) in
+            [("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test"), ("EC2_METADATA_DISABLED", "true"), ("MAX_ATTEMPTS", "1")]
+        {
+            command.env(format!("AWS_{name}"), value);
+        }
+        // The same server is all of AWS.
+        command.env("AWS_ENDPOINT_URL", &self.1).env_remove("AWS_PROFILE");
+        command
     }
 }
 
@@ -77,6 +91,18 @@ impl Drop for Files {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+/// All that AWS is compared with; this environment lacks one thing, and says why.
+const DEPLOYED: &str = r#"
+    "region": {"value": "eu-west-1"}, "function_name": {"value": "f"}, "function_version": {"value": "7"}, "alias_name": {"value": "live"},
+    "table_name": {"value": "t"}, "rest_api_id": {"value": "a"}, "stage_name": {"value": "v1"}, "web_acl_arn": {"value": "acl"},
+    "topics": {"value": {"page": "topic"}}, "alarms": {"value": {"one": {"severity": "page", "tells": "direct"}}},
+    "infrastructure": {"value": {
+        "stage": {"arn": "stage", "throttles": {"stage": {"requests_per_second": 5, "burst_requests": 9}, "routes": {}}, "client_certificate_id": "c1"},
+        "table": {"key_arn": "key", "deletion_protection": true, "recovery_days": 35},
+        "logs": {"groups": ["log"], "masked_groups": ["log"], "retention_days": 400, "key_arn": "key"},
+        "code_signing_config_arn": "config", "layer_arns": [], "tags": {"product": "mvdb"},
+        "absent": {"layers": "this place mounts no layers"}}}"#;
 
 const RUSH: &str = r#"{"year":2013,"title":"Rush","info":{"rating":8.3}}"#;
 const FACE_OFF: &str = r#"{"year":1997,"title":"Face/Off","info":{"genres":["Action"]}}"#;
@@ -104,18 +130,18 @@ fn catalogue(listed: &'static [&'static str], rush: &'static str) -> Output {
 #[test]
 fn no_check_passes_on_a_server_that_says_yes_to_everything() {
     let url = serve(|_, _| (200, "{}".to_owned()));
-    let output = Files::new(&url).smoke(&["--attempts", "1"]);
+    let output = Files::new(&url).smoke(&["--only", "api", "--attempts", "1"]);
     let told = told(&output);
     assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("\n0 passed, "), "{told}");
-    assert!(!told.contains(" 0 failed"), "{told}");
+    // The tokens are given: that is how it is asked at all.
+    assert!(told.contains("\n1 passed, 26 failed, "), "{told}");
 }
 
 #[test]
 fn no_check_passes_on_a_server_that_refuses_everything() {
     let url = serve(|_, _| (401, r#"{"message":"Unauthorized"}"#.to_owned()));
-    let output = Files::new(&url).smoke(&["--attempts", "1"]);
-    assert!(told(&output).contains("\n0 passed, "), "{}", told(&output));
+    let output = Files::new(&url).smoke(&["--only", "api", "--attempts", "1"]);
+    assert!(told(&output).contains("\n1 passed, 26 failed, "), "{}", told(&output));
 }
 
 #[test]
@@ -128,22 +154,149 @@ fn read_only_sends_nothing_but_get_and_head() {
         }
         (200, "{}".to_owned())
     });
-    Files::new(&url).smoke(&["--attempts", "1", "--read-only"]);
+    Files::new(&url).smoke(&["--only", "api", "--attempts", "1", "--read-only"]);
     assert_eq!(writes.load(Ordering::SeqCst), 0);
 }
 
 #[test]
 fn checks_behind_the_deadline_are_said_to_be_not_run_and_fail_the_run() {
     let url = serve(|_, _| (200, "{}".to_owned()));
-    let output = Files::new(&url).smoke(&["--deadline-seconds", "0"]);
+    let output = Files::new(&url).smoke(&["--only", "api", "--deadline-seconds", "0"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(told(&output).contains("0 passed, 0 failed, "), "{}", told(&output));
 }
 
 #[test]
+fn no_infrastructure_check_passes_on_an_aws_that_says_nothing() {
+    for status in [200, 403] {
+        let url = serve(move |_, _| (status, "{}".to_owned()));
+        let told = told(&Files::new(&url).smoke(&["--only", "infrastructure", "--attempts", "1"]));
+        assert!(told.contains("\n0 passed, 14 failed, 0 not run, 1 skipped"), "{told}");
+    }
+}
+
+#[test]
+fn what_an_environment_does_not_hold_is_skipped_and_the_reason_is_told() {
+    let url = serve(|_, _| (200, "{}".to_owned()));
+    let told = told(&Files::new(&url).smoke(&["--only", "infrastructure", "--attempts", "1"]));
+    let row = told.lines().find(|row| row.starts_with("the published version carries its layers")).unwrap();
+    assert!(row.contains("skipped") && row.ends_with("this place mounts no layers"), "{row}");
+}
+
+/// The checks that no emulator can hold: on an AWS that says it right, and on one that says another thing.
+#[test]
+fn what_only_aws_can_say_is_believed_only_if_it_is_right() {
+    for (check, asked, right, wrong) in [
+        (
+            "Lambda takes signed packages only",
+            "/2020-06-30/functions/f/code-signing-config",
+            r#"{"CodeSigningConfigArn":"config","FunctionName":"f"}"#,
+            r#"{"CodeSigningConfigArn":"another","FunctionName":"f"}"#,
+        ),
+        (
+            "the stage shows its client certificate",
+            "/restapis/a/stages/v1",
+            r#"{"clientCertificateId":"c1"}"#,
+            r#"{"clientCertificateId":"c2"}"#,
+        ),
+        (
+            "the published version carries its layers",
+            "/2015-03-31/functions/f/configuration?Qualifier=7",
+            r#"{"Layers":[{"Arn":"layer:3"}]}"#,
+            r#"{"Layers":[{"Arn":"layer:2"}]}"#,
+        ),
+        (
+            "what nobody may read is masked in logs",
+            "/",
+            r#"{"policyDocument":"{\"Statement\":[{\"Operation\":{\"Deidentify\":{}}}]}"}"#,
+            r#"{"policyDocument":"{\"Statement\":[{\"Operation\":{\"Audit\":{}}}]}"}"#,
+        ),
+    ] {
+        for (answer, result) in [(right, "passed"), (wrong, "FAILED")] {
+            let url = serve(move |_, path| (200, if path == asked { answer.to_owned() } else { "{}".to_owned() }));
+            let files = Files::new(&url);
+            let outputs = std::fs::read_to_string(files.0.join("outputs.json")).unwrap();
+            let outputs =
+                outputs.replace(r#""layer_arns": []"#, r#""layer_arns": ["layer:3"]"#).replace(r#"{"layers": "#, r#"{"nothing": "#);
+            std::fs::write(files.0.join("outputs.json"), outputs).unwrap();
+            let told = told(&files.smoke(&["--only", "infrastructure", "--attempts", "1"]));
+            let row = told.lines().find(|row| row.starts_with(check)).unwrap();
+            assert!(row.contains(result), "{row}");
+        }
+    }
+}
+
+#[test]
+fn a_version_that_gives_no_answer_is_told_at_once_and_asked_nothing_more() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let url = serve(move |_, path| {
+        assert_eq!(path, "/2015-03-31/functions/f/invocations?Qualifier=7");
+        counted.fetch_add(1, Ordering::SeqCst);
+        (200, r#"{"errorType":"Runtime.ExitError","errorMessage":"exit status 101"}"#.to_owned())
+    });
+    let output = Files::new(&url).smoke(&["--version", "7", "--attempts", "1"]);
+    assert_eq!((output.status.code(), calls.load(Ordering::SeqCst)), (Some(1), 1), "{}", told(&output));
+    assert!(told(&output).contains("exit status 101"), "{}", told(&output));
+}
+
+#[test]
+fn no_check_passes_on_a_version_that_says_yes_to_everything_but_that_it_answers() {
+    let url = serve(|_, _| {
+        (200, r#"{"statusCode":200,"headers":{"content-type":"application/json"},"body":"{}","isBase64Encoded":false}"#.to_owned())
+    });
+    let output = Files::new(&url).smoke(&["--version", "7", "--attempts", "1"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told(&output).contains("\n1 passed, ") && told(&output).contains(" 2 skipped"), "{}", told(&output));
+}
+
+#[test]
+fn the_first_signal_ends_the_checks_and_what_was_made_is_deleted() {
+    let (posted, deleted) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = (Arc::clone(&posted), Arc::clone(&deleted));
+    let url = serve(move |method, _| {
+        match method {
+            // Long enough to be told while it lasts.
+            "POST" if counted.0.fetch_add(1, Ordering::SeqCst) == 0 => thread::sleep(Duration::from_secs(2)),
+            "DELETE" => _ = counted.1.fetch_add(1, Ordering::SeqCst),
+            _ => {}
+        }
+        (200, "{}".to_owned())
+    });
+    let files = Files::new(&url);
+    let mut command = files.command(&["--only", "api", "--attempts", "2", "--junit", "smoke.xml"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while posted.load(Ordering::SeqCst) == 0 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = told(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert_eq!((posted.load(Ordering::SeqCst), deleted.load(Ordering::SeqCst)), (1, 1), "{told}");
+    assert!(told.contains("interrupted"), "{told}");
+    let xml = std::fs::read_to_string(files.0.join("smoke.xml")).unwrap();
+    let report = quick_junit::Report::deserialize_from_str(&xml).unwrap();
+    assert!(report.errors > 10 && report.failures > 0, "{xml}");
+    assert!(xml.contains("interrupted"), "{xml}");
+}
+
+#[test]
+fn a_call_that_hangs_ends_at_the_deadline() {
+    let url = serve(|_, _| {
+        thread::sleep(Duration::from_secs(60));
+        (200, "{}".to_owned())
+    });
+    let began = Instant::now();
+    let output = Files::new(&url).smoke(&["--only", "api", "--read-only", "--deadline-seconds", "2"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(began.elapsed() < Duration::from_secs(10), "{}", told(&output));
+}
+
+#[test]
 fn an_environment_that_does_not_answer_is_told_at_once() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let output = Files::new(&format!("http://{nobody}")).smoke(&[]);
+    let output = Files::new(&format!("http://{nobody}")).smoke(&["--only", "api", "--attempts", "1"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(told(&output).contains("is the environment up?"), "{}", told(&output));
 }

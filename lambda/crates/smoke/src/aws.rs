@@ -1,0 +1,41 @@
+//! The AWS APIs of the environment, with the credentials of whoever runs this, one call at a time.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+
+use crate::watch::Watch;
+
+/// With the SDK's own repetitions.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(crate) struct Aws {
+    pub(crate) config: SdkConfig,
+    runtime: Runtime,
+    watch: Arc<Watch>,
+}
+
+impl Aws {
+    pub(crate) fn connect(region: &str, watch: Arc<Watch>) -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_timeout(CALL_TIMEOUT).build();
+        let config = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(region.to_owned())).timeout_config(timeouts);
+        let config = runtime.block_on(config.load());
+        Ok(Self { config, runtime, watch })
+    }
+
+    pub(crate) fn ask<T, E: Into<anyhow::Error>>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T> {
+        self.ask_within(self.watch.left(CALL_TIMEOUT, false)?, call)
+    }
+
+    pub(crate) fn ask_within<T, E: Into<anyhow::Error>>(&self, time: Duration, call: impl Future<Output = Result<T, E>>) -> Result<T> {
+        let answered = self.runtime.block_on(async { timeout(time, call).await });
+        answered.with_context(|| format!("AWS did not answer within {:.0} s", time.as_secs_f64()))?.map_err(Into::into)
+    }
+}
