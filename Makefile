@@ -3,7 +3,7 @@ export ENV ?= local
 export PORT ARCH
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback test test-mutations checkov parity alarm-drill privilege-drill fmt lint ci init verify passed publish
+.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback test test-mutations checkov parity alarm-drill smoke-drill privilege-drill fmt lint ci init verify passed publish
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,8 +32,8 @@ build: ## Build the functions' packages [ARCH=x86_64|arm64]
 load: ## Load movies: FILE=... [ENV=local]
 	@scripts/load "$(FILE)"
 
-smoke: ## Check what is deployed through its public URL [ENV=local]
-	@scripts/smoke
+smoke: ## Check what is deployed, API and infrastructure [ENV=local] [JUNIT=file]
+	@scripts/smoke $(if $(JUNIT),--junit "$(JUNIT)")
 
 plan: ## Show what a deployment would change, and save it as .mvdb/ENV/plan [ENV=local]
 	@scripts/build && scripts/terraform $(ENV) plan -out=$(CURDIR)/.mvdb/$(ENV)/plan
@@ -85,6 +85,9 @@ parity: ## Show how much of prod's plan the running local AWS shows
 
 alarm-drill: ## Force every alarm and hear what it tells [ENV=local]
 	@scripts/alarm-drill
+
+smoke-drill: ## Break the running local AWS and see the smoke checks fail
+	@scripts/smoke-drill
 
 privilege-drill: ## Show that the function's role gives enough and no more
 	@scripts/privilege-drill
