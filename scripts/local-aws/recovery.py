@@ -6,15 +6,13 @@ days = {}
 
 
 def update(data):
-    answer, said = _update(data), data["PointInTimeRecoverySpecification"]
-    days[data["TableName"]] = said.get("RecoveryPeriodInDays", 35)
-    return answer
+    days[data["TableName"]] = data["PointInTimeRecoverySpecification"].get("RecoveryPeriodInDays", 35)
+    return _update(data)
 
 
 def describe(data):
     status, headers, body = _describe(data)
-    said = b'"RecoveryPeriodInDays":%d,' % days.get(data["TableName"], 35)
-    return status, headers, body.replace(b'"EarliestRestorable', said + b'"EarliestRestorable')
+    return status, headers, body.replace(b'"Earliest', b'"RecoveryPeriodInDays":%d,"Earliest' % days.get(data["TableName"], 35))
 
 
 dynamodb._describe_continuous_backups, dynamodb._update_continuous_backups = describe, update
