@@ -184,7 +184,9 @@ def glance(record):
     else:
         yield "Plan", "not recorded", None
     verdicts = [artefact["verdict"] for artefact in record["artefacts"]]
-    yield "Artefacts", ", ".join(dict.fromkeys(verdict or "not compared" for verdict in verdicts)), None if None in verdicts else "differs" not in verdicts
+    verdicts += ["not the code of this commit"] if record["function"]["revision"] not in (None, record["commit"]["revision_of_the_code"]) else []
+    yield "Artefacts", ", ".join(dict.fromkeys(verdict or "not compared" for verdict in verdicts)), (
+        False if {"differs", "not the code of this commit"} & set(verdicts) else None if None in verdicts else True)
     yield "Controls", f"{asserted.count('passed')} of {len(asserted)} assertions passed" + (f", {asserted.count(None)} not recorded" if None in asserted else ""), (
         False if {"failed", "skipped"} & set(asserted) else None if None in asserted else True)
     for title, found in (("Scans", record["scans"]), ("Smoke", record["smoke"])):

@@ -105,6 +105,7 @@ def test_what_nobody_recorded_is_neither_good_nor_bad_and_said():
     ("Plan", {"plan": {"changes": [{}], "risks": [], "applied": False}}),
     ("Plan", {"plan": {"changes": [{}], "risks": [{"accepted": False}], "applied": True}}),
     ("Artefacts", {"artefacts": [{"verdict": "the bytes that were built"}, {"verdict": "differs"}]}),
+    ("Artefacts", {"artefacts": [{"verdict": "the bytes that were built"}], "function": {"revision": "another"}}),
     ("Controls", {"controls": [{"assertions": [{"result": "passed"}, {"result": "failed"}]}]}),
     ("Controls", {"controls": [{"assertions": [{"result": None}, {"result": "skipped"}]}]}),
     ("Scans", {"scans": [{"passed": 9, "failed": 1, "skipped": 0}]}),
