@@ -1,4 +1,4 @@
-"""`make drift` of a small environment on the local AWS; GitHub's gh is stood in for by a script that notes what it was asked."""
+"""`make drift` of a small environment, `somewhere`, that has its state in a bucket of the local AWS; GitHub's gh is stood in for by a script that notes what it was asked."""
 import os
 import subprocess
 from pathlib import Path
@@ -6,11 +6,14 @@ from pathlib import Path
 import boto3
 import pytest
 
-ENDPOINT = os.environ.get("AWS_ENDPOINT_URL") or pytest.exit("Run by: scripts/test scripts", 2)
+os.environ.get("AWS_ENDPOINT_URL") or pytest.exit("Run by: scripts/test scripts", 2)
 ROOT = Path(__file__).parent.parent
 CONFIGURATION = """
 terraform {
-  backend "local" {}
+  backend "s3" {
+    key            = "state"
+    use_path_style = true
+  }
 }
 provider "aws" { region = "eu-west-1" }
 resource "aws_cloudwatch_log_group" "watched" {
@@ -33,19 +36,17 @@ exit 0
 
 class Checkout:
     """This one's scripts, with an environment of two log groups."""
-    def __init__(self, root, port):
+    def __init__(self, root):
         self.root = root
         for path in ("scripts", ".mvdb/venv"):
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).symlink_to(ROOT / path)
         (root / "infra/stacks/none").mkdir(parents=True)
         (root / "infra/stacks/none/main.tf").touch()
-        self.main = root / "infra/environments/local/main.tf"
+        self.main = root / "infra/environments/somewhere/main.tf"
         self.main.parent.mkdir(parents=True)
         (self.main.parent / ".terraform.lock.hcl").write_text((ROOT / "infra/environments/local/.terraform.lock.hcl").read_text())
         self.write(30)
-        (root / ".mvdb/local").mkdir()
-        (root / ".mvdb/local/port").write_text(port)
         (root / "bin").mkdir()
         (root / "bin/gh").write_text(GH)
         (root / "bin/gh").chmod(0o755)
@@ -61,15 +62,17 @@ class Checkout:
 
     def drift(self, *options):
         self.log.write_text("")
-        run = self.run("scripts/drift", "local", *options)
+        run = self.run("scripts/drift", "somewhere", *options)
         return run.stdout, run.returncode, self.log.read_text()
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    checkout = Checkout(tmp_path_factory.mktemp("checkout"), ENDPOINT.rsplit(":", 1)[1])
-    applied = checkout.run("scripts/terraform", "local", "apply", "-input=false", "-auto-approve")
-    assert applied.returncode == 0, applied.stdout + applied.stderr
+    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
+    boto3.client("s3", region_name="eu-west-1").create_bucket(Bucket="drift-state", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    for command in (["init", "-backend-config=bucket=drift-state", "-backend-config=region=eu-west-1"], ["apply", "-input=false", "-auto-approve"]):
+        run = checkout.run("scripts/terraform", "somewhere", *command)
+        assert run.returncode == 0, run.stdout + run.stderr
     return checkout
 
 
@@ -90,7 +93,7 @@ def test_a_change_past_terraform_is_drift_and_opens_an_issue_without_its_value(c
     said, code, asked = checkout.drift("--issue")
     assert code == 2
     assert "| update | `aws_cloudwatch_log_group.watched` | `retention_in_days` |" in said and "545" not in said
-    assert "issue create --title Drift in local" in asked and said in asked
+    assert "issue create --title Drift in somewhere" in asked and said in asked
 
 
 def test_drift_that_is_still_there_updates_its_issue(checkout):
@@ -110,7 +113,7 @@ def test_what_the_code_wants_anew_and_what_terraform_ignores_is_no_drift_and_ope
     checkout.write(60)
     logs.put_retention_policy(logGroupName="drift-ignored", retentionInDays=545)
     said, code, asked = checkout.drift("--issue")
-    assert (said, code) == ("No drift in local.\n", 0)
+    assert (said, code) == ("No drift in somewhere.\n", 0)
     assert len(asked.splitlines()) == 1 and asked.startswith("issue list --state open")
 
 
