@@ -243,7 +243,7 @@ def test_codedeploy_shifts_while_the_release_calls(stack, codedeploy):
     said, code = stack.release()
     assert (code, stack.live()) == (0, ("3", {})), said
     assert codedeploy.created == [{"Name": NAME, "Alias": "live", "CurrentVersion": "1", "TargetVersion": "3"}]
-    assert stack.calls.read_text() == "--version 3\n--read-only\n--read-only\n"
+    assert stack.calls.read_text() == "--version 3\n--only api --read-only\n--only api --read-only\n"
     assert "InProgress: live is version 1 for 90%, version 3 for 10%" in said and "live is version 3; the read-only smoke checks ran 2 times meanwhile, 0 of them failed" in said
     assert stack.rollback()[1] == 0 and stack.live() == ("1", {}) and codedeploy.stopped == []
 
