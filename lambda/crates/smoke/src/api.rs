@@ -288,8 +288,9 @@ impl Answer {
 
     fn problem(&self) -> Result<ProblemBody> {
         let media_type = self.header("Content-Type")?;
-        // Large bodies are refused by AWS WAF, before any gateway: it can send no type but JSON's and knows no request id.
-        let by_waf = self.status == 413 && media_type.starts_with("application/json");
+        // Large bodies and too many requests are refused by AWS WAF, before any gateway: it can send no type but JSON's and
+        // knows no request id.
+        let by_waf = matches!(self.status, 413 | 429) && media_type.starts_with("application/json");
         ensure!(by_waf || media_type.starts_with("application/problem+json"), "Content-Type is {media_type}: {}", self.body);
         let problem: ProblemBody = serde_json::from_str(&self.body).with_context(|| self.body.clone())?;
         ensure!(problem.status == self.status, "the body says {}, the status line {}", problem.status, self.status);
@@ -342,12 +343,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_body_that_the_waf_refused_may_come_as_plain_json_without_a_request_id() {
+    fn only_what_the_waf_refused_may_come_as_plain_json_without_a_request_id() {
         let body = |status: u16| {
             format!(r#"{{"type":"about:blank","title":"t","status":{status},"code":"payload_too_large","detail":"d","request_id":""}}"#)
         };
-        assert!(answer(413, "application/json", &body(413)).problem().is_ok());
-        assert!(answer(413, "application/problem+json", &body(413)).problem().is_err());
+        for status in [413, 429] {
+            assert!(answer(status, "application/json", &body(status)).problem().is_ok());
+            assert!(answer(status, "application/problem+json", &body(status)).problem().is_err());
+        }
         assert!(answer(403, "application/json", &body(403)).problem().is_err());
     }
 
