@@ -62,8 +62,8 @@ try-down: ## Destroy it, and look whether anything is left [ENV=local]
 drift: ## Show what was changed in AWS past Terraform; with ISSUE=1 in a GitHub issue [ENV=local]
 	@scripts/build && scripts/drift $(ENV) $(if $(ISSUE),--issue)
 
-destroy: ## Destroy what is deployed [ENV=local]
-	@scripts/terraform $(ENV) destroy
+destroy: ## Destroy what is deployed, and look for what is left [ENV=local]
+	@scripts/destroy $(ENV)
 
 release: ## Let callers reach the newest function version, once it passes its checks [ENV=local]
 	@scripts/release $(ENV)
