@@ -31,7 +31,7 @@ class Checkout:
             if file.is_file():
                 (self.prod.parent / file.name).write_text(file.read_text())
         self.write(account_id=f'"{self.account}"')
-
+        self.prod.write_text(self.prod.read_text().replace("example.org", "bank.example").replace("your-organisation", "bank"))
     def write(self, **data):
         for key, value in data.items():
             text, count = re.subn(rf'(?m)^(\s*{key}\s*=\s*)("[^"]*"|\w+)', rf"\g<1>{value}", self.prod.read_text(), count=1)
@@ -111,7 +111,7 @@ def xray(canned):
 def test_an_account_that_has_everything_is_ok(checkout, xray):
     checkout.use_bucket(checkout.bootstrap())
     told, fine = checkout.doctor(AWS_ENDPOINT_URL_XRAY=xray("CloudWatchLogs"))
-    assert list(told) == ["credentials", "account", "region", "concurrency", "account role", "github oidc", "state bucket", "traces"]
+    assert list(told) == ["credentials", "account", "region", "data", "concurrency", "account role", "github oidc", "state bucket", "traces"]
     assert all(line.startswith("ok ") for line in told.values()), told
     assert "fix:" not in "".join(told.values())
     assert fine or any(line.startswith("MISSING") for line in LOCAL)
@@ -141,6 +141,13 @@ def test_a_placeholder_is_replaced_by_the_line_that_is_told(checkout):
     assert told["account"].startswith("MISSING") and "state bucket" in told
     assert checkout.run("bash", "-c", told["account"].partition("fix: ")[2]).returncode == 0
     assert checkout.doctor()[0]["account"].startswith("ok ")
+
+
+def test_data_that_is_not_yours_yet_is_named(checkout):
+    checkout.prod.write_text((ROOT / "infra/environments/prod/main.tf").read_text())
+    checkout.write(account_id=f'"{checkout.account}"')
+    line = checkout.doctor()[0]["data"]
+    assert line.startswith("MISSING") and '"on-call@example.org"' in line and "your-organisation/mvdb" in line and line.endswith("$EDITOR infra/environments/prod/main.tf")
 
 
 def test_another_account_is_not_looked_into(checkout):
