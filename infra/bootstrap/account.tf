@@ -27,6 +27,8 @@ resource "aws_iam_role" "api_gateway_log" {
   })
 }
 
+# AWS's own policy, the only one that is: API Gateway tries a role against what that allows, and it makes groups of names
+# that it chooses, for every API of the region, those of others too.
 resource "aws_iam_role_policy_attachment" "api_gateway_log" {
   for_each = aws_iam_role.api_gateway_log
 

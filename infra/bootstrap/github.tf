@@ -32,6 +32,8 @@ locals {
   here     = { StringEquals = { "aws:RequestedRegion" = var.region } }
 }
 
+# They bear no boundary themselves: it would repeat their policies, which they cannot change (`NotItself`) and only whoever
+# applies this folder can.
 resource "aws_iam_role" "github" {
   for_each = local.roles
 

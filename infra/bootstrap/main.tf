@@ -7,7 +7,7 @@
 #   $EDITOR terraform.tfvars                           # variables.tf says what goes in
 #   terraform init && terraform apply
 #   config=$(terraform output -raw backend_config)     # before the next line: without its backend Terraform tells nothing
-#   printf 'terraform {\n  backend "s3" {}\n}\n' >backend.tf
+#   printf 'terraform {\n  backend "s3" {\n    encrypt      = true\n    use_lockfile = true\n  }\n}\n' >backend.tf
 #   terraform init -migrate-state -backend-config=key=mvdb-bootstrap.tfstate $config
 #   rm terraform.tfstate*                              # and commit backend.tf
 #

@@ -24,9 +24,15 @@ output "evidence_bucket" {
 }
 
 output "transaction_search" {
-  description = "The commands that let X-Ray take traces by OpenTelemetry, once per account and region. The second indexes 1 % of them for search by attribute, which is free; all are kept."
+  description = "The commands that let X-Ray take traces by OpenTelemetry, once per account and region. The second indexes 1 % of them for search by attribute, which is free; all are kept, for as long as the third says, which can be run once the first spans have come."
   value       = <<-EOT
     aws xray update-trace-segment-destination --region ${var.region} --destination CloudWatchLogs
     aws xray update-indexing-rule --region ${var.region} --name Default --rule 'Probabilistic={DesiredSamplingPercentage=1}'
+    aws logs put-retention-policy --region ${var.region} --log-group-name aws/spans --retention-in-days 30
   EOT
+}
+
+output "cost_tags" {
+  description = "The command by which bills and budgets know the stacks' tags; AWS takes it from whoever pays for the account, a day after a first stack bears them. Until then a stack's budget counts nothing."
+  value       = "aws ce update-cost-allocation-tags-status --cost-allocation-tags-status ${join(" ", [for tag in ["product", "environment"] : "TagKey=${tag},Status=Active"])}"
 }

@@ -394,7 +394,7 @@ run "x_ray_may_keep_spans_of_this_account" {
     error_message = "Spans are refused, or a stranger's are kept."
   }
   assert {
-    condition     = length(regexall("--region eu-west-1", output.transaction_search)) == 2
+    condition     = length(regexall("--region eu-west-1", output.transaction_search)) == 3
     error_message = "The commands are for another region."
   }
 }
