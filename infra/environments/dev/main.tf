@@ -1,6 +1,7 @@
 # Where changes are tried: small, and destroyed without asking.
 locals {
-  region = "eu-west-1"
+  region     = "eu-west-1"
+  account_id = "111111111111" # yours; credentials of another account are refused
 }
 
 provider "aws" {
@@ -25,8 +26,8 @@ module "movies" {
   environment = {
     name                 = "dev"
     region               = local.region
-    permissions_boundary = null           # from infra/bootstrap: $(terraform output permissions_boundary_arn)
-    account_id           = "111111111111" # yours; credentials of another account are refused
+    account_id           = local.account_id
+    permissions_boundary = "arn:aws:iam::${local.account_id}:policy/mvdb-bootstrap-boundary" # of infra/bootstrap
   }
 
   function = {
@@ -75,6 +76,6 @@ module "movies" {
       minimum_requests = 120
     }
     subscribers = { page = [], ticket = [] }
-    budget      = { usd_per_month = 60 }
+    budget      = { usd_per_month = 60, cost_tags = { product = "mvdb", environment = "dev" } }
   }
 }

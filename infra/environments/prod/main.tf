@@ -1,6 +1,7 @@
 # What others rely on: wider limits, and AWS refuses to delete what holds data.
 locals {
-  region = "eu-west-1"
+  region     = "eu-west-1"
+  account_id = "222222222222" # yours; credentials of another account are refused
 }
 
 provider "aws" {
@@ -25,8 +26,8 @@ module "movies" {
   environment = {
     name                 = "prod"
     region               = local.region
-    permissions_boundary = null           # from infra/bootstrap: $(terraform output permissions_boundary_arn)
-    account_id           = "222222222222" # yours; credentials of another account are refused
+    account_id           = local.account_id
+    permissions_boundary = "arn:aws:iam::${local.account_id}:policy/mvdb-bootstrap-boundary" # of infra/bootstrap
   }
 
   function = {
@@ -76,6 +77,6 @@ module "movies" {
     }
     silence_minutes = 30
     subscribers     = { page = [{ protocol = "email", endpoint = "on-call@example.org" }], ticket = [{ protocol = "email", endpoint = "movies-team@example.org" }] }
-    budget          = { usd_per_month = 300 }
+    budget          = { usd_per_month = 300, cost_tags = { product = "mvdb", environment = "prod" } }
   }
 }

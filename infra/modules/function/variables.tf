@@ -46,6 +46,10 @@ variable "permissions_boundary" {
 variable "architecture" {
   description = "What the package was built for: arm64 or x86_64."
   type        = string
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "Lambda runs arm64 and x86_64."
+  }
 }
 
 variable "memory_mb" {
@@ -56,6 +60,10 @@ variable "memory_mb" {
 variable "timeout_seconds" {
   description = "After this Lambda ends the call. API Gateway waits 29 seconds at the most."
   type        = number
+  validation {
+    condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 29
+    error_message = "timeout_seconds is 1 to 29: API Gateway waits no longer, and the call would go on for nobody."
+  }
 }
 
 variable "reserved_concurrency" {
@@ -65,8 +73,12 @@ variable "reserved_concurrency" {
 }
 
 variable "log_level" {
-  description = "Lowest level of the function's own lines that is kept."
+  description = "Lowest level of the function's own lines that is kept. Its metrics are lines at INFO."
   type        = string
+  validation {
+    condition     = contains(["TRACE", "DEBUG", "INFO"], var.log_level)
+    error_message = "log_level is TRACE, DEBUG or INFO: above that Lambda drops the lines that are the metrics, and alarms and dashboard go blind."
+  }
 }
 
 variable "log_retention_days" {

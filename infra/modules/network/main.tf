@@ -72,7 +72,7 @@ resource "aws_vpc_endpoint" "xray" {
       Sid       = "OwnTraces"
       Effect    = "Allow"
       Principal = "*"
-      Action    = ["xray:PutTraceSegments", "xray:PutSpans", "xray:PutSpansForIndexing"]
+      Action    = var.trace_actions
       Resource  = "*" # X-Ray's writes have no resource
       # Else code with credentials of its own could send what it has read to another account's X-Ray.
       Condition = { StringEquals = { "aws:PrincipalAccount" = var.account_id } }

@@ -40,6 +40,11 @@ variable "table" {
   }
 }
 
+variable "trace_actions" {
+  description = "X-Ray's calls that get through to it: those of the function's role."
+  type        = list(string)
+}
+
 variable "key" {
   description = "The KMS key of the flow log; its policy has to admit CloudWatch Logs."
   type        = object({ arn = string })

@@ -20,7 +20,7 @@ locals {
     { for name, metric in local.function : name => merge(metric, {
       dimensions = { FunctionName = var.function.name, Resource = "${var.function.name}:${canary.alias}", ExecutedVersion = canary.version }
     }) },
-    { faults = { namespace = "mvdb", name = "faults", dimensions = { function = var.function.name, version = canary.version }, statistic = "Sum" } },
+    { faults = { namespace = var.function.namespace, name = "faults", dimensions = { function = var.function.name, version = canary.version }, statistic = "Sum" } },
   ) }
 
   # These stop a release, see modules/delivery. Among all calls, the failures of a version that a tenth of them reach would be
@@ -129,7 +129,7 @@ locals {
       function-does-not-start = {
         meaning    = "New instances of the function fail before their first call: a setting is missing, or the package is broken."
         severity   = "page"
-        metrics    = { failures = { namespace = "mvdb", name = aws_cloudwatch_log_metric_filter.init_failures.metric_transformation[0].name, dimensions = {}, statistic = "Sum" } }
+        metrics    = { failures = { namespace = var.function.namespace, name = aws_cloudwatch_log_metric_filter.init_failures.metric_transformation[0].name, dimensions = {}, statistic = "Sum" } }
         expression = "FILL(failures, 0)"
       }
       table-throttled = {
@@ -198,7 +198,7 @@ locals {
     { for filter in aws_cloudwatch_log_metric_filter.refused_packets : "breakout" => {
       meaning    = "Code in the network tried to reach something other than the table and X-Ray, and was stopped."
       severity   = "page"
-      metrics    = { packets = { namespace = "mvdb", name = filter.metric_transformation[0].name, dimensions = {}, statistic = "Sum" } }
+      metrics    = { packets = { namespace = var.function.namespace, name = filter.metric_transformation[0].name, dimensions = {}, statistic = "Sum" } }
       expression = "FILL(packets, 0)"
     } },
   ) : key => merge(local.defaults, { heading = key }, alarm) })
@@ -207,7 +207,7 @@ locals {
     meaning        = "Consumer ${consumer} sends more than the ${agreed.requests_per_hour} requests an hour it agreed on."
     heading        = "consumer-usage"
     severity       = "ticket"
-    metrics        = { requests = { namespace = "mvdb", name = "requests", dimensions = { function = var.function.name, client_id = agreed.client_id }, statistic = "Sum" } }
+    metrics        = { requests = { namespace = var.function.namespace, name = "requests", dimensions = { function = var.function.name, client_id = agreed.client_id }, statistic = "Sum" } }
     expression     = "FILL(requests, 0)"
     threshold      = agreed.requests_per_hour
     period_seconds = 3600
@@ -221,7 +221,7 @@ resource "aws_cloudwatch_log_metric_filter" "init_failures" {
   pattern        = "{ $.type = \"platform.initReport\" && $.record.status != \"success\" }"
 
   metric_transformation {
-    namespace = "mvdb"
+    namespace = var.function.namespace
     name      = "${var.name}-init-failures"
     value     = "1"
   }
@@ -236,7 +236,7 @@ resource "aws_cloudwatch_log_metric_filter" "refused_packets" {
   pattern        = "[version, account, interface, from = ${each.value.addresses}, to, from_port, to_port, protocol, packets, bytes, start, end, action = REJECT, status]"
 
   metric_transformation {
-    namespace = "mvdb"
+    namespace = var.function.namespace
     name      = "${var.name}-refused-packets"
     value     = "$packets"
   }

@@ -41,8 +41,8 @@ variable "api" {
 }
 
 variable "function" {
-  description = "The function behind it; reserved_concurrency null when it shares the account's pool. It prints its own metrics in the namespace mvdb."
-  type        = object({ name = string, timeout_seconds = number, reserved_concurrency = number, log_group_name = string })
+  description = "The function behind it; reserved_concurrency null when it shares the account's pool. namespace: of the metrics that it prints itself."
+  type        = object({ name = string, timeout_seconds = number, reserved_concurrency = number, log_group_name = string, namespace = string })
 }
 
 variable "canary" {

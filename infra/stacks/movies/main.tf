@@ -122,6 +122,7 @@ module "network" {
   cidr                 = each.value.cidr
   zones                = each.value.zones
   table                = { arn = module.table.table.arn, actions = local.table_actions }
+  trace_actions        = local.trace_actions
   key                  = module.key["logs"].key
   permissions_boundary = var.environment.permissions_boundary
   log_retention_days   = var.log_retention_days
@@ -244,6 +245,7 @@ module "observability" {
     timeout_seconds      = var.function.timeout_seconds
     reserved_concurrency = var.function.reserved_concurrency
     log_group_name       = module.function.function.log_group_name
+    namespace            = "mvdb" # as the code prints it
   }
   canary          = local.next
   table           = { name = module.table.table.name, operations = [for action in local.table_actions : split(":", action)[1]] }

@@ -7,6 +7,14 @@ variable "environment" {
     permissions_boundary = optional(string)
     emulated             = optional(object({ endpoint = string }))
   })
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{0,9}$", var.environment.name))
+    error_message = "name is at most ten small letters and digits: it is in every name, and some of them may be no longer."
+  }
+  validation {
+    condition     = can(regex("^\\d{12}$", var.environment.account_id))
+    error_message = "account_id has twelve digits, in quotes."
+  }
 }
 
 variable "function" {
@@ -74,6 +82,10 @@ variable "allowed_addresses" {
   description = "Address ranges from which alone one may call; empty is from everywhere."
   type        = list(string)
   default     = []
+  validation {
+    condition     = alltrue([for address in var.allowed_addresses : can(cidrhost(address, 0))])
+    error_message = "Write ranges: 192.0.2.0/24, 192.0.2.7/32, 2001:db8::/32."
+  }
 }
 
 variable "cors_origins" {
@@ -89,6 +101,10 @@ variable "deletion_protection" {
 variable "log_retention_days" {
   description = "Days a log line is kept."
   type        = number
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "CloudWatch Logs keeps lines for 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653 days."
+  }
 }
 
 variable "observability" {

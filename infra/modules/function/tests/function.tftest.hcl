@@ -207,3 +207,13 @@ run "traces_are_written_and_never_read" {
   }
   expect_failures = [var.trace_actions]
 }
+
+run "what_lambda_or_the_alarms_could_not_take_is_refused" {
+  command = plan
+  variables {
+    architecture    = "arm"
+    timeout_seconds = 30
+    log_level       = "WARN"
+  }
+  expect_failures = [var.architecture, var.timeout_seconds, var.log_level]
+}

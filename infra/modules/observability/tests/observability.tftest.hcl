@@ -18,7 +18,7 @@ variables {
     minimum_requests = 120
   }
   api             = { name = "mvdb-test-movies", stage_name = "v1" }
-  function        = { name = "mvdb-test-movies", timeout_seconds = 10, reserved_concurrency = 100, log_group_name = "/aws/lambda/mvdb-test-movies" }
+  function        = { name = "mvdb-test-movies", timeout_seconds = 10, reserved_concurrency = 100, log_group_name = "/aws/lambda/mvdb-test-movies", namespace = "mvdb" }
   canary          = { alias = "live", version = "8" }
   table           = { name = "mvdb-test-movies", operations = ["GetItem", "PutItem"] }
   web_acl         = { metric_name = "mvdb-test-movies" }
@@ -291,7 +291,7 @@ run "a_consumer_that_sends_more_than_agreed_is_told_of" {
 run "the_accounts_concurrency_counts_where_none_is_reserved" {
   command = plan
   variables {
-    function = { name = "mvdb-test-movies", timeout_seconds = 10, reserved_concurrency = null, log_group_name = "/aws/lambda/mvdb-test-movies" }
+    function = { name = "mvdb-test-movies", timeout_seconds = 10, reserved_concurrency = null, log_group_name = "/aws/lambda/mvdb-test-movies", namespace = "mvdb" }
   }
   assert {
     condition     = [for query in aws_cloudwatch_metric_alarm.this["function-crowded"].metric_query : query.expression if query.id == "result"] == ["100 * used / SERVICE_QUOTA(used)"]
@@ -313,4 +313,13 @@ run "a_promise_of_everything_is_refused" {
     slo = { availability = { target = 1 }, latency = { target = 0.99, threshold_milliseconds = 300 }, minimum_requests = 120 }
   }
   expect_failures = [var.slo]
+}
+
+run "a_silence_of_nothing_and_a_budget_of_nothing_are_refused" {
+  command = plan
+  variables {
+    silence_minutes = 0
+    budget          = { usd_per_month = 0 }
+  }
+  expect_failures = [var.silence_minutes, var.budget]
 }

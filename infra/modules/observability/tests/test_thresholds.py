@@ -20,7 +20,7 @@ VARIABLES = {
     "name": NAME, "region": "eu-west-1", "account_id": "123456789012", "runbook_url": "https://example.com/infra/RUNBOOK.md",
     "slo": {"availability": {"target": 0.999}, "latency": {"target": 0.99, "threshold_milliseconds": 300}, "minimum_requests": 120},
     "api": {"name": NAME, "stage_name": "v1"},
-    "function": {"name": NAME, "timeout_seconds": 10, "reserved_concurrency": 100, "log_group_name": f"/aws/lambda/{NAME}"},
+    "function": {"name": NAME, "timeout_seconds": 10, "reserved_concurrency": 100, "log_group_name": f"/aws/lambda/{NAME}", "namespace": "mvdb"},
     "canary": {"alias": "live", "version": "8"},
     "table": {"name": NAME, "operations": ["GetItem", "PutItem"]}, "web_acl": {"metric_name": NAME},
     "backup": {"vault_name": NAME}, "flow_log": {"log_group_name": f"/aws/vpc/{NAME}", "addresses": "10.0.0.*"}, "keys": {},

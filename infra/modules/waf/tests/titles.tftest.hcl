@@ -32,7 +32,7 @@ run "no_real_title_is_caught_by_our_own_rules" {
   assert {
     condition = one([for rule in aws_wafv2_web_acl.this.rule : rule.statement[0].size_constraint_statement[0].size if rule.name == "body-size"]) >= max([
       for movie in jsondecode(file(fileexists("../../../../shared/data/moviedata.json") ? "../../../../shared/data/moviedata.json" : "../../../lambda/crates/loader/sample.json")) : length(base64encode(jsonencode(movie))) / 4 * 3
-    ]...)
+    ]...) && (!fileexists("../../../../shared/data/moviedata.json") || can(jsondecode(file("../../../../shared/data/moviedata.json"))[4000])) # where the catalogue is there it was that, all of it
     error_message = "A real movie is longer than our own rule lets pass."
   }
 }

@@ -216,3 +216,12 @@ run "a_rate_that_waf_does_not_take_is_refused" {
   }
   expect_failures = [var.requests_per_minute]
 }
+
+run "what_is_no_address_range_and_no_country_is_refused" {
+  command = plan
+  variables {
+    blocked_addresses = ["192.0.2.7"]
+    allowed_countries = ["Belgium"]
+  }
+  expect_failures = [var.blocked_addresses, var.allowed_countries]
+}

@@ -194,7 +194,7 @@ run "a_function_in_a_network_has_no_way_out" {
   }
 }
 
-run "the_function_learns_its_table_and_region_and_no_origins" {
+run "c22_the_environment_is_a_table_a_region_and_no_secret" {
   command = plan
   assert {
     condition     = { for name, value in local.environment_variables : name => value if !startswith(name, "OTEL_") } == { TABLE_NAME = "mvdb-test-movies", REGION = "eu-west-1" }
@@ -211,4 +211,14 @@ run "the_function_learns_the_origins_that_may_call" {
     condition     = local.environment_variables["CORS_ORIGINS"] == "https://a.example,https://b.example"
     error_message = "The function does not learn which origins may call."
   }
+}
+
+run "what_aws_would_refuse_in_the_middle_of_an_apply_is_refused_before" {
+  command = plan
+  variables {
+    environment        = { name = "a-long-environment", region = "eu-west-1", account_id = "1234" }
+    log_retention_days = 100
+    allowed_addresses  = ["192.0.2.7"]
+  }
+  expect_failures = [var.environment, var.log_retention_days, var.allowed_addresses]
 }

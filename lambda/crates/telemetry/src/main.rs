@@ -15,8 +15,8 @@
 //! What it costs instead: spans wait for the next request or for SHUTDOWN, so those of an environment that falls idle come
 //! minutes late; and those of one that is killed are lost.
 //!
-//! The account needs Transaction Search (X-Ray's endpoint refuses spans without), the function's role `xray:PutSpans` and
-//! `xray:PutSpansForIndexing`, the function `OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318`.
+//! The account needs Transaction Search (X-Ray's endpoint refuses spans without), the function's role [`RIGHTS`], the function
+//! `OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318`.
 
 mod buffer;
 mod lambda;
@@ -32,6 +32,8 @@ use std::{
 };
 use tokio::{net::TcpListener, sync::watch, task::LocalSet, time::timeout};
 
+/// What X-Ray's OTLP endpoint asks of whose credentials sign. A test of prod's plan holds the function's role to it.
+const RIGHTS: [&str; 2] = ["xray:PutSpans", "xray:PutSpansForIndexing"];
 /// How long a batch may take while the function lives.
 const SEND: Duration = Duration::from_millis(500);
 /// What is left of the time that a SHUTDOWN gives, for the process to end in.
@@ -46,7 +48,11 @@ fn warn(message: &str, cause: &dyn std::fmt::Display) {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     if std::env::args().len() > 1 {
-        println!("telemetry: an external AWS Lambda extension; Lambda starts it from a layer's extensions/ folder, without arguments");
+        println!(
+            "telemetry: an external AWS Lambda extension; Lambda starts it from a layer's extensions/ folder, without arguments.\n\
+             The function's role needs {}.",
+            RIGHTS.join(" and ")
+        );
         return;
     }
     // At an INVOKE both are woken. Where there is one CPU, the function is to have it first.
