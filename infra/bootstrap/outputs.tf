@@ -3,9 +3,9 @@ output "backend_config" {
   value       = join(" ", [for name, value in { bucket = aws_s3_bucket.this["state"].id, kms_key_id = aws_kms_key.this["state"].arn, region = var.region } : "-backend-config=${name}=${value}"])
 }
 
-output "permissions_boundary_arn" {
-  description = "The policy that every role of a stack has to bear: data of the environment."
-  value       = aws_iam_policy.boundary.arn
+output "permissions_boundary" {
+  description = "Name of the policy that every role of a stack has to bear: data of the environment."
+  value       = aws_iam_policy.boundary.name
 }
 
 output "plan_role_arn" {

@@ -129,7 +129,7 @@ run "c36_no_role_is_made_without_the_boundary" {
     error_message = "Whoever deploys could make a role that may do everything."
   }
   assert {
-    condition     = !strcontains(join(" ", [for policy in aws_iam_policy.github : policy.policy]), "iam:DeleteRolePermissionsBoundary") && output.permissions_boundary_arn == aws_iam_policy.boundary.arn
+    condition     = !strcontains(join(" ", [for policy in aws_iam_policy.github : policy.policy]), "iam:DeleteRolePermissionsBoundary") && output.permissions_boundary == "mvdb-bootstrap-boundary"
     error_message = "The boundary could be taken off."
   }
 }

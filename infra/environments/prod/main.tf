@@ -1,7 +1,6 @@
 # What others rely on: wider limits, and AWS refuses to delete what holds data.
 locals {
-  region     = "eu-west-1"
-  account_id = "222222222222" # yours; credentials of another account are refused
+  region = "eu-west-1"
 }
 
 provider "aws" {
@@ -26,8 +25,8 @@ module "movies" {
   environment = {
     name                 = "prod"
     region               = local.region
-    account_id           = local.account_id
-    permissions_boundary = "arn:aws:iam::${local.account_id}:policy/mvdb-bootstrap-boundary" # of infra/bootstrap
+    account_id           = "222222222222"            # yours; credentials of another account are refused
+    permissions_boundary = "mvdb-bootstrap-boundary" # of infra/bootstrap
   }
 
   function = {

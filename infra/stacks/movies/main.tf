@@ -15,6 +15,8 @@ locals {
     { for name in ["OTEL_EXPORTER_OTLP_ENDPOINT"] : name => "http://127.0.0.1:4318" if length(local.layers) > 0 },
   )
 
+  permissions_boundary = one([for name in var.environment.permissions_boundary[*] : "arn:aws:iam::${var.environment.account_id}:policy/${name}"])
+
   # The calls that the code makes, and no other: BatchWriteItem is the loader's, which runs as a person.
   table_actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"]
   statements = {
@@ -109,7 +111,7 @@ module "table" {
   recovery_days        = var.table.recovery_days
   backup               = var.table.backup
   deletion_protection  = var.deletion_protection
-  permissions_boundary = var.environment.permissions_boundary
+  permissions_boundary = local.permissions_boundary
 }
 
 module "network" {
@@ -124,7 +126,7 @@ module "network" {
   table                = { arn = module.table.table.arn, actions = local.table_actions }
   trace_actions        = local.trace_actions
   key                  = module.key["logs"].key
-  permissions_boundary = var.environment.permissions_boundary
+  permissions_boundary = local.permissions_boundary
   log_retention_days   = var.log_retention_days
 }
 
@@ -165,7 +167,7 @@ module "function" {
   log_level            = var.function.log_level
   log_retention_days   = var.log_retention_days
   keys                 = { environment = module.key["function"].key, logs = module.key["logs"].key }
-  permissions_boundary = var.environment.permissions_boundary
+  permissions_boundary = local.permissions_boundary
 
   environment_variables = local.environment_variables
   statements            = local.statements
@@ -181,7 +183,7 @@ module "delivery" {
   function             = module.function.function
   canary               = each.value
   alarms               = module.observability.version_alarms
-  permissions_boundary = var.environment.permissions_boundary
+  permissions_boundary = local.permissions_boundary
 }
 
 module "identity" {

@@ -1,5 +1,5 @@
 variable "environment" {
-  description = "Where the stack is deployed. `permissions_boundary`: ARN of the policy that every role has to bear, from infra/bootstrap. `emulated` is null in AWS, or says where the local emulator listens; what it switches is in one place of main.tf."
+  description = "Where the stack is deployed. `permissions_boundary`: name of the account's policy that every role has to bear, made by infra/bootstrap; null where there is none. `emulated` is null in AWS, or says where the local emulator listens; what it switches is in one place of main.tf."
   type = object({
     name                 = string
     region               = string

@@ -216,9 +216,17 @@ run "the_function_learns_the_origins_that_may_call" {
 run "what_aws_would_refuse_in_the_middle_of_an_apply_is_refused_before" {
   command = plan
   variables {
-    environment        = { name = "a-long-environment", region = "eu-west-1", account_id = "1234" }
+    environment        = { name = "a-long-environment", region = "eu-west-1", account_id = "123456789012" }
     log_retention_days = 100
     allowed_addresses  = ["192.0.2.7"]
   }
   expect_failures = [var.environment, var.log_retention_days, var.allowed_addresses]
+}
+
+run "an_account_without_twelve_digits_is_refused" {
+  command = plan
+  variables {
+    environment = { name = "test", region = "eu-west-1", account_id = "1234" }
+  }
+  expect_failures = [var.environment]
 }
