@@ -202,6 +202,7 @@ def glance(record):
 def page(record, digest):
     templates = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     templates.filters["code"] = lambda text: markupsafe.Markup(re.sub("`(.*?)`", r"<code>\1</code>", str(markupsafe.escape(text))))
+    templates.filters["sentence"] = lambda test: re.sub(r"^(c\d\d_)+", "", test).replace("_", " ")
     return templates.get_template("evidence.html").render(record, glance=list(glance(record)), digest=digest)
 
 
