@@ -3,7 +3,7 @@ export ENV ?= local
 export PORT ARCH
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback test test-mutations checkov secrets validate contract sbom parity alarm-drill smoke-drill privilege-drill fmt lint ci init verify passed publish
+.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback test test-mutations checkov secrets validate contract sbom repro parity alarm-drill smoke-drill privilege-drill fmt lint ci init verify passed publish
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ contract: ## Check the contract, and that callers of the one before can live wit
 
 sbom: ## List what is in the built packages, as CycloneDX
 	@scripts/sbom
+
+repro: ## Show that two builds from nothing give equal packages [ARCH=arm64]; twenty minutes of an idle machine
+	@scripts/repro
 
 parity: ## Show how much of prod's plan the running local AWS shows
 	@scripts/parity
