@@ -3,7 +3,7 @@ export ENV ?= local
 export PORT ARCH
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback test test-mutations checkov secrets validate contract sbom repro parity alarm-drill smoke-drill privilege-drill fmt lint ci init verify passed publish
+.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback test test-mutations checkov secrets validate contract sbom repro audit workflows parity alarm-drill smoke-drill privilege-drill fmt lint ci init verify passed publish
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,12 @@ sbom: ## List what is in the built packages, as CycloneDX
 
 repro: ## Show that two builds from nothing give equal packages [ARCH=arm64]; twenty minutes of an idle machine
 	@scripts/repro
+
+audit: ## Check third-party code: licences, sources, duplicates, known holes [OFFLINE=1]
+	@scripts/audit
+
+workflows: ## Check the workflows
+	@scripts/workflows
 
 parity: ## Show how much of prod's plan the running local AWS shows
 	@scripts/parity
