@@ -108,6 +108,57 @@ resource "aws_wafv2_web_acl" "this" {
     sampled_requests_enabled   = true
   }
 }
+resource "aws_wafv2_web_acl" "softer" {
+  name  = "softer"
+  scope = "REGIONAL"
+  default_action {
+    allow {}
+  }
+  rule {
+    name     = "own"
+    priority = 1
+    action {
+      {{block|count}} {}
+    }
+    statement {
+      geo_match_statement { country_codes = ["XX"] }
+    }
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "own"
+      sampled_requests_enabled   = true
+    }
+  }
+  rule {
+    name     = "managed"
+    priority = 2
+    override_action {
+      none {}
+    }
+    statement {
+      managed_rule_group_statement {
+        vendor_name = "AWS"
+        name        = "AWSManagedRulesCommonRuleSet"
+        {{|rule_action_override {
+          name = "NoUserAgent_HEADER"
+          action_to_use {
+            count {}
+          }
+        } }}
+      }
+    }
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "managed"
+      sampled_requests_enabled   = true
+    }
+  }
+  visibility_config {
+    cloudwatch_metrics_enabled = true
+    metric_name                = "softer"
+    sampled_requests_enabled   = true
+  }
+}
 
 resource "aws_sns_topic" "this" { name = "this" }
 resource "aws_cloudwatch_metric_alarm" "this" {
@@ -174,6 +225,8 @@ RISKS = [
     ("aws_cognito_user_pool.destroyed", "accept-destroy", "every consumer's id and secret"),
     ("aws_wafv2_web_acl_association.destroyed", "accept-destroy", "protection"),
     ("aws_wafv2_web_acl.this", "accept-protection", "rule.name"),
+    ("aws_wafv2_web_acl.softer", "accept-protection", "`own`: only counts"),
+    ("aws_wafv2_web_acl.softer", "accept-protection", "`managed/NoUserAgent_HEADER`: only counts"),
     ("aws_dynamodb_table.unprotected", "accept-protection", "deletion_protection_enabled"),
     ("aws_dynamodb_table.unprotected", "accept-protection", "point_in_time_recovery.enabled"),
     ("aws_dynamodb_table.unprotected", "accept-protection", "server_side_encryption.enabled"),
@@ -302,10 +355,12 @@ def test_a_label_accepts_no_other_risk(plans):
 def test_names_are_shown_and_values_are_not(plans):
     said, _ = judge(plans["risky"])
     assert "| update | `aws_dynamodb_table.tagged` | `tags`, `tags_all` |" in said
-    values = {str(value) for r in plans["risky"]["resource_changes"] for side in ("before", "after") for _, value in plan_risk.leaves(r["change"][side] or {})}
+    leaves = [leaf for r in plans["risky"]["resource_changes"] for side in ("before", "after") for leaf in plan_risk.leaves(r["change"][side] or {})]
+    values = {str(value) for _, value in leaves}
     shown = {value for value in values if len(value) > 6 and value in said}
     names = {name for r in plans["risky"]["resource_changes"] for name in [*re.findall(r"\w+", r["address"]), *(r["change"]["before"] or {})]}
-    assert shown <= names
+    rules = {value for path, value in leaves if plan_risk.ends(path, ["rule.name", "rule_action_override.name"])}
+    assert shown <= names | rules
     assert "hidden" not in said and "arn:" not in said
 
 
