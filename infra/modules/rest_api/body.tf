@@ -120,10 +120,18 @@ locals {
 
   gateway_responses = { for type, problem in local.problems : type => {
     statusCode = tostring(problem.status)
-    responseParameters = {
-      "gatewayresponse.header.Content-Type" = "'application/problem+json'"
-      "gatewayresponse.header.X-Request-Id" = "context.requestId"
-    }
+    responseParameters = merge(
+      {
+        "gatewayresponse.header.Content-Type" = "'application/problem+json'"
+        "gatewayresponse.header.X-Request-Id" = "context.requestId"
+      },
+      # A fixed text cannot name the one origin that asks out of several. Nothing of a caller's is in these answers, and a
+      # page that may not read its 401 or 429 takes it for a broken network.
+      length(var.cors_origins) == 0 ? {} : {
+        "gatewayresponse.header.Access-Control-Allow-Origin"   = "'*'"
+        "gatewayresponse.header.Access-Control-Expose-Headers" = "'X-Request-Id'"
+      },
+    )
     # Of $context only what API Gateway made itself: it escapes nothing, and $context.error.validationErrorString would
     # carry the caller's quotes into the JSON.
     responseTemplates = { "application/json" = jsonencode({

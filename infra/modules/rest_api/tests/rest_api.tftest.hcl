@@ -177,6 +177,10 @@ run "browsers_are_answered_only_when_origins_are_named" {
     condition     = !strcontains(aws_api_gateway_rest_api.this.body, "\"options\":")
     error_message = "An OPTIONS route exists although no origin may call."
   }
+  assert {
+    condition     = !strcontains(aws_api_gateway_rest_api.this.body, "Access-Control")
+    error_message = "The gateway's own answers let browsers in although no origin may call."
+  }
 }
 
 run "browsers_are_answered_on_every_path_when_origins_are_named" {
@@ -184,6 +188,12 @@ run "browsers_are_answered_on_every_path_when_origins_are_named" {
   assert {
     condition     = alltrue([for item in jsondecode(aws_api_gateway_rest_api.this.body).paths : can(item.options)])
     error_message = "A path has no OPTIONS route: a browser cannot ask whether it may call."
+  }
+  assert {
+    condition = alltrue([for answer in jsondecode(aws_api_gateway_rest_api.this.body)["x-amazon-apigateway-gateway-responses"] :
+      answer.responseParameters["gatewayresponse.header.Access-Control-Allow-Origin"] == "'*'"
+    ])
+    error_message = "A page may not read what the gateway itself refuses: a 401 would look like a broken network."
   }
 }
 
