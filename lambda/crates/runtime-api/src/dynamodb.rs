@@ -60,7 +60,7 @@ fn answer(items: &[Value], request: &Request<Bytes>) -> Response<Bytes> {
             success(&page(items.iter().filter(has).collect()))
         }
         "Scan" => success(&page(items.iter().collect())),
-        "PutItem" | "DeleteItem" => success(&json!({})),
+        "PutItem" | "DeleteItem" | "TransactWriteItems" => success(&json!({})),
         "BatchWriteItem" => success(&json!({ "UnprocessedItems": {} })),
         _ => failure(400, "UnknownOperationException"),
     }

@@ -1,6 +1,6 @@
 //! An imitation, on loopback, of what surrounds a Lambda function: the Runtime, Extensions and Telemetry APIs
-//! ([`Environment`]), and the services it calls, by HTTP or HTTPS ([`Server`], [`dynamodb`]). One for all that want to watch
-//! a shipped binary: the tests of the layer, of faults, and the benchmark. Nothing that ships depends on it.
+//! ([`Environment`]), and the services it calls, by HTTP or HTTPS ([`Server`], [`dynamodb`]), with a way to them that
+//! misbehaves as told ([`proxy`]). One for all that want to watch a shipped binary: the tests of the layer, of faults, and the benchmark. Nothing that ships depends on it.
 //!
 //! The binaries run as processes of their own, with Lambda's environment variables and none of the caller's. As in Lambda an
 //! environment is ready for its next event only when the function *and every extension* have asked for it; from then until
@@ -26,9 +26,11 @@ pub mod dynamodb;
 mod environment;
 mod platform;
 mod process;
+pub mod proxy;
 mod server;
 
 pub use environment::{Answer, Ended, Environment, Event, Launch};
 pub use platform::{NextFault, Outcome};
 pub use process::{Line, Process};
+pub use proxy::Proxy;
 pub use server::{Authority, Server};
