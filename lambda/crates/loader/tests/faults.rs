@@ -107,7 +107,7 @@ fn assert_all_taken_once(taken: &Receiver<Vec<String>>, output: &Output) {
 }
 
 #[test]
-fn items_left_unprocessed_are_sent_again_until_all_are_taken() {
+fn f27_items_left_unprocessed_are_sent_again_until_all_are_taken() {
     let (url, taken) = misbehaving(|call| Reply::Takes(if call % 3 == 2 { 25 } else { 8 }));
     assert_all_taken_once(&taken, &load(&url));
 }
@@ -135,7 +135,7 @@ fn a_refusal_ends_the_run_at_once_and_is_told() {
 }
 
 #[test]
-fn a_table_that_takes_nothing_is_given_up_on() {
+fn f27_a_table_that_takes_nothing_is_given_up_on() {
     let (url, _taken) = misbehaving(|_| Reply::Takes(0));
     let output = load(&url);
     assert_eq!(output.status.code(), Some(1));

@@ -8,6 +8,8 @@ use std::fmt;
 pub struct Config {
     /// `TABLE_NAME`: the table of movies.
     pub table_name: String,
+    /// `CREATIONS_TABLE_NAME`, else `TABLE_NAME` with `-creations`: the table of what was created under which `Idempotency-Key`.
+    pub creations_table_name: String,
     /// `REGION`, else `AWS_REGION`, else eu-west-1.
     pub region: String,
     /// `CORS_ORIGINS`, separated by commas: the web origins whose pages may call the API. None by default.
@@ -61,8 +63,10 @@ impl Config {
         if !region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
             return Err(error("REGION", "must be an AWS region such as eu-west-1"));
         }
+        let table_name = given("TABLE_NAME").ok_or(error("TABLE_NAME", "is missing: set it to the name of the movies table"))?;
         Ok(Self {
-            table_name: given("TABLE_NAME").ok_or(error("TABLE_NAME", "is missing: set it to the name of the movies table"))?,
+            creations_table_name: given("CREATIONS_TABLE_NAME").unwrap_or_else(|| format!("{table_name}-creations")),
+            table_name,
             region,
             cors_origins: given("CORS_ORIGINS")
                 .map(|list| list.split(',').map(|origin| origin.trim().to_owned()).collect())

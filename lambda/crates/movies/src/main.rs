@@ -23,8 +23,8 @@ In AWS Lambda it needs no arguments. Elsewhere:
     --version               print the version
     --help                  print this
 
-Environment: TABLE_NAME (required), REGION (else AWS_REGION, else eu-west-1), CORS_ORIGINS (separated by commas),
-AWS_LAMBDA_LOG_LEVEL; credentials and AWS_ENDPOINT_URL as for every AWS SDK.
+Environment: TABLE_NAME (required), CREATIONS_TABLE_NAME (else TABLE_NAME-creations), REGION (else AWS_REGION, else eu-west-1),
+CORS_ORIGINS (separated by commas), AWS_LAMBDA_LOG_LEVEL; credentials and AWS_ENDPOINT_URL as for every AWS SDK.
 SIGTERM and SIGINT let open requests finish.
 ";
 
@@ -92,7 +92,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         .with_max_level(config.log_level)
         .init();
 
-    let store = Store::open(config.table_name, config.region).await;
+    let store = Store::open(config.table_name, config.creations_table_name, config.region).await;
     store.warm().await;
     let tracer = Tracer::new(config.otlp_endpoint.as_deref(), config.function.as_ref().map(|function| function.name.clone()));
     let door = Arc::new(Door::new(Api::new(store, config.cors_origins), config.function));

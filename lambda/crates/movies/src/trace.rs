@@ -203,7 +203,7 @@ where
     let begin = SystemTime::now();
     let result = request.await;
     let error = result.as_ref().err().map(|error| error.code().unwrap_or("_OTHER"));
-    let error = error.filter(|code| *code != "ConditionalCheckFailedException");
+    let error = error.filter(|code| *code != "TransactionCanceledException");
     trace.finish(Span {
         id: new_id(),
         parent: Some(trace.span),

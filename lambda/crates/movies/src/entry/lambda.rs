@@ -15,19 +15,53 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use lambda_http::lambda_runtime::{self, LambdaEvent, Runtime, layers::TracingLayer, service_fn, tower::util::MapFutureLayer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::Poll,
+    time::{Duration, SystemTime},
+};
+
+/// The Runtime API may fail this often in a row. Then the process ends, and Lambda begins with a new one.
+const FAILURES: u32 = 5;
+/// How long it is left alone when it has failed.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves events until Lambda ends the process.
 ///
 /// # Errors
-/// The Runtime API cannot be reached.
+/// The Runtime API fails again and again.
 pub async fn run(door: Arc<Door>, tracer: Tracer) -> Result<(), lambda_runtime::Error> {
-    let tracer = Arc::new(tracer);
+    let (tracer, failures) = (Arc::new(tracer), Arc::new(AtomicU32::new(0)));
+    loop {
+        let mut serving = Box::pin(serve(Arc::clone(&door), Arc::clone(&tracer), Arc::clone(&failures)));
+        // The runtime ends at an answer that does not come, and panics at one without its headers.
+        let ended = poll_fn(|context| {
+            let polled = catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(context)));
+            polled.unwrap_or_else(|_| Poll::Ready(Err("it panicked".into())))
+        });
+        let Err(failed) = ended.await else { return Ok(()) };
+        tracing::error!(error = %failed, "the Runtime API failed");
+        if failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES {
+            return Err(failed);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn serve(door: Arc<Door>, tracer: Arc<Tracer>, failures: Arc<AtomicU32>) -> Result<(), lambda_runtime::Error> {
     let watching = Arc::clone(&tracer);
     let serve = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+        failures.store(0, Ordering::Relaxed);
         let (door, tracer) = (Arc::clone(&door), Arc::clone(&watching));
         async move {
-            let answer = invoke(&door, event.payload.get(), &event.context.request_id);
+            let answer = invoke(&door, event.payload.get(), &event.context.request_id, Some(event.context.deadline()));
             Ok::<_, Infallible>(tracer.watch(event.context.xray_trace_id.as_deref(), answer).await)
         }
     });
@@ -43,10 +77,10 @@ pub async fn run(door: Arc<Door>, tracer: Tracer) -> Result<(), lambda_runtime::
     Runtime::new(serve).layer(TracingLayer::new()).layer(then_hand_over).run().await
 }
 
-/// Answers one event. One that no gateway sends is answered 400: a direct invocation opens nothing.
-pub async fn invoke(door: &Door, event: &str, invocation_id: &str) -> ProxyResponse {
+/// Answers one event, before `deadline`: what Lambda does then is no answer. One that no gateway sends is answered 400: a direct invocation opens nothing.
+pub async fn invoke(door: &Door, event: &str, invocation_id: &str, deadline: Option<SystemTime>) -> ProxyResponse {
     let response = match serde_json::from_str::<ProxyEvent>(event).ok().and_then(|event| event.into_request(invocation_id)) {
-        Some(request) => door.pass(request).await,
+        Some(request) => door.pass(request, deadline).await,
         None => {
             tracing::warn!(request_id = invocation_id, "the event is no request of a REST API");
             refuse(Problem::malformed(), invocation_id)
@@ -110,6 +144,7 @@ impl ProxyEvent {
             query: pairs(self.multi_value_query_string_parameters, self.query_string_parameters),
             headers,
             body: if self.is_base64_encoded == Some(true) { decoded(&body) } else { Ok(Bytes::from(body)) },
+            time: SystemTime::now(),
             id: self.request_context.request_id.unwrap_or_else(|| invocation_id.to_owned()),
             caller,
         })

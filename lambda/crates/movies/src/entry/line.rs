@@ -14,6 +14,9 @@ pub(super) struct Line<'a> {
     pub(super) route: &'static str,
     pub(super) client_id: Option<&'a str>,
     pub(super) status: u16,
+    /// Why we failed, if we did.
+    pub(super) cause: Option<&'static str>,
+    pub(super) damaged_rows: usize,
     pub(super) latency: Duration,
     pub(super) cold: bool,
 }
@@ -38,6 +41,10 @@ struct LineBody<'a> {
     status: u16,
     requests: u8,
     faults: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damaged_rows: Option<usize>,
     /// Milliseconds.
     latency: f64,
     cold_starts: u8,
@@ -47,7 +54,7 @@ struct LineBody<'a> {
 #[serde(rename_all = "PascalCase")]
 struct Metadata {
     timestamp: u128,
-    cloud_watch_metrics: [Directive; 2],
+    cloud_watch_metrics: Vec<Directive>,
 }
 
 #[derive(Serialize)]
@@ -71,6 +78,10 @@ const BY_CLIENT: &[&[&str]] = &[&["function"], &["function", "route"], &["functi
 /// What stops a release: for Lambda a call that was answered with 5xx is a success.
 const BY_VERSION: &[&[&str]] = &[&["function", "version"]];
 
+/// Why we failed: what no retry mends has an alarm of its own.
+const BY_CAUSE: &[&[&str]] = &[&["function", "cause"]];
+const OF_FUNCTION: &[&[&str]] = &[&["function"]];
+
 const FAULTS: Metric = Metric { name: "faults", unit: "Count" };
 const METRICS: &[Metric] = &[
     Metric { name: "requests", unit: "Count" },
@@ -81,12 +92,15 @@ const METRICS: &[Metric] = &[
 
 impl Line<'_> {
     pub(super) fn to_json(&self) -> String {
-        let aws = self.function.map(|_| Metadata {
-            timestamp: self.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis(),
-            cloud_watch_metrics: [
-                Directive { namespace: "mvdb", dimensions: if self.client_id.is_some() { BY_CLIENT } else { ANONYMOUS }, metrics: METRICS },
-                Directive { namespace: "mvdb", dimensions: BY_VERSION, metrics: &[FAULTS] },
-            ],
+        let damaged_rows = Some(self.damaged_rows).filter(|rows| *rows > 0);
+        let aws = self.function.map(|_| {
+            let directive = |dimensions, metrics| Directive { namespace: "mvdb", dimensions, metrics };
+            let mut directives =
+                vec![directive(if self.client_id.is_some() { BY_CLIENT } else { ANONYMOUS }, METRICS), directive(BY_VERSION, &[FAULTS])];
+            directives.extend(self.cause.map(|_| directive(BY_CAUSE, &[FAULTS])));
+            directives.extend(damaged_rows.map(|_| directive(OF_FUNCTION, &[Metric { name: "damaged_rows", unit: "Count" }])));
+            let timestamp = self.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+            Metadata { timestamp, cloud_watch_metrics: directives }
         });
         let line = LineBody {
             aws,
@@ -102,6 +116,8 @@ impl Line<'_> {
             status: self.status,
             requests: 1,
             faults: u8::from(self.status >= 500),
+            cause: self.cause,
+            damaged_rows,
             latency: (self.latency.as_secs_f64() * 1e6).round() / 1e3,
             cold_starts: u8::from(self.cold),
         };
@@ -124,6 +140,8 @@ mod tests {
             route: "/movies/{year}/{title}",
             client_id,
             status: 503,
+            cause: Some("denied"),
+            damaged_rows: 2,
             latency: Duration::from_nanos(1_234_567),
             cold: true,
         };
@@ -134,7 +152,7 @@ mod tests {
     fn every_metric_and_dimension_that_is_declared_has_a_value() {
         for client_id in [None, Some("c")] {
             let line = line(Some("mvdb-dev-movies"), client_id);
-            for (at, count) in [(0, if client_id.is_some() { 3 } else { 2 }), (1, 1)] {
+            for (at, count) in [(0, if client_id.is_some() { 3 } else { 2 }), (1, 1), (2, 1), (3, 1)] {
                 let directive = &line["_aws"]["CloudWatchMetrics"][at];
                 for metric in directive["Metrics"].as_array().unwrap() {
                     assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
@@ -159,6 +177,16 @@ mod tests {
         assert_eq!((&line["version"], &line["faults"]), (&json!("8"), &json!(1)));
     }
 
+    /// The alarm `function-locked-out` of infra/modules/observability adds up these.
+    #[test]
+    fn what_failed_is_counted_by_its_cause() {
+        let directive = &line(Some("mvdb-dev-movies"), None)["_aws"]["CloudWatchMetrics"][2];
+        assert_eq!(
+            directive,
+            &json!({ "Namespace": "mvdb", "Dimensions": [["function", "cause"]], "Metrics": [{ "Name": "faults", "Unit": "Count" }] })
+        );
+    }
+
     #[test]
     fn only_these_fields_are_in_it() {
         let mut found = line(Some("mvdb-dev-movies"), Some("c"));
@@ -167,7 +195,8 @@ mod tests {
         assert_eq!(
             found,
             json!({ "level": "INFO", "message": "request", "service": "movies", "function": "mvdb-dev-movies", "version": "8", "request_id": "r",
-                "method": "GET", "route": "/movies/{year}/{title}", "client_id": "c", "status": 503, "requests": 1, "faults": 1, "latency": 1.235, "cold_starts": 1 })
+                "method": "GET", "route": "/movies/{year}/{title}", "client_id": "c", "status": 503, "requests": 1, "faults": 1,
+                "cause": "denied", "damaged_rows": 2, "latency": 1.235, "cold_starts": 1 })
         );
     }
 

@@ -7,7 +7,8 @@ pub mod server;
 
 use crate::{
     config::Function,
-    http::{Api, Request, route_template},
+    http::{Api, Damaged, Request, route_template},
+    store::{Cause, policy},
     trace,
 };
 use http::Response;
@@ -17,7 +18,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// The API and the record of who went in.
@@ -37,12 +38,15 @@ impl Door {
         Self { api: Arc::new(api), function, warm: AtomicBool::new(false) }
     }
 
-    /// Answers a request and leaves one line of it: a log entry, and in Lambda CloudWatch's metrics too.
-    async fn pass(&self, request: Request) -> Response<String> {
+    /// Answers a request, before `deadline` if there is one, and leaves one line of it: a log entry, and in Lambda
+    /// CloudWatch's metrics too.
+    async fn pass(&self, request: Request, deadline: Option<SystemTime>) -> Response<String> {
         let begin = Instant::now();
+        let until = |deadline: SystemTime| deadline.duration_since(request.time).unwrap_or_default().saturating_sub(policy::RESERVE);
+        let left = deadline.map_or(Duration::MAX, until).min(policy::BUDGET);
         let (id, method, client_id) = (request.id.clone(), request.method.clone(), request.caller.client_id.clone());
         let route = route_template(&request.path);
-        let response = self.api.answer(request).await;
+        let response = self.api.answer(request, left).await;
         trace::served(&id, method.as_str(), route, response.status().as_u16());
         let line = Line {
             time: SystemTime::now(),
@@ -52,6 +56,8 @@ impl Door {
             route,
             client_id: client_id.as_deref(),
             status: response.status().as_u16(),
+            cause: response.extensions().get().map(|cause: &Cause| cause.as_str()),
+            damaged_rows: response.extensions().get().map_or(0, |Damaged(rows)| *rows),
             latency: begin.elapsed(),
             cold: !self.warm.swap(true, Ordering::Relaxed),
         };

@@ -13,7 +13,12 @@ use hyper_util::{
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use tokio::net::TcpListener;
 
 /// How long a client may take to send its headers.
@@ -125,7 +130,20 @@ async fn serve(door: &Door, access: &Access, request: http::Request<Incoming>, p
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLong),
         Ok(Err(_)) | Err(_) => Err(BodyError::Garbled),
     };
-    door.pass(Request { method: parts.method, path: parts.uri.path().to_owned(), query, headers: parts.headers, body, id, caller }).await
+    door.pass(
+        Request {
+            method: parts.method,
+            path: parts.uri.path().to_owned(),
+            query,
+            headers: parts.headers,
+            body,
+            time: SystemTime::now(),
+            id,
+            caller,
+        },
+        None,
+    )
+    .await
 }
 
 /// The parameters of a query, decoded as API Gateway does. `None` for one that is not UTF-8.
@@ -142,6 +160,6 @@ fn query_of(query: &str) -> Option<Vec<(String, String)>> {
 fn new_id(peer: SocketAddr) -> String {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{:x}-{:x}-{:x}", now.as_micros(), peer.port(), NEXT.fetch_add(1, Ordering::Relaxed))
 }

@@ -19,7 +19,7 @@ pub(super) fn preflight(methods: &'static str) -> Response<String> {
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("Authorization, Cache-Control, Content-Type, If-Match, If-None-Match"),
+        HeaderValue::from_static("Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, If-None-Match"),
     );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response

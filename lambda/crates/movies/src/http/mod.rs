@@ -11,13 +11,16 @@ pub use problem::Problem;
 
 use crate::{
     domain::{Cursor, ETag, Movie, MovieId, Precondition},
-    store::{Deleted, Fault, Put, Store},
+    store::{Cause, Creation, CreationKey, Deleted, Fault, Put, Store, policy},
     trace,
 };
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
 use serde::Serialize;
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 /// A body may be this long, in bytes. (WAF inspects as much; the gateway's rule says the same.)
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -38,6 +41,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, or what kept it from being read.
     pub body: Result<Bytes, BodyError>,
+    /// When it came.
+    pub time: SystemTime,
     /// What the logs find it by.
     pub id: String,
     /// What its token allows.
@@ -126,8 +131,32 @@ pub fn route_template(path: &str) -> &'static str {
     Route::of(path).map_or("none", Route::template)
 }
 
-/// What a handler gives: an answer, or a problem that the caller is told of.
-type Answer = Result<Response<String>, Problem>;
+/// What a handler gives.
+type Answer = Result<Response<String>, Failure>;
+
+/// Why it gives no answer of the kind that was hoped for.
+enum Failure {
+    /// The caller is told of it: an answer too.
+    Problem(Problem),
+    /// We failed. What the caller is told of that is decided in one place.
+    Fault(Fault),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// How many rows that are not whole an answer was made of: an extension of the answer, for the metrics, as a [`Cause`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damaged(pub usize);
 
 impl Api {
     /// A service on a table.
@@ -136,19 +165,20 @@ impl Api {
         Self { store, cors_origins }
     }
 
-    /// Answers a request. It always does: a panic, too, is answered (500) and leaves the next request unharmed.
-    pub async fn answer(self: &Arc<Self>, request: Request) -> Response<String> {
+    /// Answers a request within `left`. It always does: with a problem when the time is over, or too short to begin; a panic,
+    /// too, is answered (500) and leaves the next request unharmed.
+    pub async fn answer(self: &Arc<Self>, request: Request, left: Duration) -> Response<String> {
         let id = request.id.clone();
         let origin = request.headers.get(header::ORIGIN).cloned();
         let head = request.method == Method::HEAD;
 
-        // A task of its own is what a panic ends in.
         let api = Arc::clone(self);
-        let answer = tokio::spawn(trace::inherited(async move { api.handle(request).await })).await.unwrap_or_else(|panic| {
-            tracing::error!(request_id = %id, error = %panic, "a handler panicked");
-            Err(Problem::internal())
-        });
-        let mut response = answer.unwrap_or_else(|problem| problem.into_response(&id));
+        let mut response = // Boxed: the compiler gives up on a future of so many within each other.
+        match in_time(left, Box::pin(async move { api.handle(request).await })).await {
+            Ok(response) => response,
+            Err(Failure::Problem(problem)) => problem.into_response(&id),
+            Err(Failure::Fault(fault)) => report(&fault, &id),
+        };
         if head {
             response.body_mut().clear();
         }
@@ -157,17 +187,17 @@ impl Api {
     }
 
     async fn handle(&self, request: Request) -> Answer {
-        let Some(route) = Route::of(&request.path) else { return Err(Problem::route_not_found()) };
+        let Some(route) = Route::of(&request.path) else { return Err(Problem::route_not_found().into()) };
         if request.method == Method::OPTIONS && !self.cors_origins.is_empty() {
             return Ok(cors::preflight(route.methods()));
         }
         let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
         if !route.methods().split(", ").any(|allowed| allowed == method.as_str()) {
-            return Err(Problem::method_not_allowed(route.methods()));
+            return Err(Problem::method_not_allowed(route.methods()).into());
         }
         // The gateway has looked already. Should it be wired wrongly one day, nothing is open here.
         if !(request.caller.may_write || request.caller.may_read && method == Method::GET) {
-            return Err(Problem::forbidden());
+            return Err(Problem::forbidden().into());
         }
         let known: &[&str] = if route == Route::Movies && method == Method::GET { query::NAMES } else { &[] };
         query::refuse_unknown(&request.query, known)?;
@@ -191,7 +221,7 @@ impl Api {
 
     async fn get(&self, request: &Request, id: &MovieId) -> Answer {
         let found = if precondition::wants_latest(&request.headers) { self.store.get_latest(id).await } else { self.store.get(id).await };
-        let found = found.map_err(|fault| report(request, &fault))?.ok_or_else(Problem::movie_not_found)?;
+        let found = found?.ok_or_else(Problem::movie_not_found)?;
         let fresh = match &found.etag {
             Some(etag) => precondition::not_modified(&request.headers, etag)?,
             None => false,
@@ -202,18 +232,20 @@ impl Api {
         }
         // A copy may be kept, but is to be asked about each time.
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        response.extensions_mut().insert(Damaged(usize::from(!found.whole)));
         Ok(response)
     }
 
     async fn list(&self, request: &Request) -> Answer {
-        let (movies, next) = match query::read(&request.query)? {
+        let (movies, next, damaged) = match query::read(&request.query)? {
             query::List::One(id) => {
-                let found = self.store.get(&id).await.map_err(|fault| report(request, &fault))?;
-                (found.into_iter().map(|found| found.movie).collect(), None)
+                let found = self.store.get(&id).await?;
+                let damaged = found.iter().filter(|found| !found.whole).count();
+                (found.into_iter().map(|found| found.movie).collect(), None, damaged)
             }
             query::List::Page(asked) => {
-                let page = self.store.list(&asked).await.map_err(|fault| report(request, &fault))?;
-                (page.movies, page.last.map(|last| Cursor::encode(&asked.scope, &last)))
+                let page = self.store.list(&asked).await?;
+                (page.movies, page.last.map(|last| Cursor::encode(&asked.scope, &last)), page.damaged)
             }
         };
         let link = next.as_ref().map(|next| format!("<{}>; rel=\"next\"", query::next_page(&request.query, next)));
@@ -221,14 +253,19 @@ impl Api {
         if let Some(link) = link.and_then(|link| HeaderValue::try_from(link).ok()) {
             response.headers_mut().insert(header::LINK, link);
         }
+        response.extensions_mut().insert(Damaged(damaged));
         Ok(response)
     }
 
     async fn create(&self, request: &Request) -> Answer {
+        let key = precondition::idempotency_key(&request.headers)?;
+        let key = key.map(|key| CreationKey { caller: request.caller.client_id.as_deref().unwrap_or("-"), key, now: request.time });
         let movie_given = body::movie(body::text(request, &["application/json"])?, None)?;
-        match self.store.put(&movie_given, &Precondition::Absent).await.map_err(|fault| report(request, &fault))? {
-            Put::Refused => Err(Problem::movie_exists()),
-            Put::Created(etag) | Put::Replaced(etag) => {
+        match self.store.create(&movie_given, key).await? {
+            Creation::Exists => Err(Problem::movie_exists().into()),
+            Creation::KeyUsed => Err(Problem::idempotency_key_used().into()),
+            // All of the answer follows from what was sent: there is nothing to be remembered but that it was done.
+            Creation::Done(etag) => {
                 let mut response = movie(StatusCode::CREATED, &movie_given, Some(&etag));
                 if let Ok(location) = HeaderValue::from_str(&path::location(movie_given.id())) {
                     response.headers_mut().insert(header::LOCATION, location);
@@ -241,10 +278,10 @@ impl Api {
     async fn put(&self, request: &Request, id: MovieId) -> Answer {
         let precondition = precondition::of_put(&request.headers)?;
         let movie_given = body::movie(body::text(request, &["application/json"])?, Some(id))?;
-        match self.store.put(&movie_given, &precondition).await.map_err(|fault| report(request, &fault))? {
+        match self.store.put(&movie_given, &precondition).await? {
             Put::Created(etag) => Ok(movie(StatusCode::CREATED, &movie_given, Some(&etag))),
             Put::Replaced(etag) => Ok(movie(StatusCode::OK, &movie_given, Some(&etag))),
-            Put::Refused => Err(Problem::precondition_failed()),
+            Put::Refused => Err(Problem::precondition_failed().into()),
         }
     }
 
@@ -255,27 +292,27 @@ impl Api {
         body::patched(text, &Movie::stored(id.clone(), Default::default()))?;
 
         for _ in 0..PATCH_ATTEMPTS {
-            let found = self.store.get_latest(id).await.map_err(|fault| report(request, &fault))?.ok_or_else(Problem::movie_not_found)?;
+            let found = self.store.get_latest(id).await?.ok_or_else(Problem::movie_not_found)?;
             if !precondition::holds(&precondition, found.etag.as_ref()) {
-                return Err(Problem::precondition_failed());
+                return Err(Problem::precondition_failed().into());
             }
             let changed = body::patched(text, &found.movie)?;
             // Written only onto the very version that was read.
             let unchanged = found.etag.map_or(Precondition::Unversioned, |etag| Precondition::OneOf(vec![etag]));
-            match self.store.put(&changed, &unchanged).await.map_err(|fault| report(request, &fault))? {
+            match self.store.put(&changed, &unchanged).await? {
                 Put::Created(etag) | Put::Replaced(etag) => return Ok(movie(StatusCode::OK, &changed, Some(&etag))),
                 Put::Refused => {}
             }
         }
-        Err(Problem::edit_conflict())
+        Err(Problem::edit_conflict().into())
     }
 
     async fn delete(&self, request: &Request, id: &MovieId) -> Answer {
         let precondition = precondition::if_match(&request.headers)?;
-        match self.store.delete(id, &precondition).await.map_err(|fault| report(request, &fault))? {
+        match self.store.delete(id, &precondition).await? {
             Deleted::Done => Ok(empty(StatusCode::NO_CONTENT)),
-            Deleted::Absent => Err(Problem::movie_not_found()),
-            Deleted::Refused => Err(Problem::precondition_failed()),
+            Deleted::Absent => Err(Problem::movie_not_found().into()),
+            Deleted::Refused => Err(Problem::precondition_failed().into()),
         }
     }
 }
@@ -296,10 +333,25 @@ fn complete(mut response: Response<String>, id: &str) -> Response<String> {
     response
 }
 
+/// Has work done in a task of its own, which is what a panic ends in, and in the time there is.
+async fn in_time(left: Duration, work: impl Future<Output = Answer> + Send + 'static) -> Answer {
+    if left < policy::WORTH_TRYING {
+        return Err(Fault::new(Cause::Deadline, format!("{left:?} left is not worth a try")).into());
+    }
+    match tokio::spawn(trace::inherited(tokio::time::timeout(left, work))).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(Fault::new(Cause::Deadline, format!("no answer in {left:?}")).into()),
+        Err(panic) => Err(Fault::new(Cause::Defect, panic.to_string()).into()),
+    }
+}
+
 /// Logs a fault, once, here at the boundary, and gives what the caller may know of it.
-fn report(request: &Request, fault: &Fault) -> Problem {
-    tracing::error!(request_id = %request.id, transient = fault.transient, error = %fault, "the table failed");
-    if fault.transient { Problem::unavailable() } else { Problem::internal() }
+fn report(fault: &Fault, id: &str) -> Response<String> {
+    tracing::error!(request_id = id, cause = fault.cause.as_str(), error = %fault, "the request could not be answered");
+    let problem = if fault.cause.is_transient() { Problem::unavailable() } else { Problem::internal() };
+    let mut response = problem.into_response(id);
+    response.extensions_mut().insert(fault.cause);
+    response
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response<String> {
@@ -328,4 +380,34 @@ fn empty(status: StatusCode) -> Response<String> {
     let mut response = Response::new(String::new());
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(answer: Answer) -> StatusCode {
+        match answer {
+            Ok(response) => response.status(),
+            Err(Failure::Problem(problem)) => problem.into_response("r").status(),
+            Err(Failure::Fault(fault)) => report(&fault, "r").status(),
+        }
+    }
+
+    /// Here and not on the binary: nothing that can be sent to it makes it panic.
+    #[tokio::test]
+    #[allow(clippy::panic, reason = "it is what is tested")]
+    async fn f29_a_panic_is_answered_and_the_next_request_is_served() {
+        let panics = in_time(policy::BUDGET, async { panic!("as it should not") }).await;
+        assert_eq!(status(panics), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(status(in_time(policy::BUDGET, async { Ok(empty(StatusCode::OK)) }).await), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn work_that_takes_too_long_or_has_no_time_is_given_up() {
+        let never = in_time(Duration::from_millis(150), std::future::pending()).await;
+        assert_eq!(status(never), StatusCode::SERVICE_UNAVAILABLE);
+        let late = in_time(policy::WORTH_TRYING - Duration::from_millis(1), async { Ok(empty(StatusCode::OK)) }).await;
+        assert_eq!(status(late), StatusCode::SERVICE_UNAVAILABLE);
+    }
 }

@@ -4,6 +4,8 @@ use http::{HeaderMap, header};
 
 /// More than this in one header is refused; DynamoDB compares with 100 values at the most.
 const MAX_TAGS: usize = 20;
+/// Characters of an `Idempotency-Key`; a UUID has 36.
+const MAX_KEY: usize = 128;
 
 /// The tags of a header such as `If-Match`.
 enum Tags {
@@ -63,6 +65,18 @@ pub(super) fn of_put(headers: &HeaderMap) -> Result<Precondition, Problem> {
         (Tags::Any, Precondition::Unconditional) => Ok(Precondition::Absent),
         (Tags::Any, _) => Err(Problem::invalid_field("if-none-match", "cannot be used with if-match")),
         (Tags::List(_), _) => Err(Problem::invalid_field("if-none-match", "can only be * here")),
+    }
+}
+
+/// The caller's own key for this creation.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let (first, second) = (values.next(), values.next());
+    let Some(value) = first else { return Ok(None) };
+    let good = value.len() <= MAX_KEY && !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_graphic);
+    match value.to_str() {
+        Ok(key) if good && second.is_none() => Ok(Some(key)),
+        _ => Err(Problem::invalid_field("idempotency-key", "must be one text of 1 to 128 visible ASCII characters")),
     }
 }
 
@@ -138,6 +152,19 @@ mod tests {
         let mut both = headers(header::IF_NONE_MATCH, &["*"]);
         both.extend(headers(header::IF_MATCH, &["\"a\""]));
         assert!(of_put(&both).is_err());
+    }
+
+    #[test]
+    fn an_idempotency_key_is_one_text_of_visible_ascii() {
+        let key = |values: &[&str]| {
+            idempotency_key(&headers(header::HeaderName::from_static("idempotency-key"), values)).map(|key| key.map(str::to_owned)).ok()
+        };
+        assert_eq!(key(&[]), Some(None));
+        assert_eq!(key(&["8e03978e-40d5"]), Some(Some("8e03978e-40d5".into())));
+        assert_eq!(key(&[&"x".repeat(128)]).flatten().map(|key| key.len()), Some(128));
+        for bad in [&[""][..], &["a b"], &[&"x".repeat(129)], &["a", "a"]] {
+            assert_eq!(key(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

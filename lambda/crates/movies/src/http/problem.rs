@@ -93,6 +93,14 @@ impl Problem {
         Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", "The movie is not as If-Match or If-None-Match demands.")
     }
 
+    pub(super) fn idempotency_key_used() -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency_key_used",
+            "This Idempotency-Key has been used for another movie; use a new one.",
+        )
+    }
+
     pub(super) fn payload_too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body may have 65536 bytes.")
     }

@@ -1,9 +1,10 @@
 //! The form a movie has in the table. The only file that knows attribute names; a test holds its keys to `tables.json`.
 
+use super::CreationKey;
 use crate::domain::{Decimal, ETag, Info, Movie, MovieId, Title, Year};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 /// A row of the table.
 pub type Item = HashMap<String, AttributeValue>;
@@ -11,6 +12,9 @@ pub type Item = HashMap<String, AttributeValue>;
 pub(super) const YEAR: &str = "year";
 pub(super) const TITLE: &str = "title";
 pub(super) const ETAG: &str = "etag";
+const CALLER: &str = "caller";
+pub(super) const KEY: &str = "key";
+pub(super) const EXPIRES: &str = "expires_at";
 const INFO: &str = "info";
 const RATING: &str = "rating";
 
@@ -80,6 +84,8 @@ pub fn to_item(movie: &Movie) -> Result<Item, serde_dynamo::Error> {
 /// The movie of a row and the ETag that stands there. `None` for a row whose key is not a movie's.
 #[must_use]
 pub fn from_item(mut item: Item) -> Option<(Movie, Option<ETag>)> {
+    // serde_dynamo panics at what it does not know.
+    item.retain(|_, value| is_known(value));
     let rating = match item.get_mut(INFO) {
         Some(AttributeValue::M(map)) => map.remove(RATING),
         _ => None,
@@ -103,6 +109,47 @@ pub fn from_item(mut item: Item) -> Option<(Movie, Option<ETag>)> {
         actors: info.actors,
     };
     Some((Movie::stored(id, info), item.etag.map(ETag::from_text)))
+}
+
+/// Whether a value is of a type that there was when this was built; what is not is taken out of lists and maps.
+fn is_known(value: &mut AttributeValue) -> bool {
+    match value {
+        AttributeValue::M(map) => map.retain(|_, value| is_known(value)),
+        AttributeValue::L(list) => list.retain_mut(is_known),
+        _ => {}
+    }
+    !value.is_unknown()
+}
+
+/// Whether a row has what every row of this API has, each known attribute of its type. What is unknown does not count.
+pub(super) fn is_whole(item: &Item) -> bool {
+    let Some(AttributeValue::M(info)) = item.get(INFO) else { return false };
+    let texts = |value: &AttributeValue| matches!(value, AttributeValue::L(list) if list.iter().all(AttributeValue::is_s));
+    item.get(ETAG).is_some_and(AttributeValue::is_s)
+        && item.get(YEAR).is_some_and(AttributeValue::is_n)
+        && item.get(TITLE).is_some_and(AttributeValue::is_s)
+        && info.iter().all(|(name, value)| match name.as_str() {
+            "directors" | "genres" | "actors" => texts(value),
+            "release_date" | "image_url" | "plot" => value.is_s(),
+            RATING => matches!(value, AttributeValue::N(number) if Decimal::parse(number).is_some()),
+            "rank" | "running_time_secs" => matches!(value, AttributeValue::N(number) if number.parse::<u32>().is_ok()),
+            _ => true,
+        })
+}
+
+/// The row of a creation's key, with the ETag of what was made: a hash over all of it.
+pub(super) fn of_key(key: &CreationKey<'_>, made: &ETag, expires: Duration) -> Item {
+    HashMap::from([
+        (CALLER.to_owned(), AttributeValue::S(key.caller.to_owned())),
+        (KEY.to_owned(), AttributeValue::S(key.key.to_owned())),
+        (ETAG.to_owned(), AttributeValue::S(made.as_str().to_owned())),
+        (EXPIRES.to_owned(), AttributeValue::N(expires.as_secs().to_string())),
+    ])
+}
+
+/// What was made under a key.
+pub(super) fn made(item: &Item) -> Option<ETag> {
+    item.get(ETAG)?.as_s().ok().map(ETag::from_text)
 }
 
 /// The key of a movie's row.

@@ -1,31 +1,39 @@
 //! Movies in DynamoDB. A failed condition is an answer; everything else that goes wrong is a [`Fault`].
+//!
+//! Every write is a transaction, of one row most often. It costs two write units where a plain put costs one, and buys this:
+//! each has a token (the SDK's), and for ten minutes DynamoDB answers a token that it has seen with what it did the first
+//! time. So an answer may get lost and the call be made again, and still the write happens once and the caller hears how it
+//! went. A plain put that is repeated meets the row that it wrote itself: refused by its own success, or written over what
+//! somebody else put there in between.
 
+mod fault;
 pub mod item;
+pub mod policy;
+
+pub use fault::{Cause, Fault};
 
 use crate::{
     domain::{ETag, ListQuery, Movie, MovieId, Order, Precondition, Scope},
     trace,
 };
-use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::{
     Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
-    operation::put_item::PutItemError,
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    error::BuildError,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{AttributeValue, Delete, Put as PutRow, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The policy for every call, kept within what the gateway's caller waits for. An attempt that hangs is given up early
-/// enough for two more; after `OPERATION` the caller is told to come again. Retries are the SDK's: exponential backoff
-/// with full jitter and a token bucket, so that an outage is not answered with a storm.
-const CONNECT: Duration = Duration::from_millis(500);
-const ATTEMPT: Duration = Duration::from_millis(800);
-const OPERATION: Duration = Duration::from_millis(2500);
-const ATTEMPTS: u32 = 3;
-
-/// Every call that this store makes of DynamoDB: the function's role may make these and no other. A wall holds the list to
-/// the code, a test of the stack holds the role to the list.
+/// What this store does to the tables, in IAM's words: the function's role allows this and no other. A wall holds the list to
+/// the code, a test of the stack holds the role to the list. (A transaction is allowed what its parts are allowed.)
 pub const OPERATIONS: [&str; 5] = ["GetItem", "Query", "Scan", "PutItem", "DeleteItem"];
+
+/// How long a creation is known by the caller's key for it.
+pub const KEYS_ARE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often a put with no condition asks whether there is a row, should others make and delete it all the while.
+const PUT_ROUNDS: usize = 2;
 
 /// Pages that a list may read to find its first movie, should they be empty or hold no movie.
 const EMPTY_PAGES: usize = 5;
@@ -38,6 +46,8 @@ pub struct Versioned {
     pub movie: Movie,
     /// Its stored version.
     pub etag: Option<ETag>,
+    /// Whether the row has all that this API writes, each part of its type; what is not is left out of the movie.
+    pub whole: bool,
 }
 
 /// What became of a put.
@@ -69,63 +79,46 @@ pub struct Page {
     pub movies: Vec<Movie>,
     /// Where the next part begins; `None` at the end.
     pub last: Option<MovieId>,
+    /// Rows that are not whole: served as far as they go, or left out if they are no movie at all.
+    pub damaged: usize,
 }
 
-/// Something that should not happen did. It carries the cause for the log; the caller of the API never sees it.
-#[derive(Debug)]
-pub struct Fault {
-    /// Whether trying again later is likely to help.
-    pub transient: bool,
-    cause: String,
+/// A caller's own key for a creation (`Idempotency-Key`).
+#[derive(Clone, Copy, Debug)]
+pub struct CreationKey<'a> {
+    /// Whose key it is: others may use the same text.
+    pub caller: &'a str,
+    /// The key.
+    pub key: &'a str,
+    /// When it is used.
+    pub now: SystemTime,
 }
 
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.cause)
-    }
+/// What became of a creation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Creation {
+    /// There was none, now there is; or there has been since this key was used first, for the same movie.
+    Done(ETag),
+    /// There is one already.
+    Exists,
+    /// The key was used for another movie.
+    KeyUsed,
 }
 
-impl std::error::Error for Fault {}
-
-impl<E, R> From<SdkError<E, R>> for Fault
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
-{
-    fn from(error: SdkError<E, R>) -> Self {
-        // A call that we built wrongly or may not make fails alike tomorrow; whatever else it is, waiting may help.
-        let ours = matches!(error.code(), Some("AccessDeniedException" | "ValidationException" | "KMSAccessDeniedException"))
-            || matches!(error, SdkError::ConstructionFailure(_));
-        Self { transient: !ours, cause: DisplayErrorContext(error).to_string() }
-    }
-}
-
-impl From<serde_dynamo::Error> for Fault {
-    fn from(error: serde_dynamo::Error) -> Self {
-        Self { transient: false, cause: error.to_string() }
-    }
-}
-
-/// The table of movies.
+/// The table of movies, and the one of what was created under which key.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
     table: String,
+    creations: String,
 }
 
 impl Store {
-    /// Opens the table with the credentials and endpoint that AWS's own environment variables give, under this
-    /// service's policy of timeouts and retries. Makes no call.
-    pub async fn open(table: String, region: String) -> Self {
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(region))
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(
-                TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build(),
-            )
-            .load()
-            .await;
-        Self { client: Client::new(&config), table }
+    /// Opens the tables with the credentials and endpoint that AWS's own environment variables give, under [`policy`].
+    /// Makes no call.
+    pub async fn open(table: String, creations: String, region: String) -> Self {
+        let config = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(region)).load().await;
+        Self { client: Client::from_conf(policy::apply((&config).into()).build()), table, creations }
     }
 
     /// Reads a movie of a year that has none, so that the first request finds a connection open and signed for.
@@ -135,7 +128,7 @@ impl Store {
         let nobody = [(item::YEAR, AttributeValue::N("0".into())), (item::TITLE, AttributeValue::S("-".into()))];
         let request = nobody.into_iter().fold(request, |request, (name, value)| request.key(name, value));
         if let Err(error) = request.send().await {
-            tracing::warn!(error = %DisplayErrorContext(error), "the table could not be reached while starting");
+            tracing::warn!(error = %Fault::from(error), "the table could not be reached while starting");
         }
     }
 
@@ -158,53 +151,106 @@ impl Store {
     async fn read(&self, id: &MovieId, consistent: bool) -> Result<Option<Versioned>, Fault> {
         let request = self.client.get_item().table_name(&self.table).set_key(Some(item::key(id))).consistent_read(consistent);
         let answer = trace::call("GetItem", request.send()).await?;
-        Ok(answer.item.and_then(item::from_item).map(|(movie, etag)| Versioned { movie, etag }))
+        Ok(answer.item.and_then(|item| {
+            let whole = item::is_whole(&item);
+            item::from_item(item).map(|(movie, etag)| Versioned { movie, etag, whole })
+        }))
     }
 
-    /// Writes a movie whole, in one conditional request.
+    /// Writes a movie whole.
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
     pub async fn put(&self, movie: &Movie, precondition: &Precondition) -> Result<Put, Fault> {
-        let request = self.client.put_item().table_name(&self.table).set_item(Some(item::to_item(movie)?));
-        let condition = Condition::of(precondition);
-        let request = request
-            .set_condition_expression(condition.expression)
-            .set_expression_attribute_names(condition.names)
-            .set_expression_attribute_values(condition.values)
-            .return_values(ReturnValue::AllOld);
-        match trace::call("PutItem", request.send()).await {
-            Ok(answer) if answer.attributes.is_some() => Ok(Put::Replaced(ETag::of(movie))),
-            Ok(_) => Ok(Put::Created(ETag::of(movie))),
-            Err(error) if matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_))) => Ok(Put::Refused),
-            Err(error) => Err(error.into()),
+        // Where nothing is asked, two conditions are tried in turn: what is answered, made or replaced, is then as true as the
+        // write itself. A row most often exists.
+        let either = [Precondition::Present, Precondition::Absent];
+        let tried = if *precondition == Precondition::Unconditional { &either[..] } else { std::slice::from_ref(precondition) };
+        for precondition in tried.iter().cycle().take(tried.len() * if tried.len() > 1 { PUT_ROUNDS } else { 1 }) {
+            if self.write(vec![self.row(movie, precondition)?]).await?.is_empty() {
+                let etag = ETag::of(movie);
+                return Ok(if *precondition == Precondition::Absent { Put::Created(etag) } else { Put::Replaced(etag) });
+            }
         }
+        if tried.len() == 1 { Ok(Put::Refused) } else { Err(Fault::new(Cause::Conflict, "the row came and went between writes")) }
     }
 
-    /// Deletes a movie, in one conditional request.
+    /// Writes a movie that does not exist yet. With a key, the same creation again is answered as the first was, even after the
+    /// movie has been changed or deleted; one that was refused is not remembered.
+    ///
+    /// # Errors
+    /// A fault of the tables or of the way to them.
+    pub async fn create(&self, movie: &Movie, key: Option<CreationKey<'_>>) -> Result<Creation, Fault> {
+        let etag = ETag::of(movie);
+        let mut writes = vec![self.row(movie, &Precondition::Absent)?];
+        if let Some(key) = key {
+            let now = key.now.duration_since(UNIX_EPOCH).unwrap_or_default();
+            // DynamoDB deletes what has expired within days, not at once.
+            let condition = Condition::of_expired(now);
+            writes.push(put(PutRow::builder()
+                .table_name(&self.creations)
+                .set_item(Some(item::of_key(&key, &etag, now + KEYS_ARE_KEPT)))
+                .set_condition_expression(condition.expression)
+                .set_expression_attribute_names(condition.names)
+                .set_expression_attribute_values(condition.values))?);
+        }
+        let unmet = self.write(writes).await?;
+        // The key first: where it is known, the movie most often exists because of it.
+        Ok(match unmet.iter().max_by_key(|(write, _)| *write) {
+            None => Creation::Done(etag),
+            Some((0, _)) => Creation::Exists,
+            Some((_, known)) if item::made(known).as_ref() == Some(&etag) => Creation::Done(etag),
+            Some(_) => Creation::KeyUsed,
+        })
+    }
+
+    /// Deletes a movie.
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
     pub async fn delete(&self, id: &MovieId, precondition: &Precondition) -> Result<Deleted, Fault> {
         let condition = Condition::of(if *precondition == Precondition::Unconditional { &Precondition::Present } else { precondition });
-        let request = self
-            .client
-            .delete_item()
+        let delete = Delete::builder()
             .table_name(&self.table)
             .set_key(Some(item::key(id)))
             .set_condition_expression(condition.expression)
             .set_expression_attribute_names(condition.names)
             .set_expression_attribute_values(condition.values)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match trace::call("DeleteItem", request.send()).await {
-            Ok(_) => Ok(Deleted::Done),
-            Err(error) => match error.as_service_error() {
-                Some(aws_sdk_dynamodb::operation::delete_item::DeleteItemError::ConditionalCheckFailedException(failed)) => {
-                    Ok(if failed.item().is_some_and(|item| !item.is_empty()) { Deleted::Refused } else { Deleted::Absent })
-                }
-                _ => Err(error.into()),
-            },
-        }
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()?;
+        let unmet = self.write(vec![TransactWriteItem::builder().delete(delete).build()]).await?;
+        Ok(match unmet.first() {
+            None => Deleted::Done,
+            Some((_, found)) if found.is_empty() => Deleted::Absent,
+            Some(_) => Deleted::Refused,
+        })
+    }
+
+    fn row(&self, movie: &Movie, precondition: &Precondition) -> Result<TransactWriteItem, Fault> {
+        let condition = Condition::of(precondition);
+        put(PutRow::builder()
+            .table_name(&self.table)
+            .set_item(Some(item::to_item(movie)?))
+            .set_condition_expression(condition.expression)
+            .set_expression_attribute_names(condition.names)
+            .set_expression_attribute_values(condition.values))
+    }
+
+    /// Does all of these or nothing, once, however often the call has to be made. Gives the writes whose condition did not hold,
+    /// by their place, each with the row that was there instead (empty for none).
+    async fn write(&self, writes: Vec<TransactWriteItem>) -> Result<Vec<(usize, item::Item)>, Fault> {
+        let request = self.client.transact_write_items().set_transact_items(Some(writes));
+        let error = match trace::call("TransactWriteItems", request.send()).await {
+            Ok(_) => return Ok(Vec::new()),
+            Err(error) => error,
+        };
+        let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+            return Err(error.into());
+        };
+        let reasons = cancelled.cancellation_reasons();
+        let unmet = reasons.iter().enumerate().filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"));
+        let unmet: Vec<_> = unmet.map(|(write, reason)| (write, reason.item().cloned().unwrap_or_default())).collect();
+        if unmet.is_empty() { Err(Fault::of_codes(reasons.iter().filter_map(|reason| reason.code()))) } else { Ok(unmet) }
     }
 
     /// Reads one page of a list. It costs what it returns: a Query within one year or a Scan that stops at the limit.
@@ -215,32 +261,25 @@ impl Store {
         // One more than asked for tells whether there is a next page.
         let limit = i32::from(query.limit) + 1;
         let mut start = query.after.as_ref().map(item::key);
+        let mut damaged = 0;
         for _ in 0..EMPTY_PAGES {
             let (items, next) = self.page(&query.scope, limit, start.take()).await?;
-            let mut movies: Vec<Movie> = items
-                .into_iter()
-                .filter_map(|item| {
-                    let movie = item::from_item(item);
-                    if movie.is_none() {
-                        tracing::error!("a row that is no movie was left out of a list");
-                    }
-                    movie.map(|(movie, _)| movie)
-                })
-                .collect();
+            damaged += items.iter().filter(|item| !item::is_whole(item)).count();
+            let mut movies: Vec<Movie> = items.into_iter().filter_map(item::from_item).map(|(movie, _)| movie).collect();
             if movies.len() > usize::from(query.limit) {
                 movies.truncate(query.limit.into());
                 let last = movies.last().map(|movie| movie.id().clone());
-                return Ok(Page { movies, last });
+                return Ok(Page { movies, last, damaged });
             }
-            let Some(next) = next else { return Ok(Page { movies, last: None }) };
+            let Some(next) = next else { return Ok(Page { movies, last: None, damaged }) };
             // A row that is no movie can be the last one read, and a cursor names a movie: then rows are read again.
             let last = item::id_of(&next).or_else(|| movies.last().map(|movie| movie.id().clone()));
             if !movies.is_empty() {
-                return Ok(Page { movies, last });
+                return Ok(Page { movies, last, damaged });
             }
             start = Some(next);
         }
-        Err(Fault { transient: true, cause: format!("{EMPTY_PAGES} pages without a movie in a row") })
+        Err(Fault::new(Cause::Garbled, format!("{EMPTY_PAGES} pages without a movie in a row")))
     }
 
     async fn page(&self, scope: &Scope, limit: i32, start: Option<item::Item>) -> Result<(Vec<item::Item>, Option<item::Item>), Fault> {
@@ -275,6 +314,17 @@ impl Store {
     }
 }
 
+fn put(row: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<TransactWriteItem, Fault> {
+    let row = row.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld).build()?;
+    Ok(TransactWriteItem::builder().put(row).build())
+}
+
+impl From<BuildError> for Fault {
+    fn from(error: BuildError) -> Self {
+        Self::new(Cause::Defect, error.to_string())
+    }
+}
+
 /// A precondition in DynamoDB's words.
 #[derive(Default)]
 struct Condition {
@@ -305,6 +355,16 @@ impl Condition {
                 let list = (0..etags.len()).map(|n| format!(":e{n}")).collect::<Vec<_>>().join(", ");
                 Self { values: Some(values), ..on(format!("#a IN ({list})"), item::ETAG) }
             }
+        }
+    }
+
+    /// There is no such key, or there was one.
+    fn of_expired(now: Duration) -> Self {
+        let names = [("#key".to_owned(), item::KEY.to_owned()), ("#expires".to_owned(), item::EXPIRES.to_owned())];
+        Self {
+            expression: Some("attribute_not_exists(#key) OR #expires <= :now".into()),
+            names: Some(names.into()),
+            values: Some([(":now".to_owned(), AttributeValue::N(now.as_secs().to_string()))].into()),
         }
     }
 }

@@ -14,12 +14,11 @@ mod properties;
 mod reading;
 mod refusals;
 mod server;
+#[path = "../tables/mod.rs"]
+mod tables;
 mod writing;
 
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType},
-};
+use aws_sdk_dynamodb::Client;
 use contract::Contract;
 use movies::{
     entry::{Door, lambda},
@@ -28,6 +27,7 @@ use movies::{
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tables::Tables;
 
 const READ: &str = "movies/read";
 const WRITE: &str = "movies/write";
@@ -37,6 +37,7 @@ struct World {
     door: Arc<Door>,
     client: Client,
     table: String,
+    creations: String,
 }
 
 impl World {
@@ -45,15 +46,10 @@ impl World {
     }
 
     async fn with_origins(origins: &[&str]) -> Self {
-        assert!(
-            std::env::var("AWS_ENDPOINT_URL").is_ok(),
-            "these tests need a DynamoDB emulator at AWS_ENDPOINT_URL: run them by `make test`"
-        );
-        let client = Client::new(&aws_config::load_from_env().await);
-        let table = create_table(&client).await;
-        let store = Store::open(table.clone(), "eu-west-1".into()).await;
+        let Tables { client, movies: table, creations } = Tables::create().await;
+        let store = Store::open(table.clone(), creations.clone(), "eu-west-1".into()).await;
         let origins = origins.iter().map(ToString::to_string).collect();
-        Self { door: Arc::new(Door::new(Api::new(store, origins), None)), client, table }
+        Self { door: Arc::new(Door::new(Api::new(store, origins), None)), client, table, creations }
     }
 
     /// Asks as a caller who may write.
@@ -71,7 +67,7 @@ impl World {
     }
 
     async fn invoke_without(&self, header: Option<&str>, event: &str) -> Answer {
-        let response = lambda::invoke(&self.door, event, "invocation").await;
+        let response = lambda::invoke(&self.door, event, "invocation", None).await;
         let answer = Answer::from(serde_json::to_value(response).unwrap());
         // An event that is no request has no operation either.
         let event = serde_json::from_str(event).unwrap_or(Value::Null);
@@ -89,30 +85,6 @@ impl World {
     }
 }
 
-/// The table of `tables.json`, under a name of its own.
-async fn create_table(client: &Client) -> String {
-    let tables: Value = serde_json::from_str(include_str!("../../tables.json")).unwrap();
-    let schema = &tables["movies"];
-    let name = format!("movies-test-{}-{}", std::process::id(), uuid());
-    let mut request = client.create_table().table_name(&name).billing_mode(BillingMode::PayPerRequest);
-    for (part, kind) in [("partition_key", KeyType::Hash), ("sort_key", KeyType::Range)] {
-        let (attribute, of_type) = (schema[part]["name"].as_str().unwrap(), schema[part]["type"].as_str().unwrap());
-        request = request
-            .key_schema(KeySchemaElement::builder().attribute_name(attribute).key_type(kind).build().unwrap())
-            .attribute_definitions(
-                AttributeDefinition::builder().attribute_name(attribute).attribute_type(of_type.into()).build().unwrap(),
-            );
-    }
-    request.send().await.unwrap();
-    name
-}
-
-fn uuid() -> String {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed).to_string()
-}
-
 /// A request, as it is put into a proxy event.
 #[derive(Clone, Debug)]
 struct Ask {
@@ -122,6 +94,7 @@ struct Ask {
     headers: Vec<(String, String)>,
     body: Option<String>,
     scope: Option<&'static str>,
+    client: &'static str,
     lacking: Option<&'static str>,
 }
 
@@ -138,6 +111,7 @@ impl Ask {
             headers: Vec::new(),
             body: None,
             scope: Some(WRITE),
+            client: "client-1",
             lacking: None,
         }
     }
@@ -192,7 +166,7 @@ impl Ask {
             "requestContext": {
                 "stage": "v1",
                 "requestId": "request-1",
-                "authorizer": self.scope.map(|scope| json!({ "claims": { "scope": scope, "client_id": "client-1" } })),
+                "authorizer": self.scope.map(|scope| json!({ "claims": { "scope": scope, "client_id": self.client } })),
             },
         })
     }

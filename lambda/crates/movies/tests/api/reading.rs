@@ -158,7 +158,7 @@ async fn rows_of_others_are_read_as_far_as_they_can_be() {
     assert_eq!((list.status, list.json()["movies"].as_array().unwrap().len()), (200, 2));
 
     // A patch is written on the very row that was read: a second one, made on the same reading, is refused.
-    let store = movies::store::Store::open(world.table.clone(), "eu-west-1".into()).await;
+    let store = movies::store::Store::open(world.table.clone(), world.creations.clone(), "eu-west-1".into()).await;
     let id = movies::domain::MovieId { year: Year::parse("2013").unwrap(), title: Title::new("no map").unwrap() };
     let changed = Movie::new(id, Info::default()).unwrap();
     let put = || store.put(&changed, &Precondition::Unversioned);

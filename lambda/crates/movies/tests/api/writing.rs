@@ -91,3 +91,60 @@ async fn the_stored_version_is_of_the_stored_content() {
     let item = world.client.scan().table_name(&world.table).send().await.unwrap().items.unwrap().remove(0);
     assert_eq!(item["etag"].as_s().unwrap(), first.trim_matches('"'));
 }
+
+#[tokio::test]
+async fn a_creation_sent_again_with_its_key_is_answered_as_the_first_was() {
+    let world = World::new().await;
+    let post = |movie: &serde_json::Value, key: &str| Ask::new("POST", "/movies").json(movie).header("Idempotency-Key", key);
+    let first = world.send(post(&rush(), "k-1")).await;
+    assert_eq!(first.status, 201);
+    let again =
+        |answer: super::Answer| assert_eq!((answer.status, answer.headers, answer.text), (201, first.headers.clone(), first.text.clone()));
+    again(world.send(post(&rush(), "k-1")).await);
+
+    // Another movie, another key, another client: each is told apart.
+    world.send(post(&named("Other"), "k-1")).await.refused(422, "idempotency_key_used");
+    world.send(post(&rush(), "k-2")).await.refused(409, "movie_exists");
+    let mut theirs = post(&named("Other"), "k-1");
+    theirs.client = "client-2";
+    assert_eq!(world.send(theirs).await.status, 201);
+
+    // Whatever has become of the movie: nothing is made a second time.
+    world.send(Ask::new("PUT", "/movies/2013/Rush").json(&json!({ "info": { "rank": 1 } }))).await;
+    again(world.send(post(&rush(), "k-1")).await);
+    world.ask("DELETE", "/movies/2013/Rush").await;
+    again(world.send(post(&rush(), "k-1")).await);
+    world.ask("GET", "/movies/2013/Rush").await.refused(404, "movie_not_found");
+
+    // What was refused is not remembered.
+    assert_eq!(world.send(post(&rush(), "k-2")).await.status, 201);
+    for key in ["", "a b", &"x".repeat(129)] {
+        assert_eq!(world.send(post(&rush(), key)).await.refused(400, "invalid_request"), ["idempotency-key"]);
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_forgotten_after_a_day() {
+    let world = World::new().await;
+    let post = || Ask::new("POST", "/movies").json(&rush()).header("Idempotency-Key", "k");
+    world.send(post()).await;
+    let mut row = world.client.scan().table_name(&world.creations).send().await.unwrap().items.unwrap().remove(0);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let expires: u64 = row["expires_at"].as_n().unwrap().parse().unwrap();
+    assert!((now + 24 * 3600 - 60..=now + 24 * 3600).contains(&expires), "{expires}");
+
+    // DynamoDB deletes it when it comes to it; by then it has long been no key any more.
+    row.insert("expires_at".into(), aws_sdk_dynamodb::types::AttributeValue::N((now - 1).to_string()));
+    world.client.put_item().table_name(&world.creations).set_item(Some(row)).send().await.unwrap();
+    world.send(post()).await.refused(409, "movie_exists");
+    world.ask("DELETE", "/movies/2013/Rush").await;
+    assert_eq!(world.send(post()).await.status, 201);
+}
+
+#[tokio::test]
+async fn of_creations_at_the_same_time_with_one_key_each_is_answered_alike() {
+    let world = World::new().await;
+    let post = || world.send(Ask::new("POST", "/movies").json(&rush()).header("Idempotency-Key", "k"));
+    let (a, b, c) = tokio::join!(post(), post(), post());
+    assert_eq!([a.status, b.status, c.status], [201; 3]);
+}

@@ -1,0 +1,155 @@
+//! What should not happen and did: the cause by which it is counted, and a text for the log.
+
+use aws_sdk_dynamodb::{
+    config::http as wire,
+    error::{ProvideErrorMetadata, SdkError},
+};
+use std::{error::Error, fmt};
+
+/// Why a request could not be answered. Few and fixed, for each is a metric that is paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// What signs our calls has expired, is not known to AWS, or our clock is wrong.
+    Credentials,
+    /// The role or the key's policy does not allow the call, or the key is disabled.
+    Denied,
+    /// There is no such table.
+    Missing,
+    /// DynamoDB asked for fewer calls.
+    Throttled,
+    /// Other writers kept hold of the row.
+    Conflict,
+    /// No answer: no connection, no way to the name, a connection that broke, or silence.
+    Unreachable,
+    /// An answer that DynamoDB does not give: cut short, changed on the way, too long, no JSON.
+    Garbled,
+    /// DynamoDB said that it failed.
+    Table,
+    /// The time for the answer was over, or what was left of it is not worth a try.
+    Deadline,
+    /// We are wrong: a call that DynamoDB does not take, or a panic.
+    Defect,
+}
+
+impl Cause {
+    /// Its name in metrics and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Denied => "denied",
+            Self::Missing => "missing",
+            Self::Throttled => "throttled",
+            Self::Conflict => "conflict",
+            Self::Unreachable => "unreachable",
+            Self::Garbled => "garbled",
+            Self::Table => "table",
+            Self::Deadline => "deadline",
+            Self::Defect => "defect",
+        }
+    }
+
+    /// Whether trying again later is likely to help: credentials are renewed, tables come back. What is denied, or sent
+    /// wrongly, fails alike tomorrow.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        !matches!(self, Self::Denied | Self::Defect)
+    }
+
+    fn of_code(code: &str) -> Option<Self> {
+        Some(match code {
+            "ExpiredTokenException"
+            | "ExpiredToken"
+            | "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "InvalidSignatureException"
+            | "IncompleteSignatureException"
+            | "MissingAuthenticationTokenException"
+            | "RequestTimeTooSkewed"
+            | "RequestExpired" => Self::Credentials,
+            "AccessDeniedException" | "AccessDenied" => Self::Denied,
+            kms if kms.starts_with("KMS") => Self::Denied,
+            "ResourceNotFoundException" => Self::Missing,
+            "ProvisionedThroughputExceededException"
+            | "ProvisionedThroughputExceeded"
+            | "ThrottlingException"
+            | "ThrottlingError"
+            | "RequestLimitExceeded" => Self::Throttled,
+            "TransactionConflict" | "TransactionConflictException" | "TransactionInProgressException" => Self::Conflict,
+            "ValidationException" | "ValidationError" | "SerializationException" | "IdempotentParameterMismatchException" => Self::Defect,
+            _ => return None,
+        })
+    }
+}
+
+/// Something that should not happen did. The caller of the API is told whether to come again, and nothing else of it.
+#[derive(Debug)]
+pub struct Fault {
+    /// What it counts as.
+    pub cause: Cause,
+    detail: String,
+}
+
+impl Fault {
+    /// A fault in words for the log.
+    pub(crate) fn new(cause: Cause, detail: impl Into<String>) -> Self {
+        Self { cause, detail: detail.into() }
+    }
+
+    /// Of the first of these codes of DynamoDB's that says more than that something failed.
+    pub(super) fn of_codes<'a>(codes: impl Iterator<Item = &'a str> + Clone) -> Self {
+        Self::new(codes.clone().find_map(Cause::of_code).unwrap_or(Cause::Table), codes.collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl Error for Fault {}
+
+impl<E> From<SdkError<E, wire::HttpResponse>> for Fault
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, wire::HttpResponse>) -> Self {
+        let SdkError::ServiceError(service) = &error else {
+            let cause = match error {
+                SdkError::ResponseError(_) => Cause::Garbled,
+                SdkError::ConstructionFailure(_) => Cause::Defect,
+                _ => Cause::Unreachable,
+            };
+            return Self::new(cause, chain(&error));
+        };
+        // AWS's message is left out: one that tells of a wrong signature repeats the signed headers, the session token too,
+        // and one of a wrong request its values.
+        let (code, raw) = (error.code(), service.raw());
+        let by_status = match raw.status().as_u16() {
+            200..300 => Cause::Garbled,
+            _ => Cause::Table,
+        };
+        let request_id = raw.headers().get("x-amzn-requestid").unwrap_or("none");
+        Self::new(
+            code.and_then(Cause::of_code).unwrap_or(by_status),
+            format!("{} (status {}, DynamoDB's request id {request_id})", code.unwrap_or("no code"), raw.status().as_u16()),
+        )
+    }
+}
+
+impl From<serde_dynamo::Error> for Fault {
+    fn from(error: serde_dynamo::Error) -> Self {
+        Self::new(Cause::Defect, error.to_string())
+    }
+}
+
+/// An error and what lies below it, in their own words.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let (mut text, mut below) = (error.to_string(), error.source());
+    while let Some(error) = below {
+        text += &format!(": {error}");
+        below = error.source();
+    }
+    text
+}

@@ -1,0 +1,131 @@
+//! DynamoDB answers, and not as it should.
+
+use super::{Ask, Fault, Function, SESSION_TOKEN, cancelled, error};
+use serde_json::json;
+
+/// Once and for two attempts it is not noticed; for ever, it is told after three.
+async fn passes_or_is_told(fault: Fault, cause: &str) {
+    for failures in 1..=2 {
+        let mut function = Function::start().await;
+        function.proxy.script(vec![fault.clone(); failures]);
+        function.get().await.served().calls(failures + 1).within(1000);
+    }
+    let mut function = Function::start().await;
+    function.proxy.otherwise(fault);
+    function.get().await.failed(503, cause).calls(3).within(1000);
+    function.unharmed().await;
+}
+
+#[tokio::test]
+async fn f01_f02_a_throttled_table_is_asked_three_times_at_the_most() {
+    passes_or_is_told(error(400, "ProvisionedThroughputExceededException"), "throttled").await;
+}
+
+#[tokio::test]
+async fn f03_every_way_of_throttling_is_one() {
+    passes_or_is_told(error(400, "ThrottlingException"), "throttled").await;
+    passes_or_is_told(error(400, "RequestLimitExceeded"), "throttled").await;
+}
+
+#[tokio::test]
+async fn f04_a_failing_table_is_asked_again() {
+    passes_or_is_told(error(500, "InternalServerError"), "table").await;
+}
+
+#[tokio::test]
+async fn f05_an_error_page_in_html_is_a_failing_table() {
+    let body = "<html><body>Service Unavailable at amazon</body></html>";
+    passes_or_is_told(Fault::Answer { status: 503, content_type: "text/html".into(), body: body.into() }, "table").await;
+}
+
+#[tokio::test]
+async fn f13_a_broken_document_is_told() {
+    let empty = Fault::Answer { status: 200, content_type: "application/x-amz-json-1.0".into(), body: "{\"Item\":".into() };
+    for fault in [Fault::Half, empty] {
+        let mut function = Function::start().await;
+        function.proxy.otherwise(fault);
+        function.get().await.failed(503, "garbled").within(1000);
+        function.unharmed().await;
+    }
+}
+
+#[tokio::test]
+async fn f14_an_answer_that_its_checksum_belies_is_asked_for_again() {
+    passes_or_is_told(Fault::Checksum(1), "garbled").await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn f15_an_endless_answer_is_not_read_on() {
+    for announced in [true, false] {
+        let mut function = Function::start().await;
+        function.proxy.otherwise(Fault::Huge { bytes: 16 << 20, announced });
+        function.get().await.failed(503, "garbled");
+        let most = function.environment.function().max_resident_bytes().unwrap();
+        assert!(most < 64 << 20, "{} MiB", most >> 20);
+        function.unharmed().await;
+    }
+}
+
+#[tokio::test]
+async fn f17_refused_credentials_are_counted_as_such_and_never_logged() {
+    // AWS repeats what was signed, the session token too, when a signature is wrong.
+    let message = format!("The Canonical String for this request should have been 'POST\\nx-amz-security-token:{SESSION_TOKEN}'");
+    for code in ["ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"] {
+        let body = json!({ "__type": format!("com.amazon.coral.service#{code}"), "message": message }).to_string();
+        let mut function = Function::start().await;
+        function.proxy.otherwise(Fault::Answer { status: 400, content_type: "application/x-amz-json-1.0".into(), body });
+        function.get().await.failed(503, "credentials").calls(1).within(500);
+        function.unharmed().await;
+    }
+}
+
+#[tokio::test]
+async fn f18_what_is_denied_is_not_tried_again_and_counted_as_such() {
+    for code in ["AccessDeniedException", "KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException"] {
+        let mut function = Function::start().await;
+        function.proxy.otherwise(error(400, code));
+        function.get().await.failed(500, "denied").calls(1).within(500);
+        function.unharmed().await;
+    }
+}
+
+#[tokio::test]
+async fn f19_a_missing_table_is_not_asked_again() {
+    let mut function = Function::start().await;
+    function.proxy.otherwise(error(400, "ResourceNotFoundException"));
+    function.get().await.failed(503, "missing").calls(1).within(500);
+    function.unharmed().await;
+}
+
+#[tokio::test]
+async fn f20_a_failed_condition_is_an_answer_and_a_conflict_is_tried_again() {
+    let post = || Ask::new("POST", "/movies").json(&json!({ "year": 2013, "title": "Rush" }));
+    let put = || Ask::new("PUT", "/movies/2013/Rush").json(&json!({})).header("If-Match", "\"a\"");
+
+    let mut function = Function::start().await;
+    function.proxy.otherwise(cancelled(&["ConditionalCheckFailed"]));
+    function.send(post()).await.refused(409, "movie_exists").calls(1);
+    function.send(put()).await.refused(412, "precondition_failed").calls(1);
+    function.unharmed().await;
+
+    function.proxy.script([cancelled(&["TransactionConflict"])]);
+    let made = function.send(post()).await;
+    assert_eq!(made.no_fault().calls(2).status, 201, "{made:#?}");
+    function.proxy.script([cancelled(&["None", "TransactionConflict"]), cancelled(&["ConditionalCheckFailed", "None"])]);
+    function.send(post().header("Idempotency-Key", "k")).await.refused(409, "movie_exists").calls(2);
+
+    function.proxy.otherwise(cancelled(&["TransactionConflict"]));
+    for ask in [post(), put()] {
+        function.send(ask).await.failed(503, "conflict").calls(3).within(1000);
+    }
+    function.unharmed().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_counted_as_credentials() {
+    let mut function = Function::start().await;
+    function.proxy.otherwise(error(400, "RequestTimeTooSkewed"));
+    function.get().await.failed(503, "credentials").calls(1);
+    function.unharmed().await;
+}

@@ -1,0 +1,264 @@
+//! The faults of `lambda/RELIABILITY.md`, each on the compiled binary, by the Runtime API, with a table that misbehaves as told.
+//! The number in a test's name is the fault's.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod answers;
+mod connections;
+mod emulator;
+mod input;
+mod load;
+mod reliability;
+mod rows;
+mod runtime;
+#[path = "../tables/mod.rs"]
+mod tables;
+mod writes;
+
+use runtime_api::{
+    Environment, Event, Launch, Outcome, Proxy, dynamodb,
+    proxy::{Call, Fault},
+};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_movies");
+
+/// A function in its environment, and the way to its table.
+struct Function {
+    environment: Environment,
+    proxy: Proxy,
+    requests: usize,
+}
+
+impl Function {
+    /// On a table of one movie.
+    async fn start() -> Self {
+        Self::on(Proxy::start(dynamodb::canned(vec![rush()])).await.unwrap()).await
+    }
+
+    async fn on(proxy: Proxy) -> Self {
+        let launch = launch().variable("AWS_ENDPOINT_URL", proxy.url());
+        Self::launched(launch, proxy).await
+    }
+
+    async fn launched(launch: Launch, proxy: Proxy) -> Self {
+        let environment = Environment::start(launch).await.unwrap();
+        let _ = proxy.calls(); // the start's own
+        Self { environment, proxy, requests: 0 }
+    }
+
+    async fn get(&mut self) -> Seen {
+        self.ask("GET", "/movies/2013/Rush").await
+    }
+
+    async fn ask(&mut self, method: &str, path: &str) -> Seen {
+        self.send(Ask::new(method, path)).await
+    }
+
+    async fn send(&mut self, ask: Ask) -> Seen {
+        self.requests += 1;
+        let id = format!("request-{}", self.requests);
+        let mut event = ask.event;
+        event["requestContext"]["requestId"] = json!(id);
+        let _ = self.proxy.calls();
+        let answer = self.environment.invoke(Event::new(event.to_string()).time_limit(ask.time_limit)).await.unwrap();
+        let Outcome::Response(response) = &answer.outcome else { panic!("{answer:?}: {:#?}", self.environment.lines()) };
+        let response: Value = serde_json::from_slice(response).unwrap();
+        let lines = self.lines_of(&id).await;
+        Seen {
+            id,
+            status: response["statusCode"].as_u64().unwrap(),
+            headers: response["headers"].clone(),
+            text: response["body"].as_str().unwrap().to_owned(),
+            took: answer.latency,
+            calls: self.proxy.calls(),
+            lines,
+        }
+    }
+
+    /// What a request left in the log: its last line is the one that every request leaves.
+    async fn lines_of(&self, id: &str) -> Vec<Value> {
+        let begin = Instant::now();
+        loop {
+            let lines = self.environment.lines().into_iter().filter(|line| line.text.contains(&format!("\"{id}\"")));
+            let lines: Vec<Value> = lines.map(|line| serde_json::from_str(&line.text).unwrap()).collect();
+            if lines.iter().any(|line| line["message"] == "request") {
+                return lines;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(2), "{id} left no line: {:#?}", self.environment.lines());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The next request is served as if nothing had been.
+    async fn unharmed(&mut self) {
+        self.proxy.script([]);
+        self.proxy.otherwise(Fault::None);
+        self.get().await.served().calls(1);
+    }
+}
+
+/// The variables of a function, but for where its table is.
+fn launch() -> Launch {
+    Launch::new(BINARY).variable("TABLE_NAME", "movies").variable("AWS_SESSION_TOKEN", SESSION_TOKEN)
+}
+
+const SESSION_TOKEN: &str = "a-session-token-that-no-log-may-hold";
+
+fn rush() -> Value {
+    json!({
+        "year": { "N": "2013" }, "title": { "S": "Rush" }, "etag": { "S": "0123456789abcdef0123456789abcdef" },
+        "info": { "M": { "plot": { "S": "Two drivers, one season." }, "rating": { "N": "8.3" } } },
+    })
+}
+
+fn error(status: u16, code: &str) -> Fault {
+    Fault::Error { status, code: code.into() }
+}
+
+/// DynamoDB's answer to a transaction that it cancelled, one reason for each of its writes.
+fn cancelled(reasons: &[&str]) -> Fault {
+    let reasons: Vec<_> = reasons.iter().map(|code| json!({ "Code": code, "Message": "as scripted" })).collect();
+    let body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "Message": "as scripted", "CancellationReasons": reasons,
+    });
+    Fault::Answer { status: 400, content_type: "application/x-amz-json-1.0".into(), body: body.to_string() }
+}
+
+/// A request by a caller who may write, as API Gateway sends it.
+struct Ask {
+    event: Value,
+    time_limit: Duration,
+}
+
+impl Ask {
+    fn new(method: &str, path: &str) -> Self {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let query = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.to_owned(), json!([value])));
+        let event = json!({
+            "httpMethod": method, "path": path, "headers": null, "multiValueHeaders": {}, "queryStringParameters": null,
+            "multiValueQueryStringParameters": query.collect::<serde_json::Map<_, _>>(), "body": null, "isBase64Encoded": false,
+            "requestContext": { "authorizer": { "claims": { "scope": "movies/write", "client_id": "client-1" } } },
+        });
+        Self { event, time_limit: Duration::from_secs(10) }
+    }
+
+    fn header(mut self, name: &str, value: &str) -> Self {
+        self.event["multiValueHeaders"][name] = json!([value]);
+        self
+    }
+
+    fn body(mut self, text: &str) -> Self {
+        self.event["body"] = json!(text);
+        self.header("Content-Type", "application/json")
+    }
+
+    fn json(self, body: &Value) -> Self {
+        self.body(&body.to_string())
+    }
+
+    fn client(mut self, id: &str) -> Self {
+        self.event["requestContext"]["authorizer"]["claims"]["client_id"] = json!(id);
+        self
+    }
+
+    fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+}
+
+/// What came of a request.
+#[derive(Debug)]
+struct Seen {
+    id: String,
+    status: u64,
+    headers: Value,
+    text: String,
+    took: Duration,
+    calls: Vec<Call>,
+    lines: Vec<Value>,
+}
+
+impl Seen {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
+    fn line(&self) -> &Value {
+        self.lines.iter().find(|line| line["message"] == "request").unwrap()
+    }
+
+    fn errors(&self) -> Vec<&Value> {
+        self.lines.iter().filter(|line| line["level"] == "ERROR").collect()
+    }
+
+    /// Says what was measured, for `lambda/RELIABILITY.md`: seen with `--nocapture`.
+    fn say(&self) -> &Self {
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        let cause = self.line()["cause"].as_str().unwrap_or("no fault");
+        println!("{test}: {} after {:.0} ms, {} calls, {cause}", self.status, self.took.as_secs_f64() * 1e3, self.calls.len());
+        self
+    }
+
+    /// As it should be, and nothing is reported.
+    #[track_caller]
+    fn served(&self) -> &Self {
+        assert_eq!((self.status, self.json()["title"].as_str()), (200, Some("Rush")), "{self:#?}");
+        self.no_fault()
+    }
+
+    #[track_caller]
+    fn no_fault(&self) -> &Self {
+        assert!(self.errors().is_empty() && self.line()["faults"] == 0 && self.line().get("cause").is_none(), "{self:#?}");
+        self
+    }
+
+    /// A refusal of the caller's request; nothing is our fault.
+    #[track_caller]
+    fn refused(&self, status: u64, code: &str) -> &Self {
+        assert_eq!((self.status, self.json()["code"].as_str()), (status, Some(code)), "{self:#?}");
+        self.problem().no_fault()
+    }
+
+    /// A fault of ours: told as a problem, counted by its cause, logged in one line, within the budget.
+    #[track_caller]
+    fn failed(&self, status: u64, cause: &str) -> &Self {
+        let code = if status == 503 { "unavailable" } else { "internal_error" };
+        assert_eq!((self.status, self.json()["code"].as_str()), (status, Some(code)), "{self:#?}");
+        assert_eq!(self.headers["retry-after"].as_str(), (status == 503).then_some("1"), "{self:#?}");
+        let errors = self.errors();
+        assert!(errors.len() == 1 && errors[0]["cause"] == cause, "{self:#?}");
+        let line = self.line();
+        assert_eq!((&line["faults"], &line["cause"]), (&json!(1), &json!(cause)), "{self:#?}");
+        let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+        assert!(directives.iter().any(|directive| directive["Dimensions"] == json!([["function", "cause"]])), "{line:#}");
+        assert!(!format!("{:?}", self.lines).contains(SESSION_TOKEN), "{self:#?}");
+        self.say().problem().within(3000)
+    }
+
+    /// A problem document that tells nothing of what is inside.
+    #[track_caller]
+    fn problem(&self) -> &Self {
+        let body = self.json();
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{self:#?}");
+        assert_eq!((&body["request_id"], &self.headers["x-request-id"]), (&json!(self.id), &json!(self.id)), "{self:#?}");
+        for inside in ["amazon", "dynamodb", "127.0.0.1", "arn:", "Exception", SESSION_TOKEN] {
+            assert!(!self.text.to_lowercase().contains(inside), "{inside}: {}", self.text);
+        }
+        self
+    }
+
+    #[track_caller]
+    fn within(&self, milliseconds: u64) -> &Self {
+        assert!(self.took < Duration::from_millis(milliseconds), "{:?}: {self:#?}", self.took);
+        self
+    }
+
+    #[track_caller]
+    fn calls(&self, count: usize) -> &Self {
+        assert_eq!(self.calls.len(), count, "{self:#?}");
+        self
+    }
+}
