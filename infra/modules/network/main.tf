@@ -44,12 +44,12 @@ resource "aws_vpc_endpoint" "dynamodb" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "OneTable"
+    Statement = [for name, table in var.tables : {
+      Sid       = name
       Effect    = "Allow"
       Principal = "*" # a gateway endpoint knows no other; the function's role says who
-      Action    = var.table.actions
-      Resource  = var.table.arn
+      Action    = table.actions
+      Resource  = table.arn
     }]
   })
 

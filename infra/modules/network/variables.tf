@@ -31,11 +31,11 @@ variable "zones" {
   }
 }
 
-variable "table" {
-  description = "The table that can be reached from inside, and the calls that get through to it."
-  type        = object({ arn = string, actions = list(string) })
+variable "tables" {
+  description = "The tables that can be reached from inside, and the calls that get through to each."
+  type        = map(object({ arn = string, actions = list(string) }))
   validation {
-    condition     = length(var.table.actions) > 0 && !strcontains(join(" ", var.table.actions), "*")
+    condition     = alltrue([for table in var.tables : length(table.actions) > 0 && !strcontains(join(" ", table.actions), "*")])
     error_message = "Name every action: a wildcard lets through what the code does not do."
   }
 }

@@ -52,6 +52,11 @@ locals {
   : { used = local.function.ConcurrentExecutions })
   concurrency_limit = var.function.reserved_concurrency == null ? "SERVICE_QUOTA(used)" : tostring(var.function.reserved_concurrency)
 
+  # By the cause that the function gives with each request that it could not answer.
+  lockouts = { for cause in ["credentials", "denied", "missing"] :
+    cause => { namespace = var.function.namespace, name = "faults", dimensions = { function = var.function.name, cause = cause }, statistic = "Sum" }
+  }
+
   table = { for name in ["ReadThrottleEvents", "WriteThrottleEvents"] :
     name => { namespace = "AWS/DynamoDB", name = name, dimensions = { TableName = var.table.name }, statistic = "Sum" }
   }
@@ -101,6 +106,12 @@ locals {
         severity   = "ticket"
         metrics    = { errors = local.function.Errors }
         expression = "FILL(errors, 0)"
+      }
+      function-locked-out = {
+        meaning    = "The function may not use its table, or there is none: what signs its calls, its role, the key or the table itself is gone. No retry mends that."
+        severity   = "page"
+        metrics    = local.lockouts
+        expression = join(" + ", [for cause in keys(local.lockouts) : "FILL(${cause}, 0)"])
       }
       function-throttled = {
         meaning    = "Lambda turns calls away: the function has no concurrency left."

@@ -5,7 +5,7 @@ locals {
   "arn:aws:dataprotection::aws:data-identifier/${name}"]
 
   queries = {
-    faults   = { log_group = "function", query = "filter level = 'ERROR' | fields @timestamp, request_id, message, @message | sort @timestamp desc | limit 100" }
+    faults   = { log_group = "function", query = "filter level = 'ERROR' | fields @timestamp, request_id, cause, error, message, @message | sort @timestamp desc | limit 100" }
     slowest  = { log_group = "function", query = "filter message = 'request' | fields @timestamp, request_id, method, route, status, latency, cold_starts | sort latency desc | limit 50" }
     starts   = { log_group = "function", query = "filter type like 'platform.init' or level = 'FATAL' | fields @timestamp, type, record.status, message, @message | sort @timestamp desc | limit 50" }
     consumer = { log_group = "function", query = "filter message = 'request' | stats sum(requests) as sent, sum(faults) as failed, pct(latency, 99) as p99_milliseconds by client_id, route | sort sent desc" }

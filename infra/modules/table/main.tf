@@ -22,6 +22,14 @@ resource "aws_dynamodb_table" "this" {
     max_write_request_units = var.max_units_per_second.write
   }
 
+  dynamic "ttl" {
+    for_each = var.schema.expires[*]
+    content {
+      attribute_name = ttl.value
+      enabled        = true
+    }
+  }
+
   # Every change, kept for 24 hours, for whoever needs to follow or to undo; unread it costs nothing.
   stream_enabled   = true
   stream_view_type = "NEW_AND_OLD_IMAGES"

@@ -14,10 +14,11 @@ variable "account_id" {
 }
 
 variable "schema" {
-  description = "The keys of the table; type is S, N or B. Other attributes are the items' own and need no schema."
+  description = "The keys of the table; type is S, N or B. `expires` names the attribute that holds the second since 1970 after which DynamoDB deletes an item. Other attributes are the items' own and need no schema."
   type = object({
     partition_key = object({ name = string, type = string })
     sort_key      = object({ name = string, type = string })
+    expires       = optional(string)
   })
 }
 

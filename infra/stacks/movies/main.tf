@@ -10,7 +10,7 @@ locals {
   }
 
   environment_variables = merge(
-    { TABLE_NAME = module.table.table.name, REGION = var.environment.region },
+    { TABLE_NAME = module.table.table.name, CREATIONS_TABLE_NAME = module.creations.table.name, REGION = var.environment.region },
     { for name in ["CORS_ORIGINS"] : name => join(",", var.cors_origins) if length(var.cors_origins) > 0 },
     { for name in ["OTEL_EXPORTER_OTLP_ENDPOINT"] : name => "http://127.0.0.1:4318" if length(local.layers) > 0 },
   )
@@ -19,8 +19,11 @@ locals {
 
   # The calls that the code makes, and no other: BatchWriteItem is the loader's, which runs as a person.
   table_actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"]
+  # The same as CloudWatch counts it: each write comes in a transaction.
+  table_calls = ["GetItem", "Query", "Scan", "TransactWriteItems"]
   statements = {
     ReadAndWriteMovies = { actions = local.table_actions, resources = [module.table.table.arn] }
+    RememberCreations  = { actions = ["dynamodb:PutItem"], resources = [module.creations.table.arn] }
     # DynamoDB opens the table's key with the caller's rights; by itself the function decrypts nothing.
     ReadWithTheTablesKey = {
       actions   = ["kms:Decrypt"]
@@ -114,6 +117,23 @@ module "table" {
   permissions_boundary = local.permissions_boundary
 }
 
+# What was created under which Idempotency-Key, for a day. It is restored as far back as the movies are: without it, what is
+# sent again would be done again. The daily copies need none of it.
+module "creations" {
+  source = "../../modules/table"
+
+  name                 = "${local.name}-creations"
+  region               = var.environment.region
+  account_id           = var.environment.account_id
+  schema               = local.schemas.creations
+  key                  = module.key["table"].key
+  max_units_per_second = var.table.max_units_per_second
+  recovery_days        = var.table.recovery_days
+  backup               = null
+  deletion_protection  = var.deletion_protection
+  permissions_boundary = local.permissions_boundary
+}
+
 module "network" {
   source   = "../../modules/network"
   for_each = { for network in var.network[*] : "this" => network }
@@ -123,7 +143,10 @@ module "network" {
   account_id           = var.environment.account_id
   cidr                 = each.value.cidr
   zones                = each.value.zones
-  table                = { arn = module.table.table.arn, actions = local.table_actions }
+  tables = {
+    Movies    = { arn = module.table.table.arn, actions = local.statements.ReadAndWriteMovies.actions }
+    Creations = { arn = module.creations.table.arn, actions = local.statements.RememberCreations.actions }
+  }
   trace_actions        = local.trace_actions
   key                  = module.key["logs"].key
   permissions_boundary = local.permissions_boundary
@@ -250,7 +273,7 @@ module "observability" {
     namespace            = "mvdb" # as the code prints it
   }
   canary          = local.next
-  table           = { name = module.table.table.name, operations = [for action in local.table_actions : split(":", action)[1]] }
+  table           = { name = module.table.table.name, operations = local.table_calls }
   web_acl         = module.waf.web_acl
   backup          = module.table.backup
   flow_log        = local.flow_log

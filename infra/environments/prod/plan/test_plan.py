@@ -61,21 +61,27 @@ def of(prod):
     return one
 
 
+@pytest.fixture
+def table(prod):
+    """The movies'; the other is told apart where it differs."""
+    return prod["module.table.aws_dynamodb_table.this"]
+
+
 def statements(policy):
     return {statement["Sid"]: statement for statement in json.loads(policy)["Statement"]}
 
 
 # Its data.
 
-def test_the_movies_cannot_be_deleted_and_can_be_restored(of):
-    table, (rule,) = of("aws_dynamodb_table"), of("aws_backup_plan")["rule"]
+def test_the_movies_cannot_be_deleted_and_can_be_restored(of, table):
+    (rule,) = of("aws_backup_plan")["rule"]
     assert table["deletion_protection_enabled"] and of("aws_cognito_user_pool")["deletion_protection"] == "ACTIVE"
     assert table["point_in_time_recovery"] == [{"enabled": True, "recovery_period_in_days": 35}]
     assert rule["lifecycle"][0]["delete_after"] == 90 and of("aws_backup_selection")["resources"] == [table["arn"]]
 
 
 def test_what_may_be_spent_has_an_end(of):
-    assert of("aws_dynamodb_table")["on_demand_throughput"] == [{"max_read_request_units": 5000, "max_write_request_units": 1000}]
+    assert [table["on_demand_throughput"] for table in of.all("aws_dynamodb_table").values()] == [[{"max_read_request_units": 5000, "max_write_request_units": 1000}]] * 2
     assert of("aws_lambda_function")["reserved_concurrent_executions"] == 100
     rates = {path: (method["settings"][0]["throttling_rate_limit"], method["settings"][0]["throttling_burst_limit"]) for method in of.all("aws_api_gateway_method_settings").values() for path in [method["method_path"]]}
     assert rates == {"*/*": (500, 1000), "~1movies/GET": (200, 400), "~1movies/HEAD": (200, 400)}
@@ -115,7 +121,7 @@ def test_everything_bears_the_tags_that_rights_and_costs_hang_on(environment):
 # How the stack is wired.
 
 def test_each_thing_is_encrypted_with_the_key_of_its_purpose(of):
-    assert [encryption["kms_key_arn"] for encryption in of("aws_dynamodb_table")["server_side_encryption"]] == [KEY("table")] and of("aws_backup_vault")["kms_key_arn"] == KEY("table")
+    assert [encryption["kms_key_arn"] for table in of.all("aws_dynamodb_table").values() for encryption in table["server_side_encryption"]] == [KEY("table")] * 2 and of("aws_backup_vault")["kms_key_arn"] == KEY("table")
     assert of("aws_lambda_function")["kms_key_arn"] == KEY("function")
     (rule,) = of("aws_s3_bucket_server_side_encryption_configuration")["rule"]
     assert rule["apply_server_side_encryption_by_default"][0]["kms_master_key_id"] == KEY("function")
@@ -131,13 +137,13 @@ def test_lambda_takes_only_what_was_signed(of):
         assert (made["filename"], made["s3_bucket"], made["s3_key"]) == (None, "packages", f"signed/{package}")
 
 
-def test_the_function_stands_in_the_network_with_the_layer_and_knows_its_table(of):
+def test_the_function_stands_in_the_network_with_the_layer_and_knows_its_table(of, table):
     function = of("aws_lambda_function")
     subnets = {subnet["id"] for subnet in of.all("aws_subnet").values()}
     (group,) = [group["id"] for address, group in of.all("aws_security_group").items() if address.endswith(".function")]
     assert len(subnets) == 3 and set(function["vpc_config"][0]["subnet_ids"]) == subnets and function["vpc_config"][0]["security_group_ids"] == [group]
     assert function["layers"] == [of("aws_lambda_layer_version")["arn"]] and function["architectures"] == of("aws_lambda_layer_version")["compatible_architectures"] == ["arm64"]
-    assert function["environment"][0]["variables"] == {"TABLE_NAME": of("aws_dynamodb_table")["name"], "REGION": "eu-west-1", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    assert function["environment"][0]["variables"] == {"TABLE_NAME": table["name"], "CREATIONS_TABLE_NAME": f"{table['name']}-creations", "REGION": "eu-west-1", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 
 
 def test_the_web_acl_stands_before_the_stage_and_the_stage_proves_itself(of):
@@ -175,11 +181,12 @@ INTERFACES = {f"ec2:{action}" for action in ("CreateNetworkInterface", "DeleteNe
 LAMBDAS_TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}  # by Lambda itself, while tracing is on
 
 
-def test_the_functions_role_allows_what_the_code_calls_and_the_platform_needs(of, prod):
+def test_the_functions_role_allows_what_the_code_calls_and_the_platform_needs(prod, table):
     policy = prod["module.function.aws_iam_role_policy.this"]["policy"]
     calls = {f"dynamodb:{operation}" for operation in declared("movies/src/store/mod.rs", "OPERATIONS")}
     assert allowed(policy) == {
-        "ReadAndWriteMovies": (calls, {of("aws_dynamodb_table")["arn"]}),
+        "ReadAndWriteMovies": (calls, {table["arn"]}),
+        "RememberCreations": ({"dynamodb:PutItem"}, {prod["module.creations.aws_dynamodb_table.this"]["arn"]}),
         "ReadWithTheTablesKey": ({"kms:Decrypt"}, {KEY("table")}),
         "WriteItsOwnLog": ({"logs:CreateLogStream", "logs:PutLogEvents"}, {"arn:aws:logs:eu-west-1:222222222222:log-group:group:*"}),
         "SendTraces": (LAMBDAS_TRACES | declared("telemetry/src/main.rs", "RIGHTS"), {"*"}),
@@ -202,7 +209,8 @@ def test_every_role_bears_the_boundary_of_bootstrap(of):
 def test_the_networks_endpoints_let_through_what_the_role_allows_and_no_more(of, prod):
     role = allowed(prod["module.function.aws_iam_role_policy.this"]["policy"])
     endpoints = {address.split(".")[-1]: json.loads(endpoint["policy"])["Statement"] for address, endpoint in of.all("aws_vpc_endpoint").items()}
-    assert [set(statement["Action"]) for statement in endpoints["dynamodb"]] == [role["ReadAndWriteMovies"][0]] and endpoints["dynamodb"][0]["Resource"] == of("aws_dynamodb_table")["arn"]
+    through = {statement["Sid"]: (set(statement["Action"]), {statement["Resource"]}) for statement in endpoints["dynamodb"]}
+    assert through == {"Movies": role["ReadAndWriteMovies"], "Creations": role["RememberCreations"]}
     assert [set(statement["Action"]) for statement in endpoints["xray"]] == [role["SendTraces"][0]]
 
 

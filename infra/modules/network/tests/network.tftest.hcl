@@ -16,7 +16,7 @@ variables {
   account_id           = "123456789012"
   cidr                 = "10.0.0.0/24"
   zones                = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
-  table                = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/mvdb-test-movies", actions = ["dynamodb:GetItem", "dynamodb:PutItem"] }
+  tables               = { Movies = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/mvdb-test-movies", actions = ["dynamodb:GetItem", "dynamodb:PutItem"] } }
   trace_actions        = ["xray:PutSpans"]
   key                  = { arn = "arn:aws:kms:eu-west-1:123456789012:key/log" }
   permissions_boundary = "arn:aws:iam::123456789012:policy/mvdb-boundary"
@@ -50,11 +50,11 @@ run "c19_there_is_no_way_out" {
   }
 }
 
-run "c30_the_way_to_dynamodb_leads_to_one_table_and_the_codes_own_calls" {
+run "c30_the_way_to_dynamodb_leads_to_the_codes_own_tables_and_calls" {
   command = plan
   assert {
     condition = jsondecode(aws_vpc_endpoint.dynamodb.policy).Statement == [{
-      Sid = "OneTable", Effect = "Allow", Principal = "*", Action = ["dynamodb:GetItem", "dynamodb:PutItem"], Resource = "arn:aws:dynamodb:eu-west-1:123456789012:table/mvdb-test-movies"
+      Sid = "Movies", Effect = "Allow", Principal = "*", Action = ["dynamodb:GetItem", "dynamodb:PutItem"], Resource = "arn:aws:dynamodb:eu-west-1:123456789012:table/mvdb-test-movies"
     }]
     error_message = "More than the function's own calls on its own table get through."
   }
@@ -185,7 +185,7 @@ run "a_range_without_room_is_refused" {
 run "an_action_with_a_wildcard_is_refused" {
   command = plan
   variables {
-    table = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/mvdb-test-movies", actions = ["dynamodb:*"] }
+    tables = { Movies = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/mvdb-test-movies", actions = ["dynamodb:*"] } }
   }
-  expect_failures = [var.table]
+  expect_failures = [var.tables]
 }

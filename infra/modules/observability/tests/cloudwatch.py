@@ -80,10 +80,10 @@ def rings(alarm, minutes, quota):
 
 
 def series(metric):
-    """The metric's name in `minutes`: that of one version is its own, `Errors of 8`."""
-    of = metric["dimensions"] or {}
-    version = of.get("ExecutedVersion", of.get("version"))
-    return f"{metric['metric_name']} of {version}" if version else metric["metric_name"]
+    """The metric's name in `minutes`: that of one version or one cause is its own, `Errors of 8`."""
+    dimensions = metric["dimensions"] or {}
+    of = dimensions.get("ExecutedVersion", dimensions.get("version", dimensions.get("cause")))
+    return f"{metric['metric_name']} of {of}" if of else metric["metric_name"]
 
 
 def total(window, name):

@@ -103,7 +103,7 @@ run "the_minimum_set_is_there" {
   command = plan
   assert {
     condition = alltrue([for key in [
-      "availability-burn-daily", "latency-burn-daily", "refusals", "traffic", "slower", "function-errors", "function-throttled", "function-slow", "function-crowded",
+      "availability-burn-daily", "latency-burn-daily", "refusals", "traffic", "slower", "function-errors", "function-locked-out", "function-throttled", "function-slow", "function-crowded",
       "function-does-not-start", "table-throttled", "table-errors", "table-slow", "waf-blocks", "silence", "backup-missing", "backup-failed", "breakout", "consumer-usage-reader",
       "version-fails", "version-slow",
     ] : contains(keys(aws_cloudwatch_metric_alarm.this), key)])

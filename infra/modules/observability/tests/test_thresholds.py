@@ -142,6 +142,9 @@ def test_silence_pages_after_its_time(ringing):
 
 @pytest.mark.parametrize("alarm, severity, minutes, quiet, loud", [
     ("function-errors", "ticket", 5, {"Errors": 0}, {"Errors": 1}),
+    ("function-locked-out", "page", 5, {"faults of table": 9}, {"faults of credentials": 1}),
+    ("function-locked-out", "page", 5, {}, {"faults of denied": 1}),
+    ("function-locked-out", "page", 5, {}, {"faults of missing": 1}),
     ("function-throttled", "page", 15, {"Throttles": 0}, {"Throttles": 1}),
     ("function-slow", "ticket", 15, {"Duration": {20: 90, 7000: 10}}, {"Duration": {20: 90, 7001: 10}}),
     ("function-crowded", "ticket", 5, {"ConcurrentExecutions": 80}, {"ConcurrentExecutions": 81}),

@@ -35,6 +35,25 @@ run "the_keys_are_those_of_the_schema_file" {
   }
 }
 
+run "what_expires_is_deleted_by_dynamodb" {
+  command = plan
+  variables {
+    schema = jsondecode(file("../../../lambda/crates/movies/tables.json")).creations
+  }
+  assert {
+    condition     = aws_dynamodb_table.this.ttl[0].enabled && aws_dynamodb_table.this.ttl[0].attribute_name == var.schema.expires
+    error_message = "What has expired stays, and is paid for, for ever."
+  }
+}
+
+run "what_does_not_expire_is_kept" {
+  command = plan
+  assert {
+    condition     = length([for ttl in aws_dynamodb_table.this.ttl : ttl if try(ttl.enabled, false)]) == 0
+    error_message = "DynamoDB deletes movies by itself."
+  }
+}
+
 run "c12_the_table_grows_with_demand_up_to_what_may_be_spent" {
   command = plan
   assert {

@@ -121,8 +121,16 @@ run "c36_the_code_may_make_the_calls_it_makes_on_its_own_table_and_no_other" {
     error_message = "The function may make other calls than its code makes."
   }
   assert {
-    condition     = jsonencode({ for sid, statement in local.statements : sid => statement.resources }) == jsonencode({ ReadAndWriteMovies = ["arn:aws:dynamodb:eu-west-1:123456789012:table/mvdb-test-movies"], ReadWithTheTablesKey = ["arn:aws:kms:eu-west-1:123456789012:key/abc"] })
-    error_message = "The function may reach more than its table and the table's key."
+    condition     = local.statements.RememberCreations.actions == ["dynamodb:PutItem"]
+    error_message = "The function may do more with what was created than remember it."
+  }
+  assert {
+    condition     = toset(local.table_calls) == setunion([for action in local.table_actions : split(":", action)[1] if !endswith(action, ":PutItem") && !endswith(action, ":DeleteItem")], ["TransactWriteItems"])
+    error_message = "An alarm looks at calls that the code does not make, or overlooks one that it makes."
+  }
+  assert {
+    condition     = jsonencode({ for sid, statement in local.statements : sid => statement.resources }) == jsonencode({ ReadAndWriteMovies = [module.table.table.arn], ReadWithTheTablesKey = [module.key["table"].key.arn], RememberCreations = [module.creations.table.arn] })
+    error_message = "The function may reach more than its tables and their key."
   }
   assert {
     condition     = local.trace_actions == ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:PutSpans", "xray:PutSpansForIndexing"]
@@ -197,7 +205,7 @@ run "a_function_in_a_network_has_no_way_out" {
 run "c22_the_environment_is_a_table_a_region_and_no_secret" {
   command = plan
   assert {
-    condition     = { for name, value in local.environment_variables : name => value if !startswith(name, "OTEL_") } == { TABLE_NAME = "mvdb-test-movies", REGION = "eu-west-1" }
+    condition     = { for name, value in local.environment_variables : name => value if !startswith(name, "OTEL_") } == { TABLE_NAME = "mvdb-test-movies", CREATIONS_TABLE_NAME = "mvdb-test-movies-creations", REGION = "eu-west-1" }
     error_message = "The function's environment is not what it reads at its start."
   }
 }
