@@ -3,7 +3,7 @@ export ENV ?= local
 export PORT ARCH
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback test test-mutations checkov secrets validate contract sbom repro audit workflows parity alarm-drill smoke-drill privilege-drill fmt lint ci init verify passed publish
+.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback test test-mutations checkov secrets validate contract sbom repro audit workflows parity alarm-drill smoke-drill privilege-drill fault-drill fmt lint ci init verify passed publish
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ alarm-drill: ## Force every alarm and hear what it tells [ENV=local]
 
 smoke-drill: ## Break the running local AWS and see the smoke checks fail
 	@scripts/smoke-drill
+
+fault-drill: ## Show that no write is lost or doubled under faults, and how load fares: many rounds [SEQUENCES=10000] [REQUESTS=20000]
+	@scripts/fault-drill
 
 privilege-drill: ## Show that the function's role gives enough and no more
 	@scripts/privilege-drill
