@@ -29,6 +29,8 @@ pub fn failure(status: u16, code: &str) -> Response<Bytes> {
 
 fn response(status: u16, body: &Value) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body.to_string()));
+    let checksum = crc32fast::hash(response.body());
+    response.headers_mut().insert("x-amz-crc32", checksum.into());
     *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
     response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/x-amz-json-1.0"));
     response

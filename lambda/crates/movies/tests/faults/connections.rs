@@ -1,6 +1,6 @@
 //! The table is silent, slow, gone, or hangs up.
 
-use super::{BINARY, Fault, Function, launch, rush};
+use super::{Fault, Function, binary, launch, rush};
 use runtime_api::{Authority, Environment, Launch, Proxy, Server, dynamodb};
 use std::time::{Duration, Instant};
 
@@ -84,7 +84,7 @@ async fn f16_a_name_that_leads_nowhere_and_a_failed_handshake_are_told() {
 async fn f28_a_hundred_cold_starts_at_once_are_within_lambdas_ten_seconds() {
     let proxy = Proxy::start(dynamodb::canned(vec![rush()])).await.unwrap();
     proxy.otherwise(Fault::Delay { milliseconds: 200 });
-    let launch = Launch::new(BINARY).variable("TABLE_NAME", "movies").variable("AWS_ENDPOINT_URL", proxy.url());
+    let launch = Launch::new(binary()).variable("TABLE_NAME", "movies").variable("AWS_ENDPOINT_URL", proxy.url());
     let begin = Instant::now();
     let starting: Vec<_> = (0..100).map(|_| tokio::spawn(Environment::start(launch.clone()))).collect();
     let mut functions = Vec::new();

@@ -22,7 +22,10 @@ use runtime_api::{
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_movies");
+/// The binary that Cargo built for the tests, or another by the variable `BOOTSTRAP`, such as the one that ships.
+fn binary() -> String {
+    std::env::var("BOOTSTRAP").unwrap_or_else(|_| env!("CARGO_BIN_EXE_movies").to_owned())
+}
 
 /// A function in its environment, and the way to its table.
 struct Function {
@@ -101,7 +104,7 @@ impl Function {
 
 /// The variables of a function, but for where its table is.
 fn launch() -> Launch {
-    Launch::new(BINARY).variable("TABLE_NAME", "movies").variable("AWS_SESSION_TOKEN", SESSION_TOKEN)
+    Launch::new(binary()).variable("TABLE_NAME", "movies").variable("AWS_SESSION_TOKEN", SESSION_TOKEN)
 }
 
 const SESSION_TOKEN: &str = "a-session-token-that-no-log-may-hold";

@@ -1,13 +1,13 @@
 //! Lambda itself fails the function, or sends what is no request.
 
-use super::{Ask, BINARY, Fault, Function};
+use super::{Ask, Fault, Function, binary};
 use runtime_api::{Environment, Event, Launch, NextFault, Outcome};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn f30_a_setting_that_is_missing_or_wrong_fails_the_start_at_once_and_by_name() {
-    let launch = || Launch::new(BINARY).variable("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    let launch = || Launch::new(binary()).variable("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
     for (launch, named) in [
         (launch(), "TABLE_NAME"),
         (launch().variable("TABLE_NAME", ""), "TABLE_NAME"),
