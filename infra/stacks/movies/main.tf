@@ -12,6 +12,7 @@ locals {
   environment_variables = merge(
     { TABLE_NAME = module.table.table.name, CREATIONS_TABLE_NAME = module.creations.table.name, REGION = var.environment.region },
     { for name in ["CORS_ORIGINS"] : name => join(",", var.cors_origins) if length(var.cors_origins) > 0 },
+    { for name in ["CACHE_TTL_SECONDS"] : name => tostring(var.function.cache_ttl_seconds) if var.function.cache_ttl_seconds > 0 },
     { for name in ["OTEL_EXPORTER_OTLP_ENDPOINT"] : name => "http://127.0.0.1:4318" if length(local.layers) > 0 },
   )
 

@@ -221,6 +221,25 @@ run "the_function_learns_the_origins_that_may_call" {
   }
 }
 
+run "the_function_learns_for_how_long_it_may_cache" {
+  command = plan
+  variables {
+    function = { architecture = "arm64", memory_mb = 512, timeout_seconds = 10, log_level = "INFO", cache_ttl_seconds = 60 }
+  }
+  assert {
+    condition     = local.environment_variables["CACHE_TTL_SECONDS"] == "60"
+    error_message = "The function does not learn for how long it may cache."
+  }
+}
+
+run "a_cache_without_an_end_is_refused" {
+  command = plan
+  variables {
+    function = { architecture = "arm64", memory_mb = 512, timeout_seconds = 10, log_level = "INFO", cache_ttl_seconds = 86400 }
+  }
+  expect_failures = [var.function]
+}
+
 run "what_aws_would_refuse_in_the_middle_of_an_apply_is_refused_before" {
   command = plan
   variables {

@@ -1,7 +1,14 @@
-//! The service's own environment variables, read once, here and nowhere else.
-//! (AWS's, such as credentials and `AWS_ENDPOINT_URL`, are read by AWS's SDK; Lambda's, by its runtime.)
+//! Environment variables, the service's own and AWS's, read once, here and nowhere else. (Lambda's, but for the function's
+//! name, are read by its runtime.)
+//!
+//! Of the places where an SDK looks for credentials and region, the environment is the only one: it is where Lambda puts
+//! them, and to look at the others (profiles, a metadata service) takes time at every cold start.
 
-use std::fmt;
+use aws_sdk_dynamodb::config::Credentials;
+use std::{fmt, time::Duration};
+
+/// A movie is not kept for longer: nobody remembers by then that there is a cache.
+const MAX_CACHE_SECONDS: u64 = 3600;
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,8 +17,10 @@ pub struct Config {
     pub table_name: String,
     /// `CREATIONS_TABLE_NAME`, else `TABLE_NAME` with `-creations`: the table of what was created under which `Idempotency-Key`.
     pub creations_table_name: String,
-    /// `REGION`, else `AWS_REGION`, else eu-west-1.
-    pub region: String,
+    /// How AWS is reached.
+    pub aws: Aws,
+    /// `CACHE_TTL_SECONDS`, at most an hour: for how long a movie that was read is kept in memory. Not at all by default.
+    pub cache_ttl: Duration,
     /// `CORS_ORIGINS`, separated by commas: the web origins whose pages may call the API. None by default.
     pub cors_origins: Vec<String>,
     /// `AWS_LAMBDA_FUNCTION_NAME` and `AWS_LAMBDA_FUNCTION_VERSION`: set where Lambda started the process, and nowhere else.
@@ -20,6 +29,17 @@ pub struct Config {
     pub otlp_endpoint: Option<String>,
     /// `AWS_LAMBDA_LOG_LEVEL`, set by the function's logging configuration; INFO by default.
     pub log_level: tracing::Level,
+}
+
+/// How AWS is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aws {
+    /// `REGION`, else `AWS_REGION`, else eu-west-1.
+    pub region: String,
+    /// `AWS_ENDPOINT_URL_DYNAMODB`, else `AWS_ENDPOINT_URL`: where DynamoDB is, unless it is the region's own.
+    pub endpoint: Option<String>,
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, if they are temporary as Lambda's are, `AWS_SESSION_TOKEN`.
+    pub credentials: Credentials,
 }
 
 /// The Lambda function that the process is.
@@ -52,22 +72,19 @@ impl Config {
     /// # Errors
     /// The variable that is missing or makes no sense.
     pub fn from_environment() -> Result<Self, ConfigError> {
-        Self::from_variables(|name| std::env::var(name).ok())
+        Self::from_variables(&variable)
     }
 
-    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let given = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let error = |variable, wanted| ConfigError { variable, wanted };
-        let region = given("REGION").or_else(|| given("AWS_REGION")).unwrap_or_else(|| "eu-west-1".into());
-        // A typo here would otherwise show only as a name that cannot be resolved, at the first request.
-        if !region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
-            return Err(error("REGION", "must be an AWS region such as eu-west-1"));
-        }
+    fn from_variables(given: &impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let table_name = given("TABLE_NAME").ok_or(error("TABLE_NAME", "is missing: set it to the name of the movies table"))?;
         Ok(Self {
             creations_table_name: given("CREATIONS_TABLE_NAME").unwrap_or_else(|| format!("{table_name}-creations")),
             table_name,
-            region,
+            aws: Aws::from_variables(given)?,
+            cache_ttl: match given("CACHE_TTL_SECONDS").map_or(Ok(0), |seconds| seconds.parse()) {
+                Ok(seconds @ 0..=MAX_CACHE_SECONDS) => Duration::from_secs(seconds),
+                _ => return Err(error("CACHE_TTL_SECONDS", "must be a whole number of seconds, 0 to 3600")),
+            },
             cors_origins: given("CORS_ORIGINS")
                 .map(|list| list.split(',').map(|origin| origin.trim().to_owned()).collect())
                 .unwrap_or_default(),
@@ -79,27 +96,64 @@ impl Config {
     }
 }
 
+impl Aws {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// The variable that is missing or makes no sense.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        Self::from_variables(&variable)
+    }
+
+    fn from_variables(given: &impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let region = given("REGION").or_else(|| given("AWS_REGION")).unwrap_or_else(|| "eu-west-1".into());
+        // A typo here would otherwise show only as a name that cannot be resolved, at the first request.
+        if !region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+            return Err(error("REGION", "must be an AWS region such as eu-west-1"));
+        }
+        let needed = |name| given(name).ok_or(error(name, "is missing: credentials are read from the environment alone"));
+        let (id, secret) = (needed("AWS_ACCESS_KEY_ID")?, needed("AWS_SECRET_ACCESS_KEY")?);
+        Ok(Self {
+            region,
+            endpoint: given("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| given("AWS_ENDPOINT_URL")),
+            credentials: Credentials::new(id, secret, given("AWS_SESSION_TOKEN"), None, "environment"),
+        })
+    }
+}
+
+/// A variable of the process; an empty one counts as none.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+const fn error(variable: &'static str, wanted: &'static str) -> ConfigError {
+    ConfigError { variable, wanted }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ENOUGH: [(&str, &str); 3] = [("TABLE_NAME", "t"), ("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "s3cret")];
+
+    /// What is read with these variables over those that are enough; an empty one is as good as unset.
     fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::from_variables(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        let all = || variables.iter().chain(&ENOUGH);
+        let given = |name: &str| all().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Config::from_variables(&|name: &str| given(name).filter(|value| !value.is_empty()))
     }
 
     #[test]
-    fn a_missing_or_empty_table_name_is_refused_by_name() {
-        for variables in [&[][..], &[("TABLE_NAME", "")]] {
-            assert!(read(variables).unwrap_err().to_string().contains("TABLE_NAME"));
+    fn what_is_needed_and_missing_is_refused_by_name() {
+        assert!(read(&[]).is_ok());
+        for (name, _) in ENOUGH {
+            assert!(read(&[(name, "")]).unwrap_err().to_string().contains(name));
         }
     }
 
     #[test]
     fn the_region_is_regions_then_awss_then_irelands() {
-        let region = |variables: &[(&str, &str)]| {
-            let all: Vec<_> = variables.iter().copied().chain([("TABLE_NAME", "t")]).collect();
-            read(&all).map(|config| config.region)
-        };
+        let region = |variables: &[(&str, &str)]| read(variables).map(|config| config.aws.region);
         assert_eq!(region(&[]).unwrap(), "eu-west-1");
         assert_eq!(region(&[("AWS_REGION", "eu-north-1")]).unwrap(), "eu-north-1");
         assert_eq!(region(&[("AWS_REGION", "eu-north-1"), ("REGION", "eu-west-2")]).unwrap(), "eu-west-2");
@@ -108,8 +162,36 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_cached_unless_that_is_asked_for() {
+        let ttl = |seconds: &str| read(&[("CACHE_TTL_SECONDS", seconds)]).map(|config| config.cache_ttl.as_secs());
+        assert_eq!([ttl(""), ttl("0"), ttl("60"), ttl("3600")], [Ok(0), Ok(0), Ok(60), Ok(3600)]);
+        for wrong in ["3601", "-1", "1.5", "1m"] {
+            assert!(ttl(wrong).unwrap_err().to_string().contains("CACHE_TTL_SECONDS"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn dynamodbs_endpoint_goes_before_awss() {
+        let (aws, dynamodb) = (("AWS_ENDPOINT_URL", "http://aws"), ("AWS_ENDPOINT_URL_DYNAMODB", "http://dynamodb"));
+        let endpoint = |variables: &[(&str, &str)]| read(variables).unwrap().aws.endpoint;
+        assert_eq!(endpoint(&[]), None);
+        assert_eq!(endpoint(&[aws]).as_deref(), Some("http://aws"));
+        assert_eq!(endpoint(&[aws, dynamodb]).as_deref(), Some("http://dynamodb"));
+    }
+
+    #[test]
+    fn credentials_are_whole_and_print_no_secret() {
+        let config = read(&[("AWS_SESSION_TOKEN", "t0ken")]).unwrap();
+        let credentials = &config.aws.credentials;
+        assert_eq!((credentials.access_key_id(), credentials.secret_access_key()), ("AKIA", "s3cret"));
+        assert_eq!((credentials.session_token(), read(&[]).unwrap().aws.credentials.session_token()), (Some("t0ken"), None));
+        let printed = format!("{config:?}");
+        assert!(!printed.contains("s3cret") && !printed.contains("t0ken"), "{printed}");
+    }
+
+    #[test]
     fn origins_are_split_at_commas() {
-        let config = read(&[("TABLE_NAME", "t"), ("CORS_ORIGINS", "https://a.example, https://b.example")]).unwrap();
+        let config = read(&[("CORS_ORIGINS", "https://a.example, https://b.example")]).unwrap();
         assert_eq!(config.cors_origins, ["https://a.example", "https://b.example"]);
     }
 }

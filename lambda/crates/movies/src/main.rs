@@ -17,14 +17,16 @@ In AWS Lambda it needs no arguments. Elsewhere:
     movies --listen ADDRESS:PORT [--jwks FILE]
 
     --listen ADDRESS:PORT   serve HTTP there (put TLS before it)
-    --jwks FILE             allow what bearer tokens allow that a key of this JWKS document signed (Cognito's is at
+    --jwks FILE             allow what bearer tokens allow that a key of this JWKS document signed, by RS256 (Cognito's is at
                             https://cognito-idp.REGION.amazonaws.com/POOL/.well-known/jwks.json; read once, at start).
                             Without it every caller may do everything, so only a loopback address is taken.
     --version               print the version
     --help                  print this
 
 Environment: TABLE_NAME (required), CREATIONS_TABLE_NAME (else TABLE_NAME-creations), REGION (else AWS_REGION, else eu-west-1),
-CORS_ORIGINS (separated by commas), AWS_LAMBDA_LOG_LEVEL; credentials and AWS_ENDPOINT_URL as for every AWS SDK.
+CORS_ORIGINS (separated by commas), CACHE_TTL_SECONDS (for how long a movie that was read is kept in memory; not at all by
+default), AWS_LAMBDA_LOG_LEVEL; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required) and AWS_SESSION_TOKEN, for credentials
+are read from nowhere else (`aws configure export-credentials --format env` gives a profile's); AWS_ENDPOINT_URL.
 SIGTERM and SIGINT let open requests finish.
 ";
 
@@ -92,7 +94,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         .with_max_level(config.log_level)
         .init();
 
-    let store = Store::open(config.table_name, config.creations_table_name, config.region).await;
+    let store = Store::open(config.table_name, config.creations_table_name, config.aws, config.cache_ttl);
     store.warm().await;
     let tracer = Tracer::new(config.otlp_endpoint.as_deref(), config.function.as_ref().map(|function| function.name.clone()));
     let door = Arc::new(Door::new(Api::new(store, config.cors_origins), config.function));

@@ -1,9 +1,10 @@
-//! The two doors: AWS Lambda and a plain HTTP server. Each turns what arrives into a [`Request`]; both go through [`Door`],
-//! the only place (but for traces) where a clock is read.
+//! The two doors: AWS Lambda and a plain HTTP server. Each turns what arrives into a [`Request`]; both go through [`Door`].
+//! But for traces, this is the only place where a clock is read.
 
 pub mod lambda;
 mod line;
 pub mod server;
+mod signature;
 
 use crate::{
     config::Function,

@@ -1,6 +1,6 @@
 //! The door that everything else uses: HTTP/1.1 on a socket, for containers and for development. TLS ends before it.
 
-use super::Door;
+use super::{Door, signature};
 use crate::http::{BodyError, Caller, MAX_BODY_BYTES, Problem, Request, refuse};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, header};
@@ -10,7 +10,10 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
-use jsonwebtoken::{DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, Validation, decode, decode_header,
+    jwk::{JwkSet, KeyAlgorithm},
+};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use std::{
@@ -49,10 +52,16 @@ impl Access {
     /// Access by tokens that the keys of a JWKS document verify.
     ///
     /// # Errors
-    /// The text is no such document, or holds no key.
+    /// The text is no such document, or holds no key for RS256, which is what Cognito signs with.
     pub fn by_jwks(text: &str) -> Result<Self, String> {
-        let keys: JwkSet = serde_json::from_str(text).map_err(|error| format!("this is no JWKS document: {error}"))?;
-        if keys.keys.is_empty() { Err("this JWKS document holds no key".into()) } else { Ok(Self::Tokens(Arc::new(keys))) }
+        let mut keys: JwkSet = serde_json::from_str(text).map_err(|error| format!("this is no JWKS document: {error}"))?;
+        // The key says which algorithm, never the token: a token cannot choose a weaker one.
+        keys.keys.retain(|key| key.common.key_algorithm == Some(KeyAlgorithm::RS256));
+        if keys.keys.is_empty() {
+            return Err("this JWKS document holds no key for RS256".into());
+        }
+        let _ = signature::PROVIDER.install_default(); // An error says that it is installed.
+        Ok(Self::Tokens(Arc::new(keys)))
     }
 
     /// The caller, or `None` without a valid token.
@@ -63,9 +72,7 @@ impl Access {
             return None;
         }
         let key = keys.find(&decode_header(token).ok()?.kid?)?;
-        // The key says which algorithm, never the token: a token cannot choose a weaker one.
-        let algorithm = key.common.key_algorithm?.to_string().parse().ok()?;
-        let mut validation = Validation::new(algorithm);
+        let mut validation = Validation::new(Algorithm::RS256);
         validation.validate_aud = false; // Access tokens of client credentials have no audience.
         let claims = decode::<Claims>(token, &DecodingKey::from_jwk(key).ok()?, &validation).ok()?.claims;
         (claims.token_use == "access").then(|| Caller::new(Some(claims.client_id), Some(&claims.scope)))
@@ -130,20 +137,9 @@ async fn serve(door: &Door, access: &Access, request: http::Request<Incoming>, p
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLong),
         Ok(Err(_)) | Err(_) => Err(BodyError::Garbled),
     };
-    door.pass(
-        Request {
-            method: parts.method,
-            path: parts.uri.path().to_owned(),
-            query,
-            headers: parts.headers,
-            body,
-            time: SystemTime::now(),
-            id,
-            caller,
-        },
-        None,
-    )
-    .await
+    let path = parts.uri.path().to_owned();
+    let request = Request { method: parts.method, path, query, headers: parts.headers, body, time: SystemTime::now(), id, caller };
+    door.pass(request, None).await
 }
 
 /// The parameters of a query, decoded as API Gateway does. `None` for one that is not UTF-8.

@@ -220,7 +220,8 @@ impl Api {
     }
 
     async fn get(&self, request: &Request, id: &MovieId) -> Answer {
-        let found = if precondition::wants_latest(&request.headers) { self.store.get_latest(id).await } else { self.store.get(id).await };
+        let latest = precondition::wants_latest(&request.headers);
+        let found = if latest { self.store.get_latest(id).await } else { self.store.get(id, request.time).await };
         let found = found?.ok_or_else(Problem::movie_not_found)?;
         let fresh = match &found.etag {
             Some(etag) => precondition::not_modified(&request.headers, etag)?,
@@ -239,7 +240,7 @@ impl Api {
     async fn list(&self, request: &Request) -> Answer {
         let (movies, next, damaged) = match query::read(&request.query)? {
             query::List::One(id) => {
-                let found = self.store.get(&id).await?;
+                let found = self.store.get(&id, request.time).await?;
                 let damaged = found.iter().filter(|found| !found.whole).count();
                 (found.into_iter().map(|found| found.movie).collect(), None, damaged)
             }

@@ -6,6 +6,8 @@
 //! went. A plain put that is repeated meets the row that it wrote itself: refused by its own success, or written over what
 //! somebody else put there in between.
 
+mod cache;
+mod connection;
 mod fault;
 pub mod item;
 pub mod policy;
@@ -13,17 +15,22 @@ pub mod policy;
 pub use fault::{Cause, Fault};
 
 use crate::{
+    config::Aws,
     domain::{ETag, ListQuery, Movie, MovieId, Order, Precondition, Scope},
     trace,
 };
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::{
     Client,
+    config::{BehaviorVersion, Config, Region},
     error::BuildError,
     operation::transact_write_items::TransactWriteItemsError,
     types::{AttributeValue, Delete, Put as PutRow, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use cache::Cache;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// What this store does to the tables, in IAM's words: the function's role allows this and no other. A wall holds the list to
 /// the code, a test of the stack holds the role to the list. (A transaction is allowed what its parts are allowed.)
@@ -111,14 +118,20 @@ pub struct Store {
     client: Client,
     table: String,
     creations: String,
+    cache: Arc<Cache>,
 }
 
 impl Store {
-    /// Opens the tables with the credentials and endpoint that AWS's own environment variables give, under [`policy`].
-    /// Makes no call.
-    pub async fn open(table: String, creations: String, region: String) -> Self {
-        let config = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(region)).load().await;
-        Self { client: Client::from_conf(policy::apply((&config).into()).build()), table, creations }
+    /// Opens the tables under [`policy`], and keeps what it reads for `cache_ttl`. Makes no call.
+    #[must_use]
+    pub fn open(table: String, creations: String, aws: Aws, cache_ttl: Duration) -> Self {
+        let mut config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(aws.region))
+            .credentials_provider(aws.credentials)
+            .http_client(connection::https());
+        config.set_endpoint_url(aws.endpoint);
+        Self { client: Client::from_conf(policy::apply(config).build()), table, creations, cache: Arc::new(Cache::new(cache_ttl)) }
     }
 
     /// Reads a movie of a year that has none, so that the first request finds a connection open and signed for.
@@ -132,12 +145,22 @@ impl Store {
         }
     }
 
-    /// Reads one movie (eventually consistent).
+    /// Reads one movie for a request that came at `now`: as it was within the last second or so, or, with a cache, as this process
+    /// left it and others left it not longer ago than the cache keeps it.
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
-    pub async fn get(&self, id: &MovieId) -> Result<Option<Versioned>, Fault> {
-        self.read(id, false).await
+    pub async fn get(&self, id: &MovieId, now: SystemTime) -> Result<Option<Versioned>, Fault> {
+        if let Some(kept) = self.cache.get(id, now) {
+            return Ok(Some(kept));
+        }
+        let writes = self.cache.writes();
+        // What is kept is read consistently: else it could be older than a write of our own, and stay.
+        let found = self.read(id, self.cache.is_on()).await?;
+        if let Some(found) = &found {
+            self.cache.keep(id, found, now, writes);
+        }
+        Ok(found)
     }
 
     /// Reads one movie as it is after every write so far.
@@ -145,6 +168,8 @@ impl Store {
     /// # Errors
     /// A fault of the table or of the way to it.
     pub async fn get_latest(&self, id: &MovieId) -> Result<Option<Versioned>, Fault> {
+        // Nobody is to see an older one after this.
+        let _forget = self.cache.forget_after(id);
         self.read(id, true).await
     }
 
@@ -162,6 +187,7 @@ impl Store {
     /// # Errors
     /// A fault of the table or of the way to it.
     pub async fn put(&self, movie: &Movie, precondition: &Precondition) -> Result<Put, Fault> {
+        let _forget = self.cache.forget_after(movie.id());
         // Where nothing is asked, two conditions are tried in turn: what is answered, made or replaced, is then as true as the
         // write itself. A row most often exists.
         let either = [Precondition::Present, Precondition::Absent];
@@ -181,6 +207,7 @@ impl Store {
     /// # Errors
     /// A fault of the tables or of the way to them.
     pub async fn create(&self, movie: &Movie, key: Option<CreationKey<'_>>) -> Result<Creation, Fault> {
+        let _forget = self.cache.forget_after(movie.id());
         let etag = ETag::of(movie);
         let mut writes = vec![self.row(movie, &Precondition::Absent)?];
         if let Some(key) = key {
@@ -209,6 +236,7 @@ impl Store {
     /// # Errors
     /// A fault of the table or of the way to it.
     pub async fn delete(&self, id: &MovieId, precondition: &Precondition) -> Result<Deleted, Fault> {
+        let _forget = self.cache.forget_after(id);
         let condition = Condition::of(if *precondition == Precondition::Unconditional { &Precondition::Present } else { precondition });
         let delete = Delete::builder()
             .table_name(&self.table)

@@ -8,7 +8,8 @@ use std::{
 
 fn movies(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
-    command.args(arguments).env_clear().envs(variables.iter().copied()).env("AWS_EC2_METADATA_DISABLED", "true");
+    let credentials = [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")];
+    command.args(arguments).env_clear().envs(credentials).envs(variables.iter().copied());
     command
 }
 
@@ -23,11 +24,12 @@ fn refused(arguments: &[&str], variables: &[(&str, &str)], word: &str) {
 }
 
 #[test]
-fn a_missing_table_name_fails_the_start_by_name() {
+fn a_missing_or_senseless_variable_fails_the_start_by_name() {
     let lambda = [("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9"), ("AWS_LAMBDA_FUNCTION_NAME", "mvdb-test-movies")];
     refused(&[], &lambda, "TABLE_NAME");
     refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "")], "TABLE_NAME");
     refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("REGION", "Ireland!")], "REGION");
+    refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("AWS_SECRET_ACCESS_KEY", "")], "AWS_SECRET_ACCESS_KEY");
 }
 
 #[test]
@@ -54,8 +56,7 @@ fn wrong_arguments_are_told() {
 /// A table that cannot be reached must not keep the process from starting: what is wrong shows at a request.
 #[test]
 fn it_listens_though_the_table_is_out_of_reach_and_stops_at_a_signal() {
-    let variables =
-        [("TABLE_NAME", "t"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"), ("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")];
+    let variables = [("TABLE_NAME", "t"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9")];
     let mut child = movies(&["--listen", "127.0.0.1:0"], &variables).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();

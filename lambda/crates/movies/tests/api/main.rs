@@ -21,18 +21,20 @@ mod writing;
 use aws_sdk_dynamodb::Client;
 use contract::Contract;
 use movies::{
+    config::Aws,
     entry::{Door, lambda},
     http::Api,
     store::Store,
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tables::Tables;
 
 const READ: &str = "movies/read";
 const WRITE: &str = "movies/write";
 
 /// The service on an empty table, and a gateway in front of it that passes on whatever it is given.
+#[derive(Clone)]
 struct World {
     door: Arc<Door>,
     client: Client,
@@ -45,9 +47,16 @@ impl World {
         Self::with_origins(&[]).await
     }
 
+    /// One that caches, and another on the same table.
+    async fn with_cache(ttl: Duration) -> (Self, Self) {
+        let other = Self::new().await;
+        let store = Store::open(other.table.clone(), other.creations.clone(), Aws::from_environment().unwrap(), ttl);
+        (Self { door: Arc::new(Door::new(Api::new(store, Vec::new()), None)), ..other.clone() }, other)
+    }
+
     async fn with_origins(origins: &[&str]) -> Self {
         let Tables { client, movies: table, creations } = Tables::create().await;
-        let store = Store::open(table.clone(), creations.clone(), "eu-west-1".into()).await;
+        let store = Store::open(table.clone(), creations.clone(), Aws::from_environment().unwrap(), Duration::ZERO);
         let origins = origins.iter().map(ToString::to_string).collect();
         Self { door: Arc::new(Door::new(Api::new(store, origins), None)), client, table, creations }
     }

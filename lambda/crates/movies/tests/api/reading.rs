@@ -1,9 +1,11 @@
 use super::{Ask, READ, World, named, path_of, rush};
 use movies::{
+    config::Aws,
     domain::{Info, Movie, Precondition, Title, Year},
     store::Put,
 };
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_created_movie_can_be_fetched() {
@@ -158,7 +160,7 @@ async fn rows_of_others_are_read_as_far_as_they_can_be() {
     assert_eq!((list.status, list.json()["movies"].as_array().unwrap().len()), (200, 2));
 
     // A patch is written on the very row that was read: a second one, made on the same reading, is refused.
-    let store = movies::store::Store::open(world.table.clone(), world.creations.clone(), "eu-west-1".into()).await;
+    let store = movies::store::Store::open(world.table.clone(), world.creations.clone(), Aws::from_environment().unwrap(), Duration::ZERO);
     let id = movies::domain::MovieId { year: Year::parse("2013").unwrap(), title: Title::new("no map").unwrap() };
     let changed = Movie::new(id, Info::default()).unwrap();
     let put = || store.put(&changed, &Precondition::Unversioned);
@@ -202,4 +204,36 @@ async fn health_and_version_tell_of_themselves() {
     assert_eq!(world.ask("GET", "/health").await.json(), json!({ "status": "ok" }));
     let version = world.ask("GET", "/version").await.json();
     assert!(version["build"].as_str().unwrap().starts_with(env!("CARGO_PKG_VERSION")), "{version}");
+}
+
+/// The cache keeps what this process has read; it forgets what this process writes, or was asked to read past it.
+#[tokio::test]
+async fn a_cache_hides_the_writes_of_others_until_it_is_passed_by_and_none_of_our_own() {
+    let (world, other) = World::with_cache(Duration::from_secs(600)).await;
+    let path = "/movies/2013/Rush";
+    let with_rank = |rank: u32| json!({ "year": 2013, "title": "Rush", "info": { "rank": rank } });
+    let rank = async |ask: Ask| world.send(ask).await.json()["info"]["rank"].as_u64();
+    let put = |world: World, rank: u32| async move { world.send(Ask::new("PUT", path).json(&with_rank(rank))).await.status };
+
+    world.create(&with_rank(1)).await;
+    assert_eq!(rank(Ask::new("GET", path)).await, Some(1));
+    assert_eq!(put(other.clone(), 2).await, 200);
+    assert_eq!(rank(Ask::new("GET", path)).await, Some(1), "kept");
+    assert_eq!(rank(Ask::new("GET", path).header("Cache-Control", "no-cache")).await, Some(2), "passed by");
+    assert_eq!(rank(Ask::new("GET", path)).await, Some(2), "nothing older is seen after");
+
+    assert_eq!(put(world.clone(), 3).await, 200);
+    assert_eq!(rank(Ask::new("GET", path)).await, Some(3), "our own write");
+    assert_eq!(rank(Ask::new("PATCH", path).json(&json!({ "info": { "rank": 4 } }))).await, Some(4));
+    assert_eq!(rank(Ask::new("GET", path)).await, Some(4), "our own patch");
+
+    assert_eq!(put(other.clone(), 5).await, 200);
+    let refused = world.send(Ask::new("PUT", path).header("If-Match", "\"none\"").json(&with_rank(6))).await;
+    refused.refused(412, "precondition_failed");
+    assert_eq!(rank(Ask::new("GET", path)).await, Some(5), "a write that was refused shows that something changed");
+
+    assert_eq!(world.ask("DELETE", path).await.status, 204);
+    world.ask("GET", path).await.refused(404, "movie_not_found");
+    assert_eq!(put(other, 7).await, 201);
+    assert_eq!(rank(Ask::new("GET", path)).await, Some(7), "what is not there is not kept");
 }

@@ -192,8 +192,9 @@ async fn a_browsers_question_needs_no_token() {
 }
 
 #[test]
-fn a_document_without_keys_is_refused_at_start() {
-    for text in ["", "{}", r#"{"keys":[]}"#] {
+fn a_document_without_a_key_for_rs256_is_refused_at_start() {
+    let other = Issuer::new().jwks().replace("RS256", "RS384");
+    for text in ["", "{}", r#"{"keys":[]}"#, &other] {
         assert!(Access::by_jwks(text).is_err(), "{text}");
     }
 }
