@@ -3,7 +3,7 @@ export ENV ?= local
 export PORT ARCH
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback test test-mutations checkov secrets validate contract sbom repro audit workflows parity alarm-drill smoke-drill privilege-drill fault-drill fmt lint ci init verify passed publish
+.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill smoke-drill privilege-drill fault-drill fmt lint ci init verify passed publish
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,12 @@ audit: ## Check third-party code: licences, sources, duplicates, known holes [OF
 
 workflows: ## Check the workflows
 	@scripts/workflows
+
+bench: ## Measure the function beside others; ten minutes, without the builds
+	@scripts/bench compare
+
+bench-gate: ## Hold instruction counts, CPU ratios and sizes to the budgets
+	@scripts/bench gate
 
 parity: ## Show how much of prod's plan the running local AWS shows
 	@scripts/parity

@@ -3,6 +3,7 @@
 use crate::{
     platform::{NextFault, Outcome, Pending, Platform},
     process::{Line, Lines, Process},
+    quota::Quota,
     server::Server,
 };
 use anyhow::{Context, Result, bail};
@@ -32,6 +33,8 @@ pub struct Launch {
     extensions: Vec<PathBuf>,
     variables: BTreeMap<String, String>,
     freezes: bool,
+    cpu_share: Option<f64>,
+    init_limit: Duration,
 }
 
 impl Launch {
@@ -59,7 +62,7 @@ impl Launch {
             ("_HANDLER", "bootstrap"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Self { function: function.into(), extensions: Vec::new(), variables, freezes: true }
+        Self { function: function.into(), extensions: Vec::new(), variables, freezes: true, cpu_share: None, init_limit: INIT }
     }
 
     /// With an external extension, by its binary.
@@ -80,6 +83,20 @@ impl Launch {
     #[must_use]
     pub fn never_frozen(mut self) -> Self {
         self.freezes = false;
+        self
+    }
+
+    /// With a share of one CPU for the function once INIT is over, as Lambda gives it: 0.07 for 128 MB. Not to be frozen too.
+    #[must_use]
+    pub fn cpu_share(mut self, share: f64) -> Self {
+        self.cpu_share = Some(share);
+        self.never_frozen()
+    }
+
+    /// With this long for INIT instead of ten seconds: for a function that runs under a tool.
+    #[must_use]
+    pub fn init_limit(mut self, limit: Duration) -> Self {
+        self.init_limit = limit;
         self
     }
 }
@@ -141,6 +158,8 @@ pub struct Ended {
 /// A running environment.
 #[derive(Debug)]
 pub struct Environment {
+    /// The first to be dropped: it signals the function.
+    quota: Option<Quota>,
     platform: Platform,
     _server: Server,
     function: Process,
@@ -179,7 +198,7 @@ impl Environment {
             let name = extension.name().to_owned();
             let registered = platform.until(|state| state.broken.is_some() || state.has_registered(&name));
             tokio::select! {
-                waited = timeout(INIT, registered) => match waited {
+                waited = timeout(launch.init_limit, registered) => match waited {
                     Err(_) => return Err(failed(format!("{} did not register", binary.display())).await),
                     Ok(waited) => waited?,
                 },
@@ -190,7 +209,7 @@ impl Environment {
         let mut function = Process::start(&launch.function, variables.iter(), &lines)?;
         let ready = platform.until(|state| state.broken.is_some() || state.idle());
         tokio::select! {
-            waited = timeout(INIT.saturating_sub(begin.elapsed()), ready) => match waited {
+            waited = timeout(launch.init_limit.saturating_sub(begin.elapsed()), ready) => match waited {
                 Err(_) => return Err(failed("not everybody asked for an event".into()).await),
                 Ok(waited) => waited?,
             },
@@ -202,8 +221,9 @@ impl Environment {
             return Err(failed(broken).await);
         }
         let init = begin.elapsed();
+        let quota = launch.cpu_share.map(|share| function.hold_to(share));
         let mut environment =
-            Self { platform, _server: server, function, extensions, lines, freezes: launch.freezes, invocations: 0, init };
+            Self { quota, platform, _server: server, function, extensions, lines, freezes: launch.freezes, invocations: 0, init };
         environment.signal(Signal::SIGSTOP);
         Ok(environment)
     }
@@ -298,6 +318,7 @@ impl Environment {
     /// # Errors
     /// A process cannot be waited for.
     pub async fn shutdown(mut self) -> Result<Ended> {
+        self.quota = None;
         self.signal(Signal::SIGCONT);
         let begin = Instant::now();
         self.function.signal(Signal::SIGTERM);
@@ -321,6 +342,18 @@ impl Environment {
             process.last_words().await;
         }
         Ok(Ended { in_time, took, lines: self.lines.all() })
+    }
+
+    /// Ends the function by SIGTERM and waits for its end, which in Lambda nobody does: for tools that write what they saw then.
+    ///
+    /// # Errors
+    /// It did not end within the time.
+    pub async fn end(mut self, limit: Duration) -> Result<()> {
+        self.quota = None;
+        self.signal(Signal::SIGCONT);
+        self.function.signal(Signal::SIGTERM);
+        timeout(limit, self.function.end()).await.context("the function did not end at SIGTERM")??;
+        Ok(())
     }
 
     fn signal(&mut self, signal: Signal) {

@@ -19,7 +19,7 @@
 //! # }
 //! ```
 //!
-//! What it leaves out: memory limits, CPU shares, response streaming, SnapStart, managed instances. It leaves Lambda's own
+//! What it leaves out: memory limits, response streaming, SnapStart, managed instances. It leaves Lambda's own
 //! checks of names, sizes and schemas to Lambda.
 
 pub mod dynamodb;
@@ -27,6 +27,7 @@ mod environment;
 mod platform;
 mod process;
 pub mod proxy;
+mod quota;
 mod server;
 
 pub use environment::{Answer, Ended, Environment, Event, Launch};

@@ -1,5 +1,6 @@
 //! A binary that runs for us.
 
+use crate::quota::Quota;
 use anyhow::{Context, Result};
 use nix::{
     sys::signal::{Signal, kill},
@@ -79,10 +80,12 @@ impl Process {
     /// # Errors
     /// It has ended, or the system is another.
     pub fn cpu(&self) -> Result<Duration> {
-        #[cfg(target_os = "linux")]
-        return Ok(nix::time::clock_gettime(nix::time::clock_getcpuclockid(self.pid)?)?.into());
-        #[cfg(not(target_os = "linux"))]
-        anyhow::bail!("the CPU time of {} can be read on Linux only", self.name)
+        cpu(self.pid)
+    }
+
+    /// Holds it to a share of one CPU for as long as what is returned lives.
+    pub(crate) fn hold_to(&self, share: f64) -> Quota {
+        Quota::hold(self.pid, share)
     }
 
     /// The most memory that it has had resident, in bytes (Linux only).
@@ -117,4 +120,12 @@ impl Process {
             let _ = kill(self.pid, signal);
         }
     }
+}
+
+/// The CPU time that all threads of a process have taken.
+pub(crate) fn cpu(pid: Pid) -> Result<Duration> {
+    #[cfg(target_os = "linux")]
+    return Ok(nix::time::clock_gettime(nix::time::clock_getcpuclockid(pid)?)?.into());
+    #[cfg(not(target_os = "linux"))]
+    anyhow::bail!("the CPU time of process {pid} can be read on Linux only")
 }

@@ -78,3 +78,17 @@ async fn what_a_function_uses_can_be_read() {
     assert!(environment.function().cpu().unwrap() > Duration::ZERO);
     assert!(environment.function().max_resident_bytes().unwrap() > 100_000);
 }
+
+/// A shell that counts as fast as it can: in one CPU's second it uses a second, with a tenth of it a tenth.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_function_gets_no_more_than_its_share() {
+    let used = async |launch: Launch| {
+        let mut environment = Environment::start(launch).await.unwrap();
+        let before = environment.function().cpu().unwrap();
+        let _ = environment.invoke(Event::new("spin").time_limit(Duration::from_millis(800))).await;
+        environment.function().cpu().unwrap() - before
+    };
+    let (free, held) = (used(Launch::new(ECHO).never_frozen()).await, used(Launch::new(ECHO).cpu_share(0.1)).await);
+    assert!(held < free / 2 && held < Duration::from_millis(160) && held > Duration::from_millis(20), "{held:?} of {free:?}");
+}
