@@ -29,18 +29,33 @@ fn major(contract: &Value) -> Result<u64> {
     version.split('.').next().unwrap_or_default().parse().with_context(|| format!("info.version: {version}"))
 }
 
+/// Where the contract lists what may be the matter, in words for programs.
+const PROBLEM_CODES: &str = "/components/schemas/Problem/properties/code/enum";
+
 struct Difference {
     breaks: bool,
     text: String,
 }
 
 fn differences(old: &Value, new: &Value) -> Result<Vec<Difference>> {
-    let mut found = Vec::new();
+    let (mut found, mut old) = (Vec::new(), old.clone());
+    // To a code that it does not know a caller pays no more heed than to none: it goes by the status. One that is gone, or
+    // another form of it, is left for drift to find.
+    if let (Some(Value::Array(before)), Some(Value::Array(after))) = (old.pointer_mut(PROBLEM_CODES), new.pointer(PROBLEM_CODES))
+        && before.iter().all(|code| after.contains(code))
+    {
+        let added = after.iter().filter(|code| !before.contains(code));
+        found.extend(added.map(|code| Difference { breaks: false, text: format!("#{PROBLEM_CODES}: a new code, {code}") }));
+        before.clone_from(after);
+    }
+    let old = &old;
     for change in drift::compare(old, new)? {
         let place = change.paths.first().map(|path| path.new.to_string()).unwrap_or_default();
         for info in change.changes {
             // What cannot be judged is to be judged by a person: it breaks until the version says otherwise.
-            let breaks = !matches!(info.class, ChangeClass::ForwardIncompatible | ChangeClass::Trivial);
+            // A status of 4xx that is not known is 400 to every client (RFC 9110, 15).
+            let breaks = !matches!(info.class, ChangeClass::ForwardIncompatible | ChangeClass::Trivial)
+                && !info.message.contains("added a new response code 4");
             found.push(Difference { breaks, text: format!("{place} {}: {} ({:?})", info.new_subpath, info.message, info.class) });
         }
     }
@@ -115,6 +130,20 @@ mod tests {
     #[test]
     fn a_member_that_a_request_must_have_breaks() {
         assert!(changed("required: [year, title]", "required: [year, title, info]").0 > 0);
+    }
+
+    #[test]
+    fn a_new_code_and_a_new_refusal_are_no_break_but_seen() {
+        assert_eq!(changed("            - timeout\n", "            - timeout\n            - teapot\n"), (0, 1));
+        let gone = "        '415': { $ref: '#/components/responses/UnsupportedMediaType' }\n";
+        let (breaks, seen) = changed(gone, &format!("{gone}        '418': {{ $ref: '#/components/responses/NotFound' }}\n"));
+        assert!(breaks == 0 && seen > 0);
+    }
+
+    #[test]
+    fn a_code_that_is_gone_and_a_new_success_break() {
+        assert!(changed("            - timeout\n", "").0 > 0);
+        assert!(changed("        '201':\n          description: Created.\n", "        '202':\n          description: Created.\n").0 > 0);
     }
 
     #[test]
