@@ -139,11 +139,11 @@ module "network" {
   source   = "../../modules/network"
   for_each = { for network in var.network[*] : "this" => network }
 
-  name                 = local.name
-  region               = var.environment.region
-  account_id           = var.environment.account_id
-  cidr                 = each.value.cidr
-  zones                = each.value.zones
+  name       = local.name
+  region     = var.environment.region
+  account_id = var.environment.account_id
+  cidr       = each.value.cidr
+  zones      = each.value.zones
   tables = {
     Movies    = { arn = module.table.table.arn, actions = local.statements.ReadAndWriteMovies.actions }
     Creations = { arn = module.creations.table.arn, actions = local.statements.RememberCreations.actions }

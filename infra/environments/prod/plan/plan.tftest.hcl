@@ -39,6 +39,10 @@ mock_provider "aws" {
     values = { version = "7", invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/function/invocations" }
   }
   override_resource {
+    target = module.movies.module.creations.aws_dynamodb_table.this
+    values = { arn = "arn:aws:dynamodb:eu-west-1:222222222222:table/mvdb-prod-movies-creations" }
+  }
+  override_resource {
     target = module.movies.module.key["table"].aws_kms_key.this
     values = { arn = "arn:aws:kms:eu-west-1:222222222222:key/table" }
   }
