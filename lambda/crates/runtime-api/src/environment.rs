@@ -252,6 +252,12 @@ impl Environment {
         self.lines.all()
     }
 
+    /// What they have written since there were `count` lines.
+    #[must_use]
+    pub fn lines_after(&self, count: usize) -> Vec<Line> {
+        self.lines.after(count)
+    }
+
     /// Spoils the function's next questions for an event, one fault each. (The one that is open by now is not among them.)
     pub fn spoil_next(&self, faults: impl IntoIterator<Item = NextFault>) {
         self.platform.0.send_modify(|state| state.next_faults.extend(faults));

@@ -34,7 +34,11 @@ pub(crate) struct Lines(Arc<Mutex<Vec<Line>>>);
 
 impl Lines {
     pub(crate) fn all(&self) -> Vec<Line> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.after(0)
+    }
+
+    pub(crate) fn after(&self, count: usize) -> Vec<Line> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(count..).unwrap_or_default().to_vec()
     }
 
     fn read(&self, process: &str, stream: Option<impl AsyncRead + Unpin + Send + 'static>) -> JoinHandle<()> {

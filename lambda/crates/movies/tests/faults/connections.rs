@@ -91,7 +91,7 @@ async fn f28_a_hundred_cold_starts_at_once_are_within_lambdas_ten_seconds() {
     for environment in starting {
         let environment = environment.await.unwrap().unwrap();
         let proxy = Proxy::start(dynamodb::canned(vec![])).await.unwrap();
-        functions.push(Function { environment, proxy, requests: 0 });
+        functions.push(Function { environment, proxy, requests: 0, lines: 0 });
     }
     println!("100 started in {:?}", begin.elapsed());
     let mut inits: Vec<_> = functions.iter().map(|function| function.environment.init()).collect();

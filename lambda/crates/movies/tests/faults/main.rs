@@ -32,6 +32,8 @@ struct Function {
     environment: Environment,
     proxy: Proxy,
     requests: usize,
+    /// Of the log, that have been looked at.
+    lines: usize,
 }
 
 impl Function {
@@ -48,7 +50,7 @@ impl Function {
     async fn launched(launch: Launch, proxy: Proxy) -> Self {
         let environment = Environment::start(launch).await.unwrap();
         let _ = proxy.calls(); // the start's own
-        Self { environment, proxy, requests: 0 }
+        Self { environment, proxy, requests: 0, lines: 0 }
     }
 
     async fn get(&mut self) -> Seen {
@@ -81,12 +83,14 @@ impl Function {
     }
 
     /// What a request left in the log: its last line is the one that every request leaves.
-    async fn lines_of(&self, id: &str) -> Vec<Value> {
+    async fn lines_of(&mut self, id: &str) -> Vec<Value> {
         let begin = Instant::now();
         loop {
-            let lines = self.environment.lines().into_iter().filter(|line| line.text.contains(&format!("\"{id}\"")));
+            let new = self.environment.lines_after(self.lines);
+            let lines = new.iter().filter(|line| line.text.contains(&format!("\"{id}\"")));
             let lines: Vec<Value> = lines.map(|line| serde_json::from_str(&line.text).unwrap()).collect();
             if lines.iter().any(|line| line["message"] == "request") {
+                self.lines += new.len();
                 return lines;
             }
             assert!(begin.elapsed() < Duration::from_secs(2), "{id} left no line: {:#?}", self.environment.lines());

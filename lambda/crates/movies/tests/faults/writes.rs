@@ -276,7 +276,7 @@ async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
             tokio::spawn(async move {
                 let proxy = Proxy::start(forward(&std::env::var("AWS_ENDPOINT_URL").unwrap())).await.unwrap();
                 let environment = Environment::start(launch.variable("AWS_ENDPOINT_URL", proxy.url())).await.unwrap();
-                let mut function = Function { environment, proxy, requests: 0 };
+                let mut function = Function { environment, proxy, requests: 0, lines: 0 };
                 let mut random = fastrand::Rng::with_seed(writer as u64);
                 let (mut open, mut refused) = (Vec::new(), 0);
                 loop {
