@@ -1,9 +1,9 @@
 # Each target is one line that calls a script; `scripts/NAME --help` tells the rest.
 export ENV ?= local
-export PORT ARCH
+export PORT ARCH WHAT CONSUMER REASON
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill smoke-drill privilege-drill fault-drill fmt lint ci init verify passed publish
+.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback freeze thaw test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill smoke-drill privilege-drill fault-drill freeze-drill fmt lint ci init verify passed publish
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,12 @@ release: ## Let callers reach the newest function version, once it passes its ch
 rollback: ## Let callers reach the version before, at once [VERSION=] [ENV=local]
 	@scripts/rollback $(ENV) $(VERSION)
 
+freeze: ## Have WAF refuse all writes, or one consumer, at once: REASON=... [WHAT=writes|CONSUMER=name] [ENV=local]
+	@scripts/freeze
+
+thaw: ## Let through again what was frozen, or what is named [WHAT=writes|CONSUMER=name] [REASON=...] [ENV=local]
+	@scripts/thaw
+
 test: ## Run every test
 	@scripts/test
 
@@ -121,6 +127,9 @@ fault-drill: ## Show that no write is lost or doubled under faults, and how load
 
 privilege-drill: ## Show that the function's role gives enough and no more
 	@scripts/privilege-drill
+
+freeze-drill: ## Freeze and thaw the running local AWS, with real tokens
+	@scripts/freeze-drill
 
 fmt: ## Format Rust and Terraform
 	@cargo fmt --all --manifest-path lambda/Cargo.toml && terraform fmt -recursive infra

@@ -25,6 +25,13 @@ resource "aws_cloudwatch_log_group" "ignored" {
   retention_in_days = 30
   lifecycle { ignore_changes = [retention_in_days] }
 }
+resource "aws_wafv2_regex_pattern_set" "frozen" {
+  name        = "drift-frozen"
+  scope       = "REGIONAL"
+  description = "Nothing is frozen."
+  regular_expression { regex_string = "^nothing-is-frozen$" }
+  lifecycle { ignore_changes = [description, regular_expression] }
+}
 """
 GH = """#!/usr/bin/env bash
 echo "$*" >>"$GH_LOG"
@@ -35,7 +42,7 @@ exit 0
 
 
 class Checkout:
-    """This one's scripts, with an environment of two log groups."""
+    """This one's scripts, with an environment of two log groups and a kill switch."""
     def __init__(self, root):
         self.root = root
         for path in ("scripts", ".mvdb/venv"):
@@ -94,6 +101,20 @@ def test_a_change_past_terraform_is_drift_and_opens_an_issue_without_its_value(c
     assert code == 2
     assert "| update | `aws_cloudwatch_log_group.watched` | `retention_in_days` |" in said and "545" not in said
     assert "issue create --title Drift in somewhere" in asked and said in asked
+
+
+def test_what_is_frozen_is_no_drift_but_named(checkout):
+    waf = boto3.client("wafv2", region_name="eu-west-1")
+    (made,) = (made for made in waf.list_regex_pattern_sets(Scope="REGIONAL")["RegexPatternSets"] if made["Name"] == "drift-frozen")
+
+    def record(said):
+        token = waf.get_regex_pattern_set(Name=made["Name"], Id=made["Id"], Scope="REGIONAL")["LockToken"]
+        waf.update_regex_pattern_set(Name=made["Name"], Id=made["Id"], Scope="REGIONAL", LockToken=token, Description=said, RegularExpressionList=[{"RegexString": "^POST$"}])
+    record("Frozen: writes. By somebody: a test")
+    said, code, _ = checkout.drift()
+    assert code == 0 and "Frozen: writes. By somebody: a test" in said and "No drift in somewhere." in said
+    record("Nothing is frozen. By somebody: a test")
+    assert checkout.drift()[:2] == ("No drift in somewhere.\n", 0)
 
 
 def test_drift_that_is_still_there_updates_its_issue(checkout):

@@ -85,6 +85,16 @@ def test_an_ip_set_matches_its_addresses(aws, api, firewall):
     assert status(api, source="127.0.1.7") == 200
 
 
+@pytest.mark.parametrize("looked_at, patterns, blocked", [
+    ({"Method": {}}, ["^nothing$", "^(GET|PUT)$"], True), ({"Method": {}}, ["^(POST|PUT)$"], False),
+    ({"SingleHeader": {"Name": "x-who"}}, ["^nothing$", "a.$"], True), ({"SingleHeader": {"Name": "x-who"}}, ["^ad"], False),
+    ({"SingleHeader": {"Name": "x-other"}}, ["bad"], False)])
+def test_a_set_of_patterns_matches_what_it_finds(aws, api, firewall, looked_at, patterns, blocked):
+    made = aws("wafv2").create_regex_pattern_set(Name=f"test-{uuid.uuid4().hex}", Scope="REGIONAL", RegularExpressionList=[{"RegexString": each} for each in patterns])
+    firewall({"RegexPatternSetReferenceStatement": {"ARN": made["Summary"]["ARN"], "FieldToMatch": looked_at, "TextTransformations": PLAIN}})
+    assert status(api, "bad") == (403 if blocked else 200)
+
+
 def test_a_rate_counts_each_source_for_itself(api, firewall):
     firewall({"RateBasedStatement": {"Limit": 10, "EvaluationWindowSec": 60, "AggregateKeyType": "IP"}})
     fast, slow = next(_rate_source), next(_rate_source)

@@ -1,12 +1,13 @@
 """AWS WAF judges every request to a stage that has a web ACL; ministack keeps the ACL and never asks it, drops what an ACL
 says of custom bodies and of inspected bytes, and knows no logging configuration.
 
-Judged: IP sets, an equal header or body, size, rate, AND, OR, NOT; texts as they came, untransformed. No other statement ever matches,
-nor do managed groups: their rules are AWS's secret. A rate counts at once, not with AWS's delay; no log is written. Tests: test_web_acl.py
+Judged: sets of IPs and patterns, equal text, size, rate, AND, OR, NOT; texts as they came, untransformed. No other statement ever matches,
+nor do managed groups: their rules are AWS's secret. Rates and changes count at once, not with AWS's delay; no log. Tests: test_web_acl.py
 """
 import base64
 import json
 import operator
+import re
 import time
 from collections import defaultdict, deque
 from ipaddress import ip_address, ip_network
@@ -53,8 +54,7 @@ def blocked(acl, custom):
         return ag._gw_error("WAF_FILTERED", "Forbidden")
     body = acl["CustomResponseBodies"].get(custom.get("CustomResponseBodyKey"), {"Content": "", "ContentType": "TEXT_PLAIN"})
     headers = {header["Name"]: header["Value"] for header in custom.get("ResponseHeaders", [])}
-    headers["Content-Type"] = body["ContentType"].lower().replace("_", "/")
-    return custom["ResponseCode"], headers, body["Content"].encode()
+    return custom["ResponseCode"], headers | {"Content-Type": body["ContentType"].lower().replace("_", "/")}, body["Content"].encode()
 
 
 def matches(statement, request, rule):
@@ -64,9 +64,10 @@ def matches(statement, request, rule):
             return (all if kind == "AndStatement" else any)(matches(part, request, rule) for part in said["Statements"])
         case "NotStatement":
             return not matches(said["Statement"], request, rule)
-        case "IPSetReferenceStatement":
-            ips = next(ips for ips in waf._ip_sets.values() if ips["ARN"] == said["ARN"])
-            return any(ip_address(request["identity.sourceIp"]) in ip_network(network) for network in ips["Addresses"])
+        case "IPSetReferenceStatement" | "RegexPatternSetReferenceStatement":
+            (kept,) = (kept for store in (waf._ip_sets, waf._regex_pattern_sets) for kept in store.values() if kept["ARN"] == said["ARN"])
+            return (any(ip_address(request["identity.sourceIp"]) in ip_network(network) for network in kept["Addresses"]) if "Addresses" in kept
+                    else any(re.search(regex["RegexString"], field(said, request)) for regex in kept["RegularExpressionList"]))
         case "ByteMatchStatement":
             return field(said, request) == base64.b64decode(said["SearchString"]).decode()
         case "SizeConstraintStatement":
@@ -90,7 +91,7 @@ def field(statement, request):
     inspected, beyond = request["body"][:request["inspected_bytes"]], said.get("OversizeHandling", "CONTINUE")
     if kind == "Body" and inspected != request["body"] and beyond != "CONTINUE":
         return beyond == "MATCH"
-    return ag._header_ci(request["headers"], said["Name"]) if kind == "SingleHeader" else inspected.decode("utf-8", "replace")
+    return {"Method": request["httpMethod"], "SingleHeader": ag._header_ci(request["headers"], said.get("Name", ""))}.get(kind, inspected.decode(errors="replace"))
 
 
 waf.handle_request, ag._execute_in_scope = handle_request, execute

@@ -48,6 +48,10 @@ output "web_acl_arn" {
   value = module.movies.web_acl_arn
 }
 
+output "switch" {
+  value = module.movies.switch
+}
+
 output "domain_target" {
   value = module.movies.domain_target
 }

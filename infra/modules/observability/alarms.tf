@@ -1,5 +1,5 @@
 # The table of alarms: what it means, how bad it is, what is measured, above which threshold. The key is the heading in the
-# runbook unless said otherwise. The promises themselves, errors and latency as callers see them, are in slo.tf; what is here
+# runbook unless said otherwise. An alarm without an expression compares its only metric itself. The promises themselves, errors and latency as callers see them, are in slo.tf; what is here
 # says why, or tells of it before callers notice.
 locals {
   api_dimensions = { ApiName = var.api.name, Stage = var.api.stage_name }
@@ -174,6 +174,16 @@ locals {
         periods    = 3, periods_above = 2
       }
     },
+    # No call tells that nobody may call, and a rule that blocks is no news when nobody tries: the switch itself says how much it
+    # holds, once, whenever it is turned (scripts/freeze), and no data means that it was not.
+    { frozen = {
+      meaning        = "Somebody has frozen writes or a consumer, and not thawed them yet."
+      severity       = "ticket"
+      metrics        = { frozen = { namespace = var.function.namespace, name = "frozen", dimensions = { web_acl = var.web_acl.metric_name }, statistic = "Maximum" } }
+      expression     = null
+      period_seconds = 60
+      missing        = "ignore"
+    } },
     # What a stack does not have is not watched.
     { for minutes in var.silence_minutes[*] : "silence" => {
       meaning        = "Not a single request for ${minutes} minutes: callers do not get through."

@@ -11,6 +11,11 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = "${each.value.meaning} ${var.runbook_url}#${each.value.heading}"
   comparison_operator = each.value.comparison
+  namespace           = each.value.expression == null ? one(values(each.value.metrics)).namespace : null
+  metric_name         = each.value.expression == null ? one(values(each.value.metrics)).name : null
+  dimensions          = each.value.expression == null ? one(values(each.value.metrics)).dimensions : null
+  statistic           = each.value.expression == null ? one(values(each.value.metrics)).statistic : null
+  period              = each.value.expression == null ? each.value.period_seconds : null
   # An alarm on an expected range compares with what the expression yields, not with a number.
   threshold           = each.value.threshold
   threshold_metric_id = each.value.threshold == null ? "result" : null
@@ -22,7 +27,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   ok_actions          = each.value.severity == null ? [] : [aws_sns_topic.this[each.value.severity].arn]
 
   dynamic "metric_query" {
-    for_each = each.value.metrics
+    for_each = each.value.expression == null ? {} : each.value.metrics
     content {
       id          = metric_query.key
       return_data = each.value.threshold == null # then the metric itself is what is compared
@@ -37,11 +42,14 @@ resource "aws_cloudwatch_metric_alarm" "this" {
     }
   }
 
-  metric_query {
-    id          = "result"
-    label       = each.key
-    expression  = each.value.expression
-    return_data = true
+  dynamic "metric_query" {
+    for_each = each.value.expression[*]
+    content {
+      id          = "result"
+      label       = each.key
+      expression  = metric_query.value
+      return_data = true
+    }
   }
 }
 
@@ -95,6 +103,32 @@ resource "aws_cloudwatch_event_target" "key" {
   input_transformer {
     input_paths    = { event = "$.detail.eventName", key = "$.detail.resources[0].ARN", who = "$.detail.userIdentity.arn" }
     input_template = "\"<event> on <key> by <who>. ${var.runbook_url}#key-threatened\""
+  }
+}
+
+# Whoever turns the kill switch, and by whatever way, wakes somebody: the alarm `frozen` hears scripts/freeze alone.
+resource "aws_cloudwatch_event_rule" "switch" {
+  name        = "${var.name}-switch-turned"
+  description = "Somebody freezes or thaws. ${var.runbook_url}#frozen"
+
+  event_pattern = jsonencode({
+    source      = ["aws.wafv2"]
+    detail-type = ["AWS API Call via CloudTrail"]
+    detail = {
+      eventSource       = ["wafv2.amazonaws.com"]
+      eventName         = ["UpdateRegexPatternSet"]
+      requestParameters = { id = [var.switch.id] }
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "switch" {
+  rule = aws_cloudwatch_event_rule.switch.name
+  arn  = aws_sns_topic.this["page"].arn
+
+  input_transformer {
+    input_paths    = { said = "$.detail.requestParameters.description", who = "$.detail.userIdentity.arn" }
+    input_template = "\"<said> Set by <who>. ${var.runbook_url}#frozen\""
   }
 }
 

@@ -61,6 +61,11 @@ variable "web_acl" {
   type        = object({ metric_name = string })
 }
 
+variable "switch" {
+  description = "The kill switch: the id of the set whose changes freeze and thaw."
+  type        = object({ id = string })
+}
+
 variable "backup" {
   description = "The vault into which something is backed up daily; null when there is none."
   type        = object({ vault_name = string })

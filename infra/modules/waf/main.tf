@@ -1,5 +1,5 @@
 # The web ACL in front of what it protects. Rules run by priority, cheap and certain ones first. Our own look at where a
-# request comes from, how many come and how long its body is; what is in it only AWS's groups judge, so no title of a
+# request comes from, how many come, how long its body is, and at what is frozen; what is in it only AWS's groups judge, so no title of a
 # movie is ever caught by a rule of ours.
 resource "aws_wafv2_web_acl" "this" {
   name  = var.name
@@ -22,6 +22,7 @@ resource "aws_wafv2_web_acl" "this" {
   dynamic "custom_response_body" {
     for_each = {
       payload_too_large = { title = "Payload Too Large", status = 413, detail = "The body is above 64 KiB." }
+      unavailable       = { title = "Service Unavailable", status = 503, detail = "Suspended by its operators: they know, and tell when it is over." }
       too_many_requests = { title = "Too Many Requests", status = 429, detail = "Too many requests from this address or with this token: try again in a minute." }
     }
     content {
@@ -90,9 +91,73 @@ resource "aws_wafv2_web_acl" "this" {
     }
   }
 
+  # The kill switch: `make freeze` puts patterns into the set, `make thaw` takes them out, and no apply does either.
+  # In front of the rates, so that a consumer who is frozen for sending too much is told that, and not 429.
+  rule {
+    name     = "frozen"
+    priority = 2
+
+    action {
+      block {
+        custom_response {
+          response_code            = 503
+          custom_response_body_key = "unavailable"
+
+          response_header {
+            name  = "Retry-After"
+            value = "300"
+          }
+        }
+      }
+    }
+
+    statement {
+      or_statement {
+        statement {
+          regex_pattern_set_reference_statement {
+            arn = aws_wafv2_regex_pattern_set.frozen.arn
+
+            field_to_match {
+              method {}
+            }
+
+            text_transformation {
+              priority = 0
+              type     = "NONE"
+            }
+          }
+        }
+
+        # The consumer's id stands in its token: also in one that lives on when Cognito gives no new ones.
+        statement {
+          regex_pattern_set_reference_statement {
+            arn = aws_wafv2_regex_pattern_set.frozen.arn
+
+            field_to_match {
+              single_header {
+                name = "authorization"
+              }
+            }
+
+            text_transformation {
+              priority = 0
+              type     = "NONE"
+            }
+          }
+        }
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "${var.name}-frozen"
+      sampled_requests_enabled   = true
+    }
+  }
+
   rule {
     name     = "rate-per-source"
-    priority = 2
+    priority = 3
 
     action {
       block {
@@ -121,7 +186,7 @@ resource "aws_wafv2_web_acl" "this" {
   # One consumer that calls from many addresses. A request without a token is not counted here; the gateway refuses it.
   rule {
     name     = "rate-per-token"
-    priority = 3
+    priority = 4
 
     action {
       block {
@@ -160,7 +225,7 @@ resource "aws_wafv2_web_acl" "this" {
 
   rule {
     name     = "body-size"
-    priority = 4
+    priority = 5
 
     action {
       block {
@@ -199,7 +264,7 @@ resource "aws_wafv2_web_acl" "this" {
   # AWS's groups are written out, one by one: scanners look for them by name and do not unroll a dynamic block.
   rule {
     name     = "ip-reputation"
-    priority = 5
+    priority = 6
 
     override_action {
       none {}
@@ -231,7 +296,7 @@ resource "aws_wafv2_web_acl" "this" {
 
   rule {
     name     = "known-bad-inputs"
-    priority = 6
+    priority = 7
 
     override_action {
       none {}
@@ -263,7 +328,7 @@ resource "aws_wafv2_web_acl" "this" {
 
   rule {
     name     = "common"
-    priority = 7
+    priority = 8
 
     override_action {
       none {}
@@ -303,7 +368,7 @@ resource "aws_wafv2_web_acl" "this" {
 
   rule {
     name     = "sql-injection"
-    priority = 8
+    priority = 9
 
     override_action {
       none {}
@@ -344,6 +409,22 @@ locals {
   # The rules that only count, by group.
   counted = { for group in ["ip-reputation", "known-bad-inputs", "common", "sql-injection"] :
     group => [for rule in keys(var.counted_rules) : split("/", rule)[1] if split("/", rule)[0] == group]
+  }
+}
+
+# What is frozen, read and written by scripts/freeze alone: an apply in the middle of an incident must not thaw it. The
+# description tells who froze what, when and why, so that the call that froze it is the record of it, in CloudTrail too.
+resource "aws_wafv2_regex_pattern_set" "frozen" {
+  name        = "${var.name}-frozen"
+  scope       = "REGIONAL"
+  description = "Nothing is frozen."
+
+  regular_expression {
+    regex_string = "^nothing-is-frozen$" # no method, no token; whether WAF takes an empty set AWS does not say
+  }
+
+  lifecycle {
+    ignore_changes = [description, regular_expression]
   }
 }
 

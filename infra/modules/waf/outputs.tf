@@ -6,3 +6,8 @@ output "web_acl" {
     log_group_name = aws_cloudwatch_log_group.this.name
   }
 }
+
+output "switch" {
+  description = "The plug of the kill switch: id and name of the set of what is frozen."
+  value       = { id = aws_wafv2_regex_pattern_set.frozen.id, name = aws_wafv2_regex_pattern_set.frozen.name }
+}

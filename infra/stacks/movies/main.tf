@@ -276,6 +276,7 @@ module "observability" {
   canary          = local.next
   table           = { name = module.table.table.name, operations = local.table_calls }
   web_acl         = module.waf.web_acl
+  switch          = module.waf.switch
   backup          = module.table.backup
   flow_log        = local.flow_log
   keys            = { for purpose, key in module.key : purpose => key.key }

@@ -59,6 +59,11 @@ output "web_acl_arn" {
   value       = module.waf.web_acl.arn
 }
 
+output "switch" {
+  description = "The kill switch: id and name of the set of what is frozen."
+  value       = module.waf.switch
+}
+
 output "domain_target" {
   description = "What the record of the API's own name points to; null without one."
   value       = module.rest_api.domain_target

@@ -22,6 +22,9 @@ mock_provider "aws" {
   mock_resource "aws_api_gateway_stage" {
     defaults = { arn = "arn:aws:apigateway:eu-west-1::/restapis/api/stages/v1" }
   }
+  mock_resource "aws_wafv2_regex_pattern_set" {
+    defaults = { arn = "arn:aws:wafv2:eu-west-1:222222222222:regional/regexpatternset/mvdb-prod-movies-frozen/abc" }
+  }
   mock_resource "aws_wafv2_web_acl" {
     defaults = { arn = "arn:aws:wafv2:eu-west-1:222222222222:regional/webacl/mvdb-prod-movies/acl" }
   }

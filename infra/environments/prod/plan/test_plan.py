@@ -126,7 +126,7 @@ def test_each_thing_is_encrypted_with_the_key_of_its_purpose(of):
     (rule,) = of("aws_s3_bucket_server_side_encryption_configuration")["rule"]
     assert rule["apply_server_side_encryption_by_default"][0]["kms_master_key_id"] == KEY("function")
     assert {topic["kms_master_key_id"] for topic in of.all("aws_sns_topic").values()} == {KEY("notifications")}
-    watched = json.loads(of("aws_cloudwatch_event_rule")["event_pattern"])["detail"]["resources"]["ARN"]
+    watched = json.loads(of.all("aws_cloudwatch_event_rule")["module.observability.aws_cloudwatch_event_rule.key"]["event_pattern"])["detail"]["resources"]["ARN"]
     assert sorted(watched) == [KEY("function"), KEY("logs"), KEY("notifications"), KEY("table")]
 
 
@@ -149,6 +149,11 @@ def test_the_function_stands_in_the_network_with_the_layer_and_knows_its_table(o
 def test_the_web_acl_stands_before_the_stage_and_the_stage_proves_itself(of):
     assert of("aws_wafv2_web_acl_association")["resource_arn"] == of("aws_api_gateway_stage")["arn"]
     assert of("aws_api_gateway_stage")["client_certificate_id"] == of("aws_api_gateway_client_certificate")["id"]
+
+
+def test_the_switch_that_is_watched_is_the_one_before_the_stage(of):
+    watched = json.loads(of.all("aws_cloudwatch_event_rule")["module.observability.aws_cloudwatch_event_rule.switch"]["event_pattern"])["detail"]["requestParameters"]["id"]
+    assert watched == [of("aws_wafv2_regex_pattern_set")["id"]]
 
 
 def test_every_alarm_tells_the_topic_of_its_severity(of):
@@ -221,5 +226,5 @@ def test_nobody_but_the_stage_calls_the_function_and_only_its_alias(of):
 
 def test_the_alarms_read_the_metrics_where_the_code_prints_them(of):
     (namespace,) = set(re.findall(r'namespace: "(\w+)"', "".join(file.read_text() for file in (CRATES / "movies/src").rglob("*.rs"))))
-    own = {metric["namespace"] for alarm in of.all("aws_cloudwatch_metric_alarm").values() for query in alarm["metric_query"] for metric in query["metric"] if not metric["namespace"].startswith("AWS/")}
+    own = {metric["namespace"] for alarm in of.all("aws_cloudwatch_metric_alarm").values() for metric in [metric for query in alarm["metric_query"] for metric in query["metric"]] or [alarm] if not metric["namespace"].startswith("AWS/")}
     assert own == {namespace}

@@ -66,7 +66,13 @@ def evaluate(expression, values, quota):
 def rings(alarm, minutes, quota):
     """Whether the alarm is in ALARM at the end of `minutes`, a list of {series: {value: how often}}."""
     metrics = {query["id"]: query["metric"][0] for query in alarm["metric_query"] if query["metric"]}
-    expression = next(query["expression"] for query in alarm["metric_query"] if query["id"] == "result")
+    expression = next((query["expression"] for query in alarm["metric_query"] if query["id"] == "result"), "metric")
+    if not metrics:  # the alarm is on a metric itself
+        metrics = {"metric": {**alarm, "stat": alarm["statistic"]}}
+    if alarm["treat_missing_data"] == "ignore":  # it stays as the last data left it
+        names = {series(metric) for metric in metrics.values()}
+        while minutes and not names & minutes[-1].keys():
+            minutes = minutes[:-1]
     (period,) = {metric["period"] // 60 for metric in metrics.values()}
     above = 0
     for back in range(alarm["evaluation_periods"]):

@@ -22,6 +22,7 @@ variables {
   canary          = { alias = "live", version = "8" }
   table           = { name = "mvdb-test-movies", operations = ["GetItem", "PutItem"] }
   web_acl         = { metric_name = "mvdb-test-movies" }
+  switch          = { id = "set" }
   backup          = { vault_name = "mvdb-test-movies" }
   flow_log        = { log_group_name = "/aws/vpc/mvdb-test-movies", addresses = "10.0.0.*" }
   keys            = { table = { arn = "arn:aws:kms:eu-west-1:123456789012:key/table" } }
@@ -105,7 +106,7 @@ run "the_minimum_set_is_there" {
     condition = alltrue([for key in [
       "availability-burn-daily", "latency-burn-daily", "refusals", "traffic", "slower", "function-errors", "function-locked-out", "function-throttled", "function-slow", "function-crowded",
       "function-does-not-start", "table-throttled", "table-errors", "table-slow", "waf-blocks", "silence", "backup-missing", "backup-failed", "breakout", "consumer-usage-reader",
-      "version-fails", "version-slow",
+      "version-fails", "version-slow", "frozen",
     ] : contains(keys(aws_cloudwatch_metric_alarm.this), key)])
     error_message = "An alarm is missing."
   }
@@ -134,7 +135,7 @@ run "what_a_stack_does_not_have_is_not_watched" {
 run "no_data_is_no_failure_but_for_what_is_never_silent" {
   command = plan
   assert {
-    condition     = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => alarm.treat_missing_data if alarm.treat_missing_data != "notBreaching" } == { silence = "breaching", backup-missing = "breaching" }
+    condition     = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => alarm.treat_missing_data if alarm.treat_missing_data != "notBreaching" } == { silence = "breaching", backup-missing = "breaching", frozen = "ignore" }
     error_message = "An alarm rings at night because nobody calls, or sleeps while nobody can."
   }
 }
@@ -225,6 +226,31 @@ run "c31_a_threatened_key_is_told_of" {
   assert {
     condition     = aws_cloudwatch_event_target.key.arn == aws_sns_topic.this["page"].arn && strcontains(aws_cloudwatch_event_target.key.input_transformer[0].input_template, "https://example.com/infra/RUNBOOK.md#key-threatened")
     error_message = "It is noticed, and nobody told what to do."
+  }
+}
+
+run "whoever_turns_the_kill_switch_wakes_somebody" {
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.switch.event_pattern) == {
+      source = ["aws.wafv2"], detail-type = ["AWS API Call via CloudTrail"]
+      detail = { eventSource = ["wafv2.amazonaws.com"], eventName = ["UpdateRegexPatternSet"], requestParameters = { id = ["set"] } }
+    }
+    error_message = "Somebody can freeze unnoticed."
+  }
+  assert {
+    condition     = aws_cloudwatch_event_target.switch.arn == aws_sns_topic.this["page"].arn && strcontains(aws_cloudwatch_event_target.switch.input_transformer[0].input_template, "https://example.com/infra/RUNBOOK.md#frozen")
+    error_message = "It is noticed, and nobody told what it means."
+  }
+}
+
+# scripts/freeze tells it when it is turned, and never again: the metric itself, no expression that fills what is missing.
+run "the_alarm_frozen_keeps_ringing_without_data" {
+  command = plan
+  assert {
+    condition = (aws_cloudwatch_metric_alarm.this["frozen"].metric_name == "frozen" && aws_cloudwatch_metric_alarm.this["frozen"].namespace == "mvdb" &&
+      aws_cloudwatch_metric_alarm.this["frozen"].dimensions == tomap({ web_acl = "mvdb-test-movies" }) && aws_cloudwatch_metric_alarm.this["frozen"].statistic == "Maximum" &&
+    aws_cloudwatch_metric_alarm.this["frozen"].treat_missing_data == "ignore" && length(aws_cloudwatch_metric_alarm.this["frozen"].metric_query) == 0)
+    error_message = "The alarm ends before somebody thaws."
   }
 }
 

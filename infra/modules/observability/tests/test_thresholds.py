@@ -22,7 +22,7 @@ VARIABLES = {
     "api": {"name": NAME, "stage_name": "v1"},
     "function": {"name": NAME, "timeout_seconds": 10, "reserved_concurrency": 100, "log_group_name": f"/aws/lambda/{NAME}", "namespace": "mvdb"},
     "canary": {"alias": "live", "version": "8"},
-    "table": {"name": NAME, "operations": ["GetItem", "PutItem"]}, "web_acl": {"metric_name": NAME},
+    "table": {"name": NAME, "operations": ["GetItem", "PutItem"]}, "web_acl": {"metric_name": NAME}, "switch": {"id": "set"},
     "backup": {"vault_name": NAME}, "flow_log": {"log_group_name": f"/aws/vpc/{NAME}", "addresses": "10.0.0.*"}, "keys": {},
     "consumers": {"reader": {"client_id": "abc", "requests_per_hour": 5000}}, "silence_minutes": 30, "log_groups": {},
     "subscribers": {"page": [], "ticket": []}, "budget": {"usd_per_month": 50},
@@ -193,6 +193,12 @@ def test_a_failed_backup_is_a_ticket_at_once(ringing):
 def test_a_backup_is_missing_when_two_days_have_none(ringing):
     assert ringing(lasting(1) + without_backups(2 * DAYS - 2) + lasting(1)) == set(), "one ended early, the next late: a day between them is empty"
     assert ringing(without_backups(2 * DAYS)) == {"backup-missing", "ticket"}
+
+
+def test_what_is_frozen_rings_until_it_is_thawed(ringing):
+    turned = lasting(1 * DAYS) + lasting(1, frozen=2)
+    assert ringing(turned) == ringing(turned + lasting(1 * DAYS)) == {"frozen", "ticket"}
+    assert ringing(turned + lasting(1 * DAYS) + lasting(1, frozen=0) + lasting(1 * DAYS)) == set()
 
 
 def test_without_a_share_of_its_own_the_accounts_quota_counts(tmp_path):

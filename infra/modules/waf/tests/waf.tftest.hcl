@@ -2,6 +2,9 @@ mock_provider "aws" {
   mock_resource "aws_wafv2_web_acl" {
     defaults = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/mvdb-test-movies/abc" }
   }
+  mock_resource "aws_wafv2_regex_pattern_set" {
+    defaults = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/regexpatternset/mvdb-test-movies-frozen/abc" }
+  }
   mock_resource "aws_wafv2_ip_set" {
     defaults = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/ipset/mvdb-test-movies/abc" }
   }
@@ -21,7 +24,7 @@ variables {
 run "c26_rules_run_in_this_order" {
   command = plan
   assert {
-    condition     = { for rule in aws_wafv2_web_acl.this.rule : rule.name => rule.priority } == { rate-per-source = 2, rate-per-token = 3, body-size = 4, ip-reputation = 5, known-bad-inputs = 6, common = 7, sql-injection = 8 }
+    condition     = { for rule in aws_wafv2_web_acl.this.rule : rule.name => rule.priority } == { frozen = 2, rate-per-source = 3, rate-per-token = 4, body-size = 5, ip-reputation = 6, known-bad-inputs = 7, common = 8, sql-injection = 9 }
     error_message = "A rule is missing, or runs at another place."
   }
 }
@@ -85,6 +88,36 @@ run "an_address_and_a_token_are_slowed_down_as_asked_with_429" {
   }
 }
 
+run "what_is_frozen_is_refused_with_503_by_its_method_or_its_token" {
+  assert {
+    condition = jsonencode(flatten([for rule in aws_wafv2_web_acl.this.rule : [for or in rule.statement[0].or_statement : [for statement in or.statement : [for set in statement.regex_pattern_set_reference_statement : [
+      set.arn == aws_wafv2_regex_pattern_set.frozen.arn, length(set.field_to_match[0].method) == 1 ? "method" : one(set.field_to_match[0].single_header).name, one(set.text_transformation).type
+    ]]]] if rule.name == "frozen"])) == jsonencode([true, "method", "NONE", true, "authorization", "NONE"])
+    error_message = "What is frozen passes, or something else is looked at."
+  }
+  assert {
+    condition = jsonencode([for rule in aws_wafv2_web_acl.this.rule : [for response in rule.action[0].block[0].custom_response :
+    [response.response_code, response.custom_response_body_key, { for header in response.response_header : header.name => header.value }]] if rule.name == "frozen"]) == jsonencode([[[503, "unavailable", { Retry-After = "300" }]]])
+    error_message = "Who is frozen is not told that it is for a while."
+  }
+}
+
+run "a_new_stack_is_not_frozen" {
+  command = plan
+  assert {
+    condition     = [for pattern in aws_wafv2_regex_pattern_set.frozen.regular_expression : pattern.regex_string] == ["^nothing-is-frozen$"] && aws_wafv2_regex_pattern_set.frozen.description == "Nothing is frozen."
+    error_message = "A new stack refuses, or says that it does."
+  }
+}
+
+# The state of the switch is no data of Terraform's: what a first apply made an apply with other patterns in the code leaves.
+run "no_apply_freezes_or_thaws" {
+  assert {
+    condition     = aws_wafv2_regex_pattern_set.frozen.name == "mvdb-test-movies-frozen" && length(regexall("ignore_changes = \\[description, regular_expression\\]", file("main.tf"))) == 1
+    error_message = "An apply in the middle of an incident would thaw what is frozen."
+  }
+}
+
 run "addresses_and_countries_are_blocked_when_given" {
   variables {
     blocked_addresses = ["192.0.2.0/24", "2001:db8::/32"]
@@ -103,7 +136,7 @@ run "addresses_and_countries_are_blocked_when_given" {
     error_message = "Other countries than those given may call."
   }
   assert {
-    condition     = flatten([for rule in aws_wafv2_web_acl.this.rule : [for or in rule.statement[0].or_statement : [for statement in or.statement : statement.ip_set_reference_statement[0].arn]]]) == [for set in aws_wafv2_ip_set.blocked : set.arn]
+    condition     = flatten([for rule in aws_wafv2_web_acl.this.rule : [for or in rule.statement[0].or_statement : [for statement in or.statement : statement.ip_set_reference_statement[0].arn]] if rule.name == "blocked-addresses"]) == [for set in aws_wafv2_ip_set.blocked : set.arn]
     error_message = "A set of blocked addresses is asked by no rule."
   }
 }
@@ -185,7 +218,7 @@ run "the_refusals_are_problems_of_the_contract" {
       toset(keys(jsondecode(body.content))) == toset(yamldecode(file("../../../lambda/crates/movies/openapi.yaml")).components.schemas.Problem.required) &&
       contains(yamldecode(file("../../../lambda/crates/movies/openapi.yaml")).components.schemas.Problem.properties.code.enum, jsondecode(body.content).code) &&
       jsondecode(body.content).code == body.key && body.content_type == "APPLICATION_JSON"
-    ]) && length(aws_wafv2_web_acl.this.custom_response_body) == 2
+    ]) && length(aws_wafv2_web_acl.this.custom_response_body) == 3
     error_message = "A refusal is no problem as the contract describes it."
   }
 }

@@ -26,6 +26,9 @@ mock_provider "aws" {
   mock_resource "aws_sns_topic" {
     defaults = { arn = "arn:aws:sns:eu-west-1:123456789012:topic" }
   }
+  mock_resource "aws_wafv2_regex_pattern_set" {
+    defaults = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/regexpatternset/mvdb-test-movies-frozen/abc" }
+  }
   mock_resource "aws_wafv2_web_acl" {
     defaults = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/mvdb-test-movies/abc" }
   }

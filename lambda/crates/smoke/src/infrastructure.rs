@@ -32,6 +32,7 @@ const fn check_if_held(name: &'static str, part: &'static str, run: fn(&Environm
 
 pub(crate) const CHECKS: &[Check] = &[
     check("WAF stands before the stage", waf_stands_before_the_stage),
+    check("nothing is frozen", nothing_is_frozen),
     check("the stage's throttles are the agreed ones", throttles_are_the_agreed_ones),
     check_if_held("the stage shows its client certificate", "client_certificate", the_stage_shows_its_certificate),
     check("the alias leads to the published version", the_alias_leads_to_the_published_version),
@@ -150,6 +151,17 @@ fn waf_stands_before_the_stage(environment: &Environment) -> Result<String> {
     let found = answer.web_acl().context("no web ACL is associated with the stage")?;
     let (found, wanted) = (found.arn(), environment.deployed.web_acl_arn.value.as_str());
     ensure!(found == wanted, "the stage's web ACL is {found}, not {wanted}");
+    Ok(String::new())
+}
+
+/// Who freezes leaves a record of it, which begins so (scripts/switch.py).
+fn nothing_is_frozen(environment: &Environment) -> Result<String> {
+    let client = aws_sdk_wafv2::Client::new(&environment.aws.config);
+    let switch = &environment.deployed.switch.value;
+    let request = client.get_regex_pattern_set().name(&switch.name).id(&switch.id).scope(aws_sdk_wafv2::types::Scope::Regional);
+    let answer = environment.aws.ask(request.send())?;
+    let record = answer.regex_pattern_set().and_then(|set| set.description()).context("the switch has no record")?;
+    ensure!(!record.starts_with("Frozen"), "{record}");
     Ok(String::new())
 }
 

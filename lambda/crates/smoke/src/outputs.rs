@@ -38,9 +38,17 @@ pub(crate) struct Deployed {
     pub(crate) rest_api_id: Output<String>,
     pub(crate) stage_name: Output<String>,
     pub(crate) web_acl_arn: Output<String>,
+    pub(crate) switch: Output<Switch>,
     pub(crate) topics: Output<BTreeMap<String, String>>,
     pub(crate) alarms: Output<BTreeMap<String, AlarmPlan>>,
     pub(crate) infrastructure: Output<Infrastructure>,
+}
+
+/// The kill switch: the set of what is frozen.
+#[derive(Deserialize)]
+pub(crate) struct Switch {
+    pub(crate) id: String,
+    pub(crate) name: String,
 }
 
 #[derive(Deserialize)]
