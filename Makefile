@@ -3,7 +3,7 @@ export ENV ?= local
 export PORT ARCH WHAT CONSUMER REASON
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback freeze thaw test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill smoke-drill privilege-drill fault-drill freeze-drill fmt lint ci init verify passed publish
+.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback freeze thaw restore restore-drill test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill smoke-drill privilege-drill fault-drill freeze-drill fmt lint ci init verify passed publish
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,12 @@ freeze: ## Have WAF refuse all writes, or one consumer, at once: REASON=... [WHA
 
 thaw: ## Let through again what was frozen, or what is named [WHAT=writes|CONSUMER=name] [REASON=...] [ENV=local]
 	@scripts/thaw
+
+restore: ## Restore the movies to a new table: TIME=2026-11-21T17:00:00Z [ENV=local]
+	@scripts/restore $(ENV) "$(TIME)"
+
+restore-drill: ## Restore the movies as of now, compare, serve them (local only), and tell RPO and RTO [ENV=local]
+	@scripts/restore-drill $(ENV)
 
 test: ## Run every test
 	@scripts/test

@@ -62,6 +62,7 @@ module "movies" {
     recovery_days        = 7
     backup               = null
   }
+  served_table = null # or the table that `make restore` made, see RUNBOOK.md
   # In Lambda's own network, with the internet before it: a network without a way out costs 24 USD a month.
   network             = null
   deletion_protection = false

@@ -58,6 +58,7 @@ module "movies" {
     recovery_days        = 35
     backup               = { retention_days = 1 }
   }
+  served_table        = var.served_table
   network             = null
   deletion_protection = false
   log_retention_days  = 1

@@ -62,6 +62,7 @@ module "movies" {
     recovery_days        = 35
     backup               = { retention_days = 90 }
   }
+  served_table = null # or the table that `make restore` made, see RUNBOOK.md
   # Nothing leads out of it: what it costs is told in infra/README.md.
   network             = { cidr = "10.0.0.0/24", zones = ["eu-west-1a", "eu-west-1b", "eu-west-1c"] }
   deletion_protection = true

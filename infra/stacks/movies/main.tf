@@ -10,7 +10,7 @@ locals {
   }
 
   environment_variables = merge(
-    { TABLE_NAME = module.table.table.name, CREATIONS_TABLE_NAME = module.creations.table.name, REGION = var.environment.region },
+    { TABLE_NAME = local.served.name, CREATIONS_TABLE_NAME = module.creations.table.name, REGION = var.environment.region },
     { for name in ["CORS_ORIGINS"] : name => join(",", var.cors_origins) if length(var.cors_origins) > 0 },
     { for name in ["CACHE_TTL_SECONDS"] : name => tostring(var.function.cache_ttl_seconds) if var.function.cache_ttl_seconds > 0 },
     { for name in ["OTEL_EXPORTER_OTLP_ENDPOINT"] : name => "http://127.0.0.1:4318" if length(local.layers) > 0 },
@@ -18,12 +18,18 @@ locals {
 
   permissions_boundary = one([for name in var.environment.permissions_boundary[*] : "arn:aws:iam::${var.environment.account_id}:policy/${name}"])
 
+  # What callers are served from: the stack's own table, or one restored from it. The function may then reach both: the version
+  # that callers still reach while the next one is released reads the own one.
+  served = (var.served_table == null ? module.table.table :
+  { name = var.served_table, arn = "arn:aws:dynamodb:${var.environment.region}:${var.environment.account_id}:table/${var.served_table}" })
+  table_arns = distinct([module.table.table.arn, local.served.arn])
+
   # The calls that the code makes, and no other: BatchWriteItem is the loader's, which runs as a person.
   table_actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"]
   # The same as CloudWatch counts it: each write comes in a transaction.
   table_calls = ["GetItem", "Query", "Scan", "TransactWriteItems"]
   statements = {
-    ReadAndWriteMovies = { actions = local.table_actions, resources = [module.table.table.arn] }
+    ReadAndWriteMovies = { actions = local.table_actions, resources = local.table_arns }
     RememberCreations  = { actions = ["dynamodb:PutItem"], resources = [module.creations.table.arn] }
     # DynamoDB opens the table's key with the caller's rights; by itself the function decrypts nothing.
     ReadWithTheTablesKey = {
@@ -144,10 +150,10 @@ module "network" {
   account_id = var.environment.account_id
   cidr       = each.value.cidr
   zones      = each.value.zones
-  tables = {
+  tables = merge({
     Movies    = { arn = module.table.table.arn, actions = local.statements.ReadAndWriteMovies.actions }
     Creations = { arn = module.creations.table.arn, actions = local.statements.RememberCreations.actions }
-  }
+  }, { for table in var.served_table[*] : "Restored" => { arn = local.served.arn, actions = local.statements.ReadAndWriteMovies.actions } })
   trace_actions        = local.trace_actions
   key                  = module.key["logs"].key
   permissions_boundary = local.permissions_boundary
@@ -274,7 +280,7 @@ module "observability" {
     namespace            = "mvdb" # as the code prints it
   }
   canary          = local.next
-  table           = { name = module.table.table.name, operations = local.table_calls }
+  table           = { name = local.served.name, operations = local.table_calls }
   web_acl         = module.waf.web_acl
   switch          = module.waf.switch
   backup          = module.table.backup

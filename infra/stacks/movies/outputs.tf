@@ -40,8 +40,8 @@ output "deployment_group" {
 }
 
 output "table_name" {
-  description = "Name of the table."
-  value       = module.table.table.name
+  description = "Name of the table that callers are served from."
+  value       = local.served.name
 }
 
 output "rest_api_id" {

@@ -48,6 +48,16 @@ variable "table" {
   })
 }
 
+variable "served_table" {
+  description = "A table restored from the stack's own (make restore), from which callers are served instead; null serves the own one. Neither the apply that sets it nor the one that takes it back changes or deletes a table."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.served_table == null || can(regex("^mvdb-${var.environment.name}-movies-restored-[a-z0-9-]+$", var.served_table))
+    error_message = "Name a table that `make restore` made of this stack's: mvdb-${var.environment.name}-movies-restored-..."
+  }
+}
+
 variable "network" {
   description = "The network without a way out in which the function stands: an address range and three zones. Null, and it stands in Lambda's own, with the internet before it."
   type        = object({ cidr = string, zones = list(string) })

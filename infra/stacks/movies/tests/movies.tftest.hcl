@@ -147,6 +147,29 @@ run "c36_the_code_may_make_the_calls_it_makes_on_its_own_table_and_no_other" {
   }
 }
 
+# Callers reach the version before until the release has moved all of them: it may not lose its table on the way.
+run "a_restored_table_is_served_and_the_own_one_still_reached" {
+  variables {
+    served_table = "mvdb-test-movies-restored-20261121t170000z"
+  }
+  assert {
+    condition     = local.environment_variables.TABLE_NAME == var.served_table && output.table_name == var.served_table && module.table.table.name == "mvdb-test-movies"
+    error_message = "The function does not read the restored table, or the own one is another."
+  }
+  assert {
+    condition     = local.statements.ReadAndWriteMovies.resources == [module.table.table.arn, "arn:aws:dynamodb:eu-west-1:123456789012:table/mvdb-test-movies-restored-20261121t170000z"]
+    error_message = "A version of the function loses its table while the release goes on."
+  }
+}
+
+run "a_table_of_somebody_else_is_not_served" {
+  command = plan
+  variables {
+    served_table = "mvdb-prod-movies-restored-20261121t170000z"
+  }
+  expect_failures = [var.served_table]
+}
+
 run "c30_the_tables_key_is_used_through_dynamodb_only" {
   assert {
     condition     = local.statements.ReadWithTheTablesKey.actions == ["kms:Decrypt"] && local.statements.ReadWithTheTablesKey.condition == { StringEquals = { "kms:ViaService" = "dynamodb.eu-west-1.amazonaws.com" } }
