@@ -1,9 +1,9 @@
 # Each target is one line that calls a script; `scripts/NAME --help` tells the rest.
 export ENV ?= local
-export PORT ARCH WHAT CONSUMER REASON
+export PORT ARCH WHAT CONSUMER REASON RPS HIT
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price evidence-before evidence try try-down destroy release rollback freeze thaw restore restore-drill test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill smoke-drill privilege-drill fault-drill freeze-drill fmt lint ci init verify passed publish
+.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price cost evidence-before evidence try try-down destroy release rollback freeze thaw restore restore-drill test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill smoke-drill privilege-drill fault-drill freeze-drill fmt lint ci init verify passed publish
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ deploy: ## Build, apply the infrastructure, release the function; with PLAN=FILE
 
 price: ## Tell what the saved plan costs by merely being there [ENV=local]
 	@scripts/price $(ENV)
+
+cost: ## Tell what a stack costs at so many reads a second, in USD a million and a month: RPS=... [HIT=0..1 of a cache] [ENV=local]
+	@scripts/cost
 
 evidence-before: ## Keep what is live and the alarms' state, before a deployment [ENV=local]
 	@scripts/evidence $(ENV) --before

@@ -1,20 +1,20 @@
 """Prod as it would be: its data, how the stack's modules are wired, and what each role may do.
 
-The modules' own tests say what a module makes of its inputs; here is what prod puts in. Everything is read from what Terraform
-makes of infra/environments/prod on a mock of the provider (plan.tftest.hcl), on packages that are only names here.
+The modules' own tests say what a module makes of its inputs; here is what prod puts in, as planned.py tells it.
 Run by: .mvdb/venv/bin/python -m pytest infra/environments/prod/plan
 """
 import json
-import os
 import re
-import shutil
-import subprocess
-from pathlib import Path
+import sys
 
 import pytest
 
-INFRA = Path(__file__).resolve().parents[3]
-PROVIDERS = INFRA.parent / ".mvdb/local/terraform/providers"
+import planned
+from planned import INFRA
+
+sys.path.append(str(INFRA.parent / "scripts"))
+import cost  # noqa: E402
+
 CRATES = INFRA.parent / "lambda/crates"
 KEY = "arn:aws:kms:eu-west-1:222222222222:key/{}".format
 TOPIC = "arn:aws:sns:eu-west-1:222222222222:mvdb-prod-movies-{}".format
@@ -27,25 +27,14 @@ def resources(module):
 
 
 @pytest.fixture(scope="session")
-def prod(tmp_path_factory):
+def root_module():
+    return planned.root_module()
+
+
+@pytest.fixture(scope="session")
+def prod(root_module):
     """Every resource's values, by its address in the stack."""
-    copy = tmp_path_factory.mktemp("prod")
-    shutil.copytree(INFRA, copy / "infra", symlinks=True, ignore=shutil.ignore_patterns(".terraform*", "*.pyc"))
-    for package in ("movies/bootstrap.zip", "telemetry/layer.zip"):
-        (copy / "lambda/target/lambda" / package).parent.mkdir(parents=True)
-        (copy / "lambda/target/lambda" / package).write_text(package)
-    (copy / "lambda/crates").symlink_to(CRATES)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
-
-    def terraform(*arguments):
-        return subprocess.run(["terraform", f"-chdir={copy}/infra/environments/prod", *arguments], env=environment, stdout=subprocess.PIPE, text=True)
-
-    terraform("init", "-backend=false", "-input=false", *([f"-plugin-dir={PROVIDERS}"] if PROVIDERS.exists() else [])).check_returncode()
-    said = [json.loads(line) for line in terraform("test", "-json", "-verbose", "-test-directory=plan").stdout.splitlines()]
-    wrong = [message["diagnostic"] for message in said if message["type"] == "diagnostic" and message["diagnostic"]["severity"] == "error"]
-    assert not wrong, "\n".join(f"{error.get('address')}: {error['summary']}: {error['detail']}" for error in wrong)
-    state = next(message["test_state"] for message in said if message["type"] == "test_state")
-    return {resource["address"].removeprefix("module.movies."): resource["values"] for resource in resources(state["root_module"]) if resource["mode"] == "managed"}
+    return {resource["address"].removeprefix("module.movies."): resource["values"] for resource in resources(root_module) if resource["mode"] == "managed"}
 
 
 @pytest.fixture
@@ -116,6 +105,35 @@ def test_everything_bears_the_tags_that_rights_and_costs_hang_on(environment):
     tags = dict(re.findall(r'^\s*([\w-]+)\s*=\s*"([^"]+)"', tags, re.M))
     assert {"product": "mvdb", "environment": environment, "managed-by": "terraform"}.items() <= tags.items()
     assert {"owner", "repository", "cost-centre", "data-classification"} <= tags.keys()
+
+
+# What it costs.
+
+@pytest.mark.parametrize("text, part", [("infra/README.md", cost.report), ("README.md", cost.doors)])
+def test_the_readme_says_what_make_cost_prints(root_module, text, part):
+    text = (INFRA.parent / text).read_text()
+    ((rps, hit),) = re.findall(r"make cost RPS=([\d.]+) HIT=([\d.]+) ENV=prod", text)
+    assert part(cost.Stack(cost.resources(root_module)), float(rps), float(hit)) in text
+
+
+def test_every_price_has_a_day_and_a_source_and_everything_that_is_counted_a_price(root_module):
+    for what, price in cost.PRICES.items():
+        assert re.fullmatch(r"\d{4}-\d\d(-\d\d)?", price["as_of"]) and price["per"] and re.match(r"https://aws\.amazon\.com/|offer \w+$", price["source"]), what
+    stack = cost.Stack(cost.resources(root_module))
+    assert all(count for count in stack.counts.values()) and stack.standing().keys() <= cost.PRICES.keys()
+
+
+def test_the_cost_of_a_million_reads_grows_as_its_parts_do(root_module):
+    stack = cost.Stack(cost.resources(root_module))
+    cold, cached = (cost.per_million(stack, "REST API", 100, hit) for hit in (0, 1))
+    assert cached["table"] == 0 < cold["table"] == pytest.approx(0.1415 / 2) and cached["function"] < cold["function"]
+    assert {name: usd for name, usd in cold.items() if name in ("front door", "WAF")} == {"front door": 3.5, "WAF": 0.6} and cold["logs"] == cached["logs"]
+    edge = cost.per_million(stack, "CloudFront", 100, 1)
+    assert edge["function"] == edge["table"] == edge["logs"] == edge["traces"] == 0 and edge["front door"] == pytest.approx(1.3)
+    # 5 ms of 512 MB, arm64, and the call: 0.2 + 5e-3 * 0.5 * 13.3334
+    assert cold["function"] == pytest.approx(0.2 + 0.0333, abs=1e-3)
+    assert cost.per_million(stack, "REST API", 1000, 0)["front door"] == pytest.approx((333 * 3.5 + 667 * 3.19 + 1628 * 2.71) / 2628)
+    assert cost.per_million(stack, "REST API", 0.5, 0)["traces"] == pytest.approx(5), "the first request of each second is traced"
 
 
 # How the stack is wired.
