@@ -116,6 +116,11 @@ def test_the_readme_says_what_make_cost_prints(root_module, text, part):
     assert part(cost.Stack(cost.resources(root_module)), float(rps), float(hit)) in text
 
 
+def test_the_readme_says_how_cost_grows(root_module):
+    text = (CRATES.parent / "README.md").read_text()
+    assert "scripts/cost --scale" in text and cost.scale() in text and cost.heat(cost.Stack(cost.resources(root_module))) in text
+
+
 def test_every_price_has_a_day_and_a_source_and_everything_that_is_counted_a_price(root_module):
     for what, price in cost.PRICES.items():
         assert re.fullmatch(r"\d{4}-\d\d(-\d\d)?", price["as_of"]) and price["per"] and re.match(r"https://aws\.amazon\.com/|offer \w+$", price["source"]), what
