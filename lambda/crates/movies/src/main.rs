@@ -7,7 +7,9 @@ use movies::{
     store::Store,
     trace::Tracer,
 };
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, panic::PanicHookInfo, path::PathBuf, process::ExitCode, sync::Arc};
+use tracing::{Level, Subscriber};
+use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
 const HELP: &str = "\
 movies: the movies service
@@ -85,14 +87,8 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     if matches!(command, Command::Lambda) && config.function.is_none() {
         return Err("outside of AWS Lambda, --listen ADDRESS:PORT is needed; see --help".into());
     }
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_target(false)
-        .with_ansi(false)
-        .with_max_level(config.log_level)
-        .init();
+    log(config.log_level, std::io::stdout).init();
+    std::panic::set_hook(Box::new(tell_where));
 
     let store = Store::open(config.table_name, config.creations_table_name, config.aws, config.cache_ttl);
     store.warm().await;
@@ -116,6 +112,20 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     }
 }
 
+/// The log: JSON on standard output, of this crate alone. Others' lines below a warning hold what must not be in a log: at
+/// `debug` AWS's SDK writes whole requests down, at `trace` Lambda's runtime whole events.
+fn log<W: for<'w> MakeWriter<'w> + Send + Sync + 'static>(level: Level, writer: W) -> impl Subscriber + Send + Sync {
+    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_target(false).with_ansi(false);
+    let lines = lines.with_max_level(level).with_writer(writer).finish();
+    lines.with(Targets::new().with_default(level.min(Level::WARN)).with_target(env!("CARGO_PKG_NAME"), level))
+}
+
+/// Tells where a panic was. Its message is left out: it may hold what was sent, as that of a text cut within a character does.
+fn tell_where(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    tracing::error!(place, "panicked");
+}
+
 /// Comes true at the first SIGTERM or SIGINT.
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -126,4 +136,60 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        io,
+        sync::{Mutex, PoisonError},
+    };
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(level: Level, work: impl FnOnce()) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        tracing::subscriber::with_default(log(level, move || writer.clone()), work);
+        String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Here and not on the binary: nothing that can be sent to it makes it panic.
+    #[test]
+    fn a_panic_tells_its_place_and_not_what_made_it() {
+        std::panic::set_hook(Box::new(tell_where));
+        let said = written(Level::INFO, || {
+            let title = "a canary, Amélie".to_owned();
+            let _ = std::panic::catch_unwind(|| title[..13].to_owned());
+        });
+        assert!(said.contains("src/main.rs:") && said.contains(r#""level":"ERROR""#) && !said.contains("canary"), "{said}");
+    }
+
+    #[test]
+    fn of_others_only_warnings_are_logged() {
+        let lines = |level| {
+            let said = written(level, || {
+                tracing::debug!("ours");
+                tracing::info!(target: "aws_smithy_runtime", "theirs");
+                tracing::warn!(target: "aws_smithy_runtime", "their warning");
+                tracing::error!(target: "lambda_runtime", "their error");
+            });
+            said.lines().map(|line| line.split(r#""message":""#).nth(1).unwrap().split('"').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(Level::TRACE), ["ours", "their warning", "their error"]);
+        assert_eq!(lines(Level::INFO), ["their warning", "their error"]);
+        assert_eq!(lines(Level::ERROR), ["their error"]);
+    }
 }

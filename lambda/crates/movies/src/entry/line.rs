@@ -10,7 +10,7 @@ pub(super) struct Line<'a> {
     pub(super) time: SystemTime,
     pub(super) function: Option<&'a Function>,
     pub(super) request_id: &'a str,
-    pub(super) method: &'a str,
+    pub(super) method: &'static str,
     pub(super) route: &'static str,
     pub(super) client_id: Option<&'a str>,
     pub(super) status: u16,
@@ -34,7 +34,7 @@ struct LineBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a str>,
     request_id: &'a str,
-    method: &'a str,
+    method: &'static str,
     route: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a str>,

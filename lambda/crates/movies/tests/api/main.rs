@@ -9,6 +9,7 @@ mod catalogue;
 mod contract;
 mod events;
 mod listing;
+mod logs;
 mod preconditions;
 mod properties;
 mod reading;

@@ -1,0 +1,263 @@
+//! What reaches the log, of the binary: fields that are on a list, and nothing that a caller or the environment holds in confidence.
+
+use super::Ask;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
+use runtime_api::{Environment, Event, Launch, Outcome, Server};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeSet,
+    future::ready,
+    io::{Read, Write},
+    net::TcpStream,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+};
+
+/// Stands in all that no log may hold; what follows it tells what that was.
+const MARK: &str = "canary";
+
+const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+
+/// Every field that a line may have.
+const FIELDS: [&str; 20] = [
+    "_aws",
+    "cause",
+    "client_id",
+    "cold_starts",
+    "damaged_rows",
+    "error",
+    "faults",
+    "function",
+    "latency",
+    "level",
+    "message",
+    "method",
+    "place",
+    "request_id",
+    "requests",
+    "route",
+    "service",
+    "status",
+    "timestamp",
+    "version",
+];
+
+/// A line as the fields it has, each of which is on the list.
+#[track_caller]
+pub(super) fn fields(line: &str) -> Value {
+    let fields: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let unknown: Vec<_> = fields.as_object().unwrap().keys().filter(|name| !FIELDS.contains(&name.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?} in {line}");
+    fields
+}
+
+/// The variables of a function whose every secret is marked.
+fn launch(level: &str) -> Launch {
+    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "TABLE_NAME", "DATABASE_PASSWORD"]
+        .iter()
+        .fold(Launch::new(env!("CARGO_BIN_EXE_movies")), |launch, name| launch.variable(name, format!("{MARK}-{name}")))
+        .variable("CORS_ORIGINS", format!("https://{MARK}-origin"))
+        .variable("AWS_LAMBDA_LOG_LEVEL", level)
+        .never_frozen()
+}
+
+/// A request that is marked wherever a caller can write something, and another in which as much is refused.
+fn marked() -> Vec<Ask> {
+    let mark = |place: &str| format!("{MARK}-{place}");
+    let confident = |ask: Ask| {
+        [
+            "Authorization",
+            "Cookie",
+            "X-Api-Key",
+            "X-Forwarded-For",
+            "User-Agent",
+            "Origin",
+            "Host",
+            "Referer",
+            "Idempotency-Key",
+            "X-Amz-Security-Token",
+        ]
+        .iter()
+        .fold(ask, |ask, name| ask.header(name, &mark(name)))
+        .header(&mark("header-name"), "1")
+    };
+    let path = format!("/movies/2013/{}", mark("title"));
+    let info = json!({ "info": { "plot": mark("plot"), "actors": [mark("actor")], "image_url": format!("https://{}", mark("image")) } });
+    let asks = vec![
+        Ask::new("GET", &path),
+        Ask::new("GET", &path).header("If-None-Match", &format!("\"{}\"", mark("etag"))),
+        Ask::new("PUT", &path).json(&info),
+        Ask::new("PUT", &path).json(&info).header("If-Match", &format!("\"{}\"", mark("etag"))),
+        Ask::new("PATCH", &path).json(&info),
+        Ask::new("DELETE", &path),
+        Ask::new("POST", "/movies").json(&json!({ "year": 2013, "title": mark("title"), "info": info["info"] })),
+        Ask::new("POST", "/movies").json(&json!({ "year": mark("year"), "title": mark("title"), mark("member"): mark("value") })),
+        Ask::new("POST", "/movies").body("application/json", &mark("body")),
+        Ask::new("POST", "/movies").body(&mark("content-type"), "{}"),
+        Ask::new("GET", &format!("/movies?year=2013&title_prefix={}", mark("prefix"))),
+        Ask::new("GET", &format!("/movies?{}={}", mark("parameter"), mark("value"))),
+        Ask::new("GET", &format!("/movies?cursor={}", mark("cursor"))),
+        Ask::new("GET", &format!("/movies/{}/x", mark("year"))),
+        Ask::new("GET", &format!("/{}", mark("path"))),
+        Ask::new(&mark("method"), "/movies"),
+        Ask::new("OPTIONS", "/movies").header("Access-Control-Request-Headers", &mark("cors")),
+        Ask::new("GET", &path).scope(None),
+    ];
+    asks.into_iter().map(confident).collect()
+}
+
+/// Everything that a request holds, as a table might repeat it.
+fn repeated(request: &Request<Bytes>) -> String {
+    format!("{:?} {}", request.headers(), String::from_utf8_lossy(request.body()))
+}
+
+fn reply(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status.try_into().unwrap();
+    response.headers_mut().insert("content-type", HeaderValue::from_static(content_type));
+    response.headers_mut().insert("x-amzn-requestid", HeaderValue::from_static("R"));
+    response
+}
+
+/// A table that says again, in its failure, all that it was asked.
+fn failing(status: u16, code: &'static str) -> impl Fn(&Request<Bytes>) -> Option<Response<Bytes>> + Send + Sync {
+    move |request| {
+        let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": repeated(request), "Item": { "title": { "S": repeated(request) } } });
+        Some(reply(status, "application/x-amz-json-1.0", body.to_string()))
+    }
+}
+
+type Table = Box<dyn Fn(&Request<Bytes>) -> Option<Response<Bytes>> + Send + Sync>;
+
+/// Tables that serve, that refuse, and that break in every way which gives them something to say.
+fn tables() -> Vec<Table> {
+    const JSON: &str = "application/x-amz-json-1.0";
+    let row = json!({ "year": { "N": "2013" }, "title": { "S": format!("{MARK}-row") }, "etag": { "S": format!("{MARK}-etag") } });
+    let served = json!({ "Item": row, "Attributes": row, "Items": [row, { "year": { "S": format!("{MARK}-no-year") } }] }).to_string();
+    vec![
+        Box::new(move |_| Some(reply(200, JSON, served.clone()))),
+        Box::new(failing(400, "ConditionalCheckFailedException")),
+        Box::new(failing(400, "ValidationException")),
+        Box::new(failing(400, "AccessDeniedException")),
+        Box::new(failing(400, "UnrecognizedClientException")),
+        Box::new(failing(400, "InvalidSignatureException")),
+        Box::new(failing(400, "ProvisionedThroughputExceededException")),
+        Box::new(failing(500, "InternalServerError")),
+        Box::new(|request| Some(reply(503, "text/html", repeated(request)))),
+        Box::new(|request| Some(reply(200, JSON, repeated(request)))),
+        Box::new(|request| Some(reply(200, JSON, json!({ "Item": repeated(request), "Items": repeated(request) }).to_string()))),
+        Box::new(|request| Some(reply(200, JSON, json!({ "Item": { "year": { repeated(request): 1 } } }).to_string()))),
+        Box::new(|_| None),
+    ]
+}
+
+#[track_caller]
+fn without_marks(lines: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+    let mut messages = BTreeSet::new();
+    for line in lines {
+        assert!(!line.contains(MARK), "{line}");
+        messages.insert(fields(&line)["message"].as_str().unwrap().to_owned());
+    }
+    messages
+}
+
+async fn nothing_leaks_at(level: &'static str) {
+    // At once, for most of the time goes into waiting between tries.
+    let asked: Vec<_> = tables().into_iter().map(|table| tokio::spawn(messages(level, table))).collect();
+    let mut all = BTreeSet::new();
+    for messages in asked {
+        all.extend(messages.await.unwrap());
+    }
+    // Had nothing been logged, nothing could leak.
+    assert!(all.len() >= 4, "{all:?}");
+}
+
+/// What a function wrote, in which there is no mark, while it was asked everything.
+async fn messages(level: &str, table: Table) -> BTreeSet<String> {
+    let traces = Arc::new(Mutex::new(Vec::new()));
+    let taken = Arc::clone(&traces);
+    let layer = Server::http(move |request| {
+        taken.lock().unwrap().push(String::from_utf8_lossy(request.body()).into_owned());
+        ready(Some(Response::default()))
+    });
+    let layer = layer.await.unwrap();
+    let table = Server::http(move |request| ready(table(&request))).await.unwrap();
+    let launch = launch(level).variable("AWS_ENDPOINT_URL", table.url()).variable("OTEL_EXPORTER_OTLP_ENDPOINT", layer.url());
+    let mut environment = Environment::start(launch).await.unwrap();
+    for ask in marked() {
+        let event = Event::new(ask.event().to_string()).trace(TRACE);
+        let answer = environment.invoke(event).await.unwrap();
+        assert!(matches!(answer.outcome, Outcome::Response(_)), "{answer:?}");
+    }
+    for event in [format!("\"{MARK}\""), json!({ MARK: MARK, "httpMethod": MARK }).to_string()] {
+        environment.invoke(Event::new(event)).await.unwrap();
+    }
+    let lines = environment.shutdown().await.unwrap().lines;
+    let traces = traces.lock().unwrap();
+    assert!(!traces.is_empty() && traces.iter().all(|trace| !trace.contains(MARK)), "{traces:#?}");
+    without_marks(lines.into_iter().map(|line| line.text))
+}
+
+#[tokio::test]
+async fn neither_a_request_nor_the_environment_reaches_the_log() {
+    nothing_leaks_at("INFO").await;
+}
+
+#[tokio::test]
+async fn not_even_where_everything_is_logged() {
+    nothing_leaks_at("TRACE").await;
+}
+
+#[test]
+fn nor_by_the_socket() {
+    let table = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let jwks = concat!(env!("CARGO_TARGET_TMPDIR"), "/jwks.json");
+    std::fs::write(jwks, r#"{"keys":[{"kty":"oct","kid":"1","alg":"HS256","k":"AAAA"}]}"#).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_movies"))
+        .args(["--listen", "127.0.0.1:0", "--jwks", jwks])
+        .env_clear()
+        .envs([
+            ("TABLE_NAME", "t"),
+            ("AWS_ACCESS_KEY_ID", "canary-id"),
+            ("AWS_SECRET_ACCESS_KEY", "canary-secret"),
+            ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
+        ])
+        .env("AWS_ENDPOINT_URL", format!("http://{}", table.local_addr().unwrap()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(table);
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    while !said.ends_with('\n') {
+        let mut byte = [0];
+        stderr.read_exact(&mut byte).unwrap();
+        said.push(byte[0].into());
+    }
+    let address = said.trim().strip_prefix("movies: listening on http://").unwrap_or_else(|| panic!("{said:?}")).to_owned();
+    for request in [
+        "GET /movies/2013/canary-title?canary=canary HTTP/1.1\r\nHost: canary\r\nAuthorization: Bearer canary.canary.canary\r\n",
+        "GET /movies HTTP/1.1\r\nHost: x\r\nAuthorization: Basic canary\r\nCookie: canary\r\n",
+        "canary-method /canary HTTP/1.1\r\nHost: x\r\n",
+        "OPTIONS /movies/2013/canary HTTP/1.1\r\nHost: x\r\nOrigin: https://canary\r\n",
+        "GET canary canary\r\n",
+        "GET / HTTP/1.1\r\ncanary\r\n",
+    ] {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(format!("{request}Connection: close\r\n\r\n").as_bytes()).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(!without_marks(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned)).is_empty());
+}
+
+#[test]
+fn a_field_that_is_not_on_the_list_is_seen() {
+    assert!(std::panic::catch_unwind(|| fields(r#"{"message":"request","title":"Rush"}"#)).is_err());
+    assert!(std::panic::catch_unwind(|| without_marks([format!(r#"{{"message":"{MARK}"}}"#)])).is_err());
+}
