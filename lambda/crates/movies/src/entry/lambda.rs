@@ -79,7 +79,7 @@ async fn serve(door: Arc<Door>, tracer: Arc<Tracer>, failures: Arc<AtomicU32>) -
 
 /// Answers one event, before `deadline`: what Lambda does then is no answer. One that no gateway sends is answered 400: a direct invocation opens nothing.
 pub async fn invoke(door: &Door, event: &str, invocation_id: &str, deadline: Option<SystemTime>) -> ProxyResponse {
-    let response = match serde_json::from_str::<ProxyEvent>(event).ok().and_then(|event| event.into_request(invocation_id)) {
+    let response = match request(event, invocation_id) {
         Some(request) => door.pass(request, deadline).await,
         None => {
             tracing::warn!(request_id = invocation_id, "the event is no request of a REST API");
@@ -87,6 +87,12 @@ pub async fn invoke(door: &Door, event: &str, invocation_id: &str, deadline: Opt
         }
     };
     ProxyResponse::from(response)
+}
+
+/// The request that an event is; `None` if it is none.
+#[must_use]
+pub fn request(event: &str, invocation_id: &str) -> Option<Request> {
+    serde_json::from_str::<ProxyEvent>(event).ok()?.into_request(invocation_id)
 }
 
 type Single = Option<BTreeMap<String, Option<String>>>;
@@ -134,7 +140,8 @@ impl ProxyEvent {
         for (name, value) in pairs(self.multi_value_headers, self.headers) {
             // What is no header in HTTP cannot have come through the gateway.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                headers.append(name, value);
+                // It takes 24 thousand at the most; the gateway lets a hundredth of that pass.
+                headers.try_append(name, value).ok()?;
             }
         }
         let body = self.body.unwrap_or_default();
@@ -145,10 +152,15 @@ impl ProxyEvent {
             headers,
             body: if self.is_base64_encoded == Some(true) { decoded(&body) } else { Ok(Bytes::from(body)) },
             time: SystemTime::now(),
-            id: self.request_context.request_id.unwrap_or_else(|| invocation_id.to_owned()),
+            id: self.request_context.request_id.filter(|id| is_quotable(id)).unwrap_or_else(|| invocation_id.to_owned()),
             caller,
         })
     }
+}
+
+/// Whether an id can stand in a header and a log. The gateway's can; a direct invocation may say anything.
+fn is_quotable(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn decoded(body: &str) -> Result<Bytes, BodyError> {

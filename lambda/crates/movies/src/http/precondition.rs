@@ -28,6 +28,9 @@ fn tags(headers: &HeaderMap, name: &header::HeaderName) -> Result<Tags, Problem>
         while !rest.is_empty() {
             let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |rest| (true, rest));
             let (tag, after) = quoted.strip_prefix('"').and_then(|rest| rest.split_once('"')).ok_or_else(wanted)?;
+            if list.len() == MAX_TAGS {
+                return Err(Problem::invalid_field(name.as_str(), "has more than 20 entity tags"));
+            }
             list.push((weak, ETag::from_text(tag)));
             let after = after.trim_start();
             rest = match after.strip_prefix(',') {
@@ -37,11 +40,10 @@ fn tags(headers: &HeaderMap, name: &header::HeaderName) -> Result<Tags, Problem>
             };
         }
     }
-    match list.len() {
-        0 if headers.contains_key(name) => Err(wanted()),
-        0 => Ok(Tags::Absent),
-        1..=MAX_TAGS => Ok(Tags::List(list)),
-        _ => Err(Problem::invalid_field(name.as_str(), "has more than 20 entity tags")),
+    match list.is_empty() {
+        true if headers.contains_key(name) => Err(wanted()),
+        true => Ok(Tags::Absent),
+        false => Ok(Tags::List(list)),
     }
 }
 
@@ -174,5 +176,35 @@ mod tests {
         assert_eq!(fresh(&["*"]), Some(true));
         assert_eq!(fresh(&["\"b\", W/\"a\""]), Some(true));
         assert_eq!(fresh(&["\"b\""]), Some(false));
+    }
+
+    #[test]
+    fn twenty_tags_are_taken() {
+        assert_eq!(matching(&["\"a\","].repeat(20)), one_of(&["a"; 20]));
+    }
+
+    #[test]
+    fn a_put_takes_if_match_as_it_is() {
+        assert_eq!(of_put(&headers(header::IF_MATCH, &["\"a\""])).ok(), one_of(&["a"]));
+        assert_eq!(of_put(&HeaderMap::new()).ok(), Some(Precondition::Unconditional));
+    }
+
+    #[test]
+    fn a_precondition_is_held_against_the_stored_version() {
+        let (stored, other) = (ETag::from_text("a"), ETag::from_text("b"));
+        let held = |precondition: Precondition| (holds(&precondition, Some(&stored)), holds(&precondition, None));
+        assert_eq!(held(Precondition::Unconditional), (true, true));
+        assert_eq!(held(Precondition::Present), (true, true));
+        assert_eq!(held(Precondition::Absent), (false, false));
+        assert_eq!(held(Precondition::Unversioned), (false, true));
+        assert_eq!(held(Precondition::OneOf(vec![other.clone(), stored.clone()])), (true, false));
+        assert_eq!(held(Precondition::OneOf(vec![other])), (false, false));
+    }
+
+    #[test]
+    fn what_is_latest_is_asked_for_by_no_cache_alone() {
+        let latest = |values: &[&str]| wants_latest(&headers(header::CACHE_CONTROL, values));
+        assert!(latest(&["no-cache"]) && latest(&["max-age=0, No-Cache"]) && latest(&["no-store", "no-cache"]));
+        assert!(!latest(&[]) && !latest(&["no-store"]) && !latest(&["no-cache=x"]) && !latest(&["max-age=0"]));
     }
 }

@@ -1,7 +1,8 @@
 use crate::domain::FieldError;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
-use std::borrow::Cow;
+use serde_json::ser::Formatter;
+use std::{borrow::Cow, io};
 
 /// What a caller is told of a failure: an RFC 9457 problem document.
 ///
@@ -145,12 +146,47 @@ impl Problem {
             request_id,
             errors,
         };
-        let mut response = Response::new(serde_json::to_string(&body).unwrap_or_default());
+        let mut text = Vec::new();
+        // Nothing in it can fail to be written, and what is written is ASCII.
+        let _ = body.serialize(&mut serde_json::Serializer::with_formatter(&mut text, Plain));
+        let mut response = Response::new(String::from_utf8(text).unwrap_or_default());
         *response.status_mut() = self.status;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
+    }
+}
+
+/// JSON in printable ASCII without `<`, `>` and `&`: a refusal names what was sent, and must mean nothing to whatever shows it.
+struct Plain;
+
+impl Formatter for Plain {
+    fn write_string_fragment<W: io::Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        for character in fragment.chars() {
+            if matches!(character, ' '..='~') && !matches!(character, '<' | '>' | '&') {
+                write!(writer, "{character}")?;
+            } else {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_comes_back_as_text_and_nothing_else() {
+        let sent = "<script>&\"\\\u{0}\n\u{7f}é\u{2028}\u{202e}😀";
+        let response = Problem::invalid_field(sent, "is not a field of a movie").into_response("r");
+        assert!(response.body().bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"<>&".contains(&byte)), "{}", response.body());
+        let body: serde_json::Value = serde_json::from_str(response.body()).unwrap();
+        assert_eq!(body["errors"][0]["field"], sent);
     }
 }

@@ -8,6 +8,7 @@ mod binary;
 mod catalogue;
 mod contract;
 mod events;
+mod hostile;
 mod listing;
 mod logs;
 mod preconditions;
