@@ -184,4 +184,27 @@ mod tests {
         assert_eq!(integer("-1"), None);
         assert_eq!(integer("4294967296"), None);
     }
+
+    #[test]
+    fn spellings_have_a_longest_and_exponents_too() {
+        assert_eq!(spelled(&"0".repeat(256)).as_deref(), Some("0"));
+        assert_eq!(spelled(&"0".repeat(257)), None);
+        assert_eq!(spelled(&"0".repeat(300)), None);
+        assert_eq!(spelled("0e999999999").as_deref(), Some("0"));
+        assert_eq!(spelled("0e-999999999").as_deref(), Some("0"));
+        assert_eq!(spelled("0e9999999999"), None);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config { cases: 2_000, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn a_decimal_is_its_own_spelling(text in "-?[0-9]{1,20}(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?") {
+            if let Some(number) = Decimal::parse(&text) {
+                proptest::prop_assert_eq!(Decimal::parse(number.as_str()), Some(number.clone()));
+                let (before, after): (f64, f64) = (text.parse().unwrap(), number.as_str().parse().unwrap());
+                proptest::prop_assert_eq!(before, after);
+            }
+        }
+    }
 }

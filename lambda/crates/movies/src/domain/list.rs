@@ -102,3 +102,95 @@ fn hash(scope: &Scope, year: u16, title: &str) -> [u8; HASH] {
     short.copy_from_slice(&hash.finalize()[..HASH]);
     short
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn title() -> impl Strategy<Value = Title> {
+        prop_oneof![any::<String>(), "[ /?+&#%'.=;\\\\\"<>{}|^`~é😀\u{301}-]{1,40}"].prop_filter_map("no title", Title::new)
+    }
+
+    fn id() -> impl Strategy<Value = MovieId> {
+        ((1888u32..=2100).prop_filter_map("no year", Year::new), title()).prop_map(|(year, title)| MovieId { year, title })
+    }
+
+    fn scope() -> impl Strategy<Value = Scope> {
+        let order = prop_oneof![Just(Order::Ascending), Just(Order::Descending)];
+        prop_oneof![
+            Just(Scope::All),
+            (id(), any::<bool>(), order).prop_map(|(id, prefixed, order)| Scope::Year {
+                year: id.year,
+                prefix: prefixed.then_some(id.title),
+                order
+            }),
+        ]
+    }
+
+    /// A movie, and a query that reaches it.
+    fn reached() -> impl Strategy<Value = (MovieId, Scope)> {
+        (id(), scope(), any::<prop::sample::Index>()).prop_map(|(id, scope, cut)| {
+            let scope = match scope {
+                Scope::All => Scope::All,
+                Scope::Year { prefix, order, .. } => {
+                    let ends: Vec<_> = id.title.as_str().char_indices().map(|(at, one)| at + one.len_utf8()).collect();
+                    let prefix = prefix.and_then(|_| Title::new(&id.title.as_str()[..*cut.get(&ends)]));
+                    Scope::Year { year: id.year, prefix, order }
+                }
+            };
+            (id, scope)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_cursor_leads_back_to_where_it_was_made((id, scope) in reached()) {
+            prop_assert_eq!(Cursor::decode(&scope, &Cursor::encode(&scope, &id)), Some(id));
+        }
+
+        #[test]
+        fn a_cursor_leads_nowhere_that_its_query_does_not(id in id(), scope in scope()) {
+            let within = match &scope {
+                Scope::All => true,
+                Scope::Year { year, prefix, .. } => *year == id.year && prefix.as_ref().is_none_or(|prefix| id.title.as_str().starts_with(prefix.as_str())),
+            };
+            prop_assert_eq!(Cursor::decode(&scope, &Cursor::encode(&scope, &id)), within.then_some(id));
+        }
+
+        #[test]
+        fn a_cursor_of_another_query_leads_nowhere((id, ours) in reached(), theirs in scope()) {
+            let ours_reversed = match ours.clone() {
+                Scope::Year { year, prefix, order: Order::Ascending } => Scope::Year { year, prefix, order: Order::Descending },
+                Scope::Year { year, order: Order::Descending, .. } => Scope::Year { year, prefix: None, order: Order::Ascending },
+                Scope::All => Scope::Year { year: id.year, prefix: None, order: Order::Ascending },
+            };
+            for theirs in [theirs, ours_reversed] {
+                prop_assume!(ours != theirs);
+                prop_assert_eq!(Cursor::decode(&theirs, &Cursor::encode(&ours, &id)), None);
+            }
+        }
+
+        #[test]
+        fn no_text_is_a_cursor_by_accident(text in "[A-Za-z0-9_-]{0,80}", scope in scope()) {
+            prop_assert_eq!(Cursor::decode(&scope, &text), None);
+        }
+    }
+
+    /// Callers keep cursors over a release: a change here sends them back to the first page, so it must be meant.
+    #[test]
+    fn the_form_is_kept_over_releases() {
+        let (year, title) = (Year::new(2013).unwrap(), |text: &str| Title::new(text).unwrap());
+        let rush = MovieId { year, title: title("Rush") };
+        let within = |prefix: Option<&str>, order| Scope::Year { year, prefix: prefix.map(title), order };
+        for (scope, cursor) in [
+            (Scope::All, "dNU44hgGK4p1gUNbB91SdXNo"),
+            (within(None, Order::Ascending), "4E0iQJ-qvVOEVT7PB91SdXNo"),
+            (within(Some("R"), Order::Descending), "3wTrl9Fgvd9cH1JnB91SdXNo"),
+        ] {
+            assert_eq!(Cursor::encode(&scope, &rush), cursor);
+        }
+    }
+}

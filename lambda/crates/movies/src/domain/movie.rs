@@ -281,4 +281,18 @@ mod tests {
             assert!(check_release_date(text).is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn what_is_at_a_limit_passes_and_what_is_beyond_does_not() {
+        let names = |count: usize, length: usize| vec!["é".repeat(length); count];
+        assert!(check_names(&names(100, 256)).is_ok() && check_names(&[]).is_ok());
+        assert!(check_names(&names(101, 1)).is_err() && check_names(&names(1, 257)).is_err() && check_names(&["a\tb".into()]).is_err());
+        assert!(check_plot(&"é".repeat(4096)).is_ok() && check_plot("one\r\n\ttwo").is_ok());
+        assert!(check_plot(&"x".repeat(4097)).is_err() && check_plot("").is_err() && check_plot("a\u{1}").is_err());
+        let url = |length: usize| format!("https://{}", "x".repeat(length - 8));
+        assert!(check_image_url(&url(2048)).is_ok() && check_image_url("http://a").is_ok());
+        for wrong in [&url(2049), "https://", "http://a b", "http://é", "//a", ""] {
+            assert!(check_image_url(wrong).is_err(), "{wrong}");
+        }
+    }
 }

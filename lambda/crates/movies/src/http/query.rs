@@ -135,4 +135,20 @@ mod tests {
             [("year", "2013"), ("title_prefix", "A&B +"), ("cursor", "old")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(next_page(&query, "new"), "?year=2013&title_prefix=A%26B%20%2B&cursor=new");
     }
+
+    #[test]
+    fn what_is_asked_is_read() {
+        let (year, title) = (Year::new(2013).unwrap(), |text: &str| Title::new(text).unwrap());
+        let whole = |prefix: Option<&str>, order| Scope::Year { year, prefix: prefix.map(title), order };
+        let page = |scope, limit, after| Ok(List::Page(ListQuery { scope, limit, after }));
+        assert_eq!(asked(&[("year", "2013"), ("sort", "title")]), page(whole(None, Order::Ascending), 20, None));
+        let scope = whole(Some("R"), Order::Descending);
+        let query = [("year", "2013"), ("title_prefix", "R"), ("sort", "-title"), ("limit", "7")];
+        assert_eq!(asked(&query), page(scope.clone(), 7, None));
+        let last = MovieId { year, title: title("Rush") };
+        let cursor = Cursor::encode(&scope, &last);
+        assert_eq!(asked(&[&query[..], &[("cursor", &cursor)]].concat()), page(scope, 7, Some(last.clone())));
+        assert_eq!(refused(&[("cursor", &cursor)]), ["cursor"]);
+        assert_eq!(asked(&[("year", "2013"), ("title", "Rush")]), Ok(List::One(last)));
+    }
 }
