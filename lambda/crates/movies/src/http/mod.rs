@@ -2,7 +2,7 @@
 
 pub mod body;
 mod cors;
-mod path;
+pub mod path;
 mod precondition;
 mod problem;
 mod query;

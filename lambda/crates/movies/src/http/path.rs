@@ -1,3 +1,5 @@
+//! Movies in paths.
+
 use super::Problem;
 use crate::domain::{FieldError, MovieId, Title, Year};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -5,8 +7,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 /// What stands for itself in a path segment or a query (RFC 3986, unreserved).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The movie that a path addresses. Both parts are decoded exactly once; a plus is a plus.
-pub(super) fn movie_id(year: &str, title: &str) -> Result<MovieId, Problem> {
+/// The movie that a path's two parts address, `2013` and `V%2FH%2FS`. Both are decoded exactly once; a plus is a plus.
+///
+/// # Errors
+/// Every offending part, as a problem.
+pub fn movie_id(year: &str, title: &str) -> Result<MovieId, Problem> {
     let year = decode(year).and_then(|year| Year::parse(&year));
     let title = decode(title).and_then(Title::new);
     match (year, title) {
