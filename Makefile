@@ -3,7 +3,7 @@ export ENV ?= local
 export PORT ARCH WHAT CONSUMER REASON RPS HIT
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price cost evidence-before evidence try try-down destroy release rollback freeze thaw restore restore-drill test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill smoke-drill privilege-drill fault-drill freeze-drill fmt lint ci init verify passed publish
+.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price cost evidence-before evidence try try-down destroy release rollback freeze thaw restore restore-drill test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill smoke-drill privilege-drill fault-drill hostile schemathesis fuzz mutants freeze-drill fmt lint ci init verify passed publish
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -139,6 +139,17 @@ privilege-drill: ## Show that the function's role gives enough and no more
 
 freeze-drill: ## Freeze and thaw the running local AWS, with real tokens
 	@scripts/freeze-drill
+hostile: ## Send the function what it should refuse, by the Runtime API, 35,000 times
+	@scripts/hostile
+
+schemathesis: ## Attack the HTTP entry with what the contract has and has not [EXAMPLES=100] [SEED=1]
+	@scripts/schemathesis
+
+fuzz: ## Fuzz the readers of events, titles, cursors and bodies, with AddressSanitizer [SECONDS=60, each]
+	@$(if $(SECONDS),SECONDS_EACH=$(SECONDS)) scripts/fuzz
+
+mutants: ## Show that the tests notice changed code: domain, cursors, preconditions, store; hours
+	@scripts/mutants
 
 fmt: ## Format Rust and Terraform
 	@cargo fmt --all --manifest-path lambda/Cargo.toml && terraform fmt -recursive infra
