@@ -61,7 +61,7 @@ impl Function {
     async fn deliver(&mut self, event: Value) -> Answer {
         self.sent += 1;
         let answer = invoke(&mut self.environment, event.clone(), self.sent).await;
-        if self.sent % self.looks_every == 0 {
+        if self.sent.is_multiple_of(self.looks_every) {
             self.looks += 1;
             let next = invoke(&mut self.environment, Ask::new("GET", "/movies/2013/Rush").event(), 0).await;
             assert_eq!((next.status, &next.text), (self.good.status, &self.good.text), "after {}", cut(&event.to_string()));
@@ -147,9 +147,11 @@ fn query(pairs: &[(&str, &str)]) -> Ask {
     Ask { query, ..Ask::new("GET", "/movies") }
 }
 
-/// Every place that a caller's text can stand in: what it is, and the request with a text there.
-fn positions() -> Vec<(String, Box<dyn Fn(&str) -> Ask>)> {
-    fn at(name: impl Into<String>, ask: impl Fn(&str) -> Ask + 'static) -> (String, Box<dyn Fn(&str) -> Ask>) {
+/// A place that a caller's text can stand in: what it is, and the request with a text there.
+type Position = (String, Box<dyn Fn(&str) -> Ask>);
+
+fn positions() -> Vec<Position> {
+    fn at(name: impl Into<String>, ask: impl Fn(&str) -> Ask + 'static) -> Position {
         (name.into(), Box::new(ask))
     }
     let mut positions = vec![
