@@ -157,7 +157,7 @@ run "a_restored_table_is_served_and_the_own_one_still_reached" {
     error_message = "The function does not read the restored table, or the own one is another."
   }
   assert {
-    condition     = local.statements.ReadAndWriteMovies.resources == [module.table.table.arn, "arn:aws:dynamodb:eu-west-1:123456789012:table/mvdb-test-movies-restored-20261121t170000z"]
+    condition     = local.statements.ReadAndWriteMovies.resources == tolist([module.table.table.arn, "arn:aws:dynamodb:eu-west-1:123456789012:table/mvdb-test-movies-restored-20261121t170000z"])
     error_message = "A version of the function loses its table while the release goes on."
   }
 }
