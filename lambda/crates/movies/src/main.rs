@@ -90,7 +90,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     log(config.log_level, std::io::stdout).init();
     std::panic::set_hook(Box::new(tell_where));
 
-    let store = Store::open(config.table_name, config.creations_table_name, config.aws, config.cache_ttl);
+    let store = Store::open(config.table_name, config.creations_table_name, config.aws, config.cache_ttl)?;
     store.warm().await;
     let tracer = Tracer::new(config.otlp_endpoint.as_deref(), config.function.as_ref().map(|function| function.name.clone()));
     let door = Arc::new(Door::new(Api::new(store, config.cors_origins), config.function));

@@ -110,8 +110,9 @@ fn the_item_has_the_keys_of_the_schema() {
 #[test]
 fn the_store_makes_the_calls_it_declares_and_no_other() {
     // Whatever is asked of the SDK's client: `.client.get_item()`, however the lines are broken. A transaction is allowed what
-    // its parts are allowed: those that are built.
-    let code: String = lines_with(&sources("store"), &[""]).iter().flat_map(|line| line.split_once(": ")).map(|(_, code)| code).collect();
+    // its parts are allowed: those that are built. (In connection.rs another client is meant: that of HTTP.)
+    let files: Vec<_> = sources("store").into_iter().filter(|(file, _)| !file.ends_with("connection.rs")).collect();
+    let code: String = lines_with(&files, &[""]).iter().flat_map(|line| line.split_once(": ")).map(|(_, code)| code).collect();
     let code: String = code.split_whitespace().collect();
     let camel = |call: &str| call.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect::<String>();
     let mut made: std::collections::BTreeSet<_> =

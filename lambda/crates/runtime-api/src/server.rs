@@ -30,6 +30,8 @@ impl Authority {
         let key = rcgen::KeyPair::generate()?;
         let mut parameters = rcgen::CertificateParams::default();
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        // Another than the leaf's: OpenSSL takes a certificate for its own issuer by the name.
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, "An authority of the imitation");
         let root = parameters.self_signed(&key)?;
         let leaf_key = rcgen::KeyPair::generate()?;
         let leaf = rcgen::CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?

@@ -28,6 +28,7 @@ use aws_sdk_dynamodb::{
 };
 use cache::Cache;
 use std::{
+    io,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -123,15 +124,17 @@ pub struct Store {
 
 impl Store {
     /// Opens the tables under [`policy`], and keeps what it reads for `cache_ttl`. Makes no call.
-    #[must_use]
-    pub fn open(table: String, creations: String, aws: Aws, cache_ttl: Duration) -> Self {
+    ///
+    /// # Errors
+    /// The system has no root certificates.
+    pub fn open(table: String, creations: String, aws: Aws, cache_ttl: Duration) -> io::Result<Self> {
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(aws.region))
             .credentials_provider(aws.credentials)
-            .http_client(connection::https());
+            .http_client(connection::https(policy::CONNECT)?);
         config.set_endpoint_url(aws.endpoint);
-        Self { client: Client::from_conf(policy::apply(config).build()), table, creations, cache: Arc::new(Cache::new(cache_ttl)) }
+        Ok(Self { client: Client::from_conf(policy::apply(config).build()), table, creations, cache: Arc::new(Cache::new(cache_ttl)) })
     }
 
     /// Reads a movie of a year that has none, so that the first request finds a connection open and signed for.

@@ -12,13 +12,13 @@
 //! ten are soon spent; from then on each request makes one attempt, until the table is back.
 //!
 //! What the SDK does by itself, read in its source and seen in `tests/faults`: exponential backoff from one second (here 50
-//! ms, for a read takes 5), full jitter, a bucket of a hundred retries for all clients of a process, connections that
-//! timed out or answered 5xx not used again, and clock skew corrected by the answer's `Date`. It does not look at
+//! ms, for a read takes 5), full jitter, a bucket of a hundred retries for all clients of a process, and clock
+//! skew corrected by the answer's `Date`. It does not look at
 //! `x-amz-crc32`, reads answers of any length and does not repeat a cancelled transaction: that is made up for here.
 
 use aws_sdk_dynamodb::{
     config::{
-        Builder, ConfigBag, Intercept, RuntimeComponents,
+        Builder, ConfigBag, Intercept, RuntimeComponents, StalledStreamProtectionConfig,
         interceptors::{BeforeDeserializationInterceptorContextMut, InterceptorContext},
         retry::{ClassifyRetry, RetryAction, RetryConfig, RetryPartition, TokenBucket},
         timeout::TimeoutConfig,
@@ -44,7 +44,8 @@ pub const WORTH_TRYING: Duration = Duration::from_millis(100);
 
 const OPERATION: Duration = Duration::from_millis(2500);
 const ATTEMPT: Duration = Duration::from_millis(750);
-const CONNECT: Duration = Duration::from_millis(500);
+/// For the connection; part of the attempt's time.
+pub(super) const CONNECT: Duration = Duration::from_millis(500);
 const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -66,9 +67,9 @@ pub(super) fn apply(config: Builder) -> Builder {
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE))
         .retry_partition(RetryPartition::custom("movies").token_bucket(bucket).build())
         .retry_classifier(Cancelled)
-        .timeout_config(
-            TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build(),
-        )
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build())
+        // An answer is read to its end within its attempt's time.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .interceptor(Verify)
 }
 

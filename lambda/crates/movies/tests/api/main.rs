@@ -52,13 +52,13 @@ impl World {
     /// One that caches, and another on the same table.
     async fn with_cache(ttl: Duration) -> (Self, Self) {
         let other = Self::new().await;
-        let store = Store::open(other.table.clone(), other.creations.clone(), Aws::from_environment().unwrap(), ttl);
+        let store = Store::open(other.table.clone(), other.creations.clone(), Aws::from_environment().unwrap(), ttl).unwrap();
         (Self { door: Arc::new(Door::new(Api::new(store, Vec::new()), None)), ..other.clone() }, other)
     }
 
     async fn with_origins(origins: &[&str]) -> Self {
         let Tables { client, movies: table, creations } = Tables::create().await;
-        let store = Store::open(table.clone(), creations.clone(), Aws::from_environment().unwrap(), Duration::ZERO);
+        let store = Store::open(table.clone(), creations.clone(), Aws::from_environment().unwrap(), Duration::ZERO).unwrap();
         let origins = origins.iter().map(ToString::to_string).collect();
         Self { door: Arc::new(Door::new(Api::new(store, origins), None)), client, table, creations }
     }

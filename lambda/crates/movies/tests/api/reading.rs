@@ -160,7 +160,8 @@ async fn rows_of_others_are_read_as_far_as_they_can_be() {
     assert_eq!((list.status, list.json()["movies"].as_array().unwrap().len()), (200, 2));
 
     // A patch is written on the very row that was read: a second one, made on the same reading, is refused.
-    let store = movies::store::Store::open(world.table.clone(), world.creations.clone(), Aws::from_environment().unwrap(), Duration::ZERO);
+    let aws = Aws::from_environment().unwrap();
+    let store = movies::store::Store::open(world.table.clone(), world.creations.clone(), aws, Duration::ZERO).unwrap();
     let id = movies::domain::MovieId { year: Year::parse("2013").unwrap(), title: Title::new("no map").unwrap() };
     let changed = Movie::new(id, Info::default()).unwrap();
     let put = || store.put(&changed, &Precondition::Unversioned);
