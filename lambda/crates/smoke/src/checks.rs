@@ -45,6 +45,7 @@ pub(crate) const CHECKS: &[Check] = &[
     writes("nobody can write who may not", nobody_can_write_who_may_not),
     writes("a created movie is found at its Location", a_created_movie_is_found_at_its_location),
     writes("a movie cannot be created twice", a_movie_cannot_be_created_twice),
+    writes("a creation can be sent again with its key", a_creation_can_be_sent_again_with_its_key),
     writes("HEAD answers as GET, without a body", head_answers_as_get),
     writes("a copy that is current is not sent again", a_current_copy_is_not_sent_again),
     writes("PUT creates, then replaces", put_creates_then_replaces),
@@ -237,6 +238,17 @@ fn a_movie_cannot_be_created_twice(scratch: &Scratch) -> Result<()> {
     scratch.api.call(Method::POST, "/movies").json(again).expect_problem(409, "movie_exists")?;
     let kept = scratch.api.get(movie_path(YEAR, &title)).expect(200)?.json::<MovieBody>()?;
     ensure!(kept.info["rank"].get() == "1", "the refused POST changed the movie");
+    Ok(())
+}
+
+fn a_creation_can_be_sent_again_with_its_key(scratch: &Scratch) -> Result<()> {
+    let (title, other) = (scratch.title("again"), scratch.title("another"));
+    let body = |title: &str| json!({"year": YEAR, "title": title}).to_string();
+    let key = title.replace(' ', "-");
+    let post = |title: &str| scratch.api.call(Method::POST, "/movies").header("Idempotency-Key", &key).json(body(title));
+    let (first, again) = (post(&title).expect(201)?, post(&title).expect(201)?);
+    ensure!(first.header("ETag")? == again.header("ETag")?, "the second answer is another one");
+    post(&other).expect_problem(422, "idempotency_key_used")?;
     Ok(())
 }
 
