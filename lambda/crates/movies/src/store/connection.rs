@@ -5,6 +5,7 @@
 
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_smithy_runtime_api::client::{
+    connection::{CaptureSmithyConnection, ConnectionMetadata},
     http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
     orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
@@ -39,10 +40,23 @@ pub(super) fn https(connect_timeout: Duration) -> io::Result<SharedHttpClient> {
 
 impl HttpConnector for Https {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let request = match request.try_into_http1x() {
+        let mut request = match request.try_into_http1x() {
             Ok(request) => request,
             Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         };
+        // A connection that DynamoDB answered on that it failed is not used again: by this the SDK gets hold of it.
+        let captured = connect::capture_connection(&mut request);
+        if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
+            capture.set_connection_retriever(move || {
+                let captured = captured.clone();
+                let poison = move || {
+                    if let Some(connection) = captured.connection_metadata().as_ref() {
+                        connection.poison();
+                    }
+                };
+                Some(ConnectionMetadata::builder().proxied(false).poison_fn(poison).build())
+            });
+        }
         let answering = self.0.request(request);
         HttpConnectorFuture::new(async move {
             // What went wrong on the way may go well the next time: the SDK tries again.
