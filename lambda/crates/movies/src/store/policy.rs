@@ -12,8 +12,8 @@
 //! ten are soon spent; from then on each request makes one attempt, until the table is back.
 //!
 //! What the SDK does by itself, read in its source and seen in `tests/faults`: exponential backoff from one second (here 50
-//! ms, for a read takes 5), full jitter, a bucket of a hundred retries for all clients of a process, and clock
-//! skew corrected by the answer's `Date`. It does not look at
+//! ms, for a read takes 5), full jitter, a bucket of a hundred retries for all clients of a process, connections that
+//! timed out or answered 5xx not used again, and clock skew corrected by the answer's `Date`. It does not look at
 //! `x-amz-crc32`, reads answers of any length and does not repeat a cancelled transaction: that is made up for here.
 
 use aws_sdk_dynamodb::{

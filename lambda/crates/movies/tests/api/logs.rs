@@ -213,7 +213,7 @@ async fn not_even_where_everything_is_logged() {
 fn nor_by_the_socket() {
     let table = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let jwks = concat!(env!("CARGO_TARGET_TMPDIR"), "/jwks.json");
-    std::fs::write(jwks, r#"{"keys":[{"kty":"oct","kid":"1","alg":"HS256","k":"AAAA"}]}"#).unwrap();
+    std::fs::write(jwks, r#"{"keys":[{"kty":"RSA","kid":"1","alg":"RS256","n":"AAAA","e":"AQAB"}]}"#).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_movies"))
         .args(["--listen", "127.0.0.1:0", "--jwks", jwks])
         .env_clear()
