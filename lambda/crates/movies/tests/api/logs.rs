@@ -1,6 +1,6 @@
 //! What reaches the log, of the binary: fields that are on a list, and nothing that a caller or the environment holds in confidence.
 
-use super::Ask;
+use super::{Ask, server::Issuer};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use runtime_api::{Environment, Event, Launch, Outcome, Server};
@@ -213,7 +213,7 @@ async fn not_even_where_everything_is_logged() {
 fn nor_by_the_socket() {
     let table = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let jwks = concat!(env!("CARGO_TARGET_TMPDIR"), "/jwks.json");
-    std::fs::write(jwks, r#"{"keys":[{"kty":"RSA","kid":"1","alg":"RS256","n":"AAAA","e":"AQAB"}]}"#).unwrap();
+    std::fs::write(jwks, Issuer::new().jwks()).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_movies"))
         .args(["--listen", "127.0.0.1:0", "--jwks", jwks])
         .env_clear()

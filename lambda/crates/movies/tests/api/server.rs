@@ -113,16 +113,16 @@ async fn a_signal_to_stop_lets_open_requests_finish() {
 }
 
 /// An issuer of tokens with a key of its own.
-struct Issuer {
+pub(super) struct Issuer {
     key: RsaKeyPair,
 }
 
 impl Issuer {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { key: RsaKeyPair::generate(KeySize::Rsa2048).unwrap() }
     }
 
-    fn jwks(&self) -> String {
+    pub(super) fn jwks(&self) -> String {
         let public = self.key.public_key();
         let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let (n, e) =
