@@ -156,7 +156,7 @@ impl Contestant {
     /// Whoever does not answer has no time.
     async fn ask(&self, environment: &mut Environment, event: &Event) -> Result<Duration> {
         let answer = environment.invoke(event.clone()).await?;
-        let good = |body: &[u8]| String::from_utf8_lossy(body).replace(' ', "").contains("\"statusCode\":200,");
+        let good = |body: &[u8]| serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|answer| answer["statusCode"] == 200);
         ensure!(
             matches!(&answer.outcome, Outcome::Response(body) if good(body)),
             "{} answered {:?}; it wrote {:#?}",
