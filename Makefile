@@ -89,7 +89,7 @@ restore-drill: ## Restore the movies as of now, compare, serve them (local only)
 test: ## Run every test
 	@scripts/test
 
-test-mutations: ## Show that every control's test can fail; a quarter of an hour
+test-mutations: ## Show that every control's test can fail; long: minutes for every ten of them
 	@scripts/test-mutations
 
 checkov: ## Scan every environment's Terraform
@@ -116,7 +116,7 @@ audit: ## Check third-party code: licences, sources, duplicates, known holes [OF
 workflows: ## Check the workflows
 	@scripts/workflows
 
-bench: ## Measure the function beside others; ten minutes, without the builds
+bench: ## Measure the function beside others; a few minutes, without the builds
 	@scripts/bench compare
 
 bench-gate: ## Hold instruction counts, CPU ratios and sizes to the budgets
@@ -139,6 +139,7 @@ privilege-drill: ## Show that the function's role gives enough and no more
 
 freeze-drill: ## Freeze and thaw the running local AWS, with real tokens
 	@scripts/freeze-drill
+
 hostile: ## Send the function what it should refuse, by the Runtime API, 35,000 times
 	@scripts/hostile
 
