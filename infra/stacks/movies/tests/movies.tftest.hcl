@@ -26,12 +26,6 @@ mock_provider "aws" {
   mock_resource "aws_sns_topic" {
     defaults = { arn = "arn:aws:sns:eu-west-1:123456789012:topic" }
   }
-  mock_resource "aws_wafv2_regex_pattern_set" {
-    defaults = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/regexpatternset/mvdb-test-movies-frozen/abc" }
-  }
-  mock_resource "aws_wafv2_web_acl" {
-    defaults = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/mvdb-test-movies/abc" }
-  }
 }
 
 # Not to be mistaken for the movies'.
@@ -46,6 +40,14 @@ override_module {
   outputs = {
     config   = { arn = "arn:aws:lambda:eu-west-1:123456789012:code-signing-config:csc-1" }
     packages = { movies = { bucket = "packages", key = "signed/movies-1.zip" }, telemetry = { bucket = "packages", key = "signed/telemetry-1.zip" } }
+  }
+}
+# Its rules are tested beside it, and their schema is so large that it would take two thirds of the time of these tests.
+override_module {
+  target = module.waf
+  outputs = {
+    web_acl = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/mvdb-test-movies/abc", metric_name = "mvdb-test-movies", log_group_name = "aws-waf-logs-mvdb-test-movies" }
+    switch  = { id = "set", name = "mvdb-test-movies-frozen" }
   }
 }
 override_module {
