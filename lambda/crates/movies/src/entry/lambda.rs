@@ -92,22 +92,25 @@ pub async fn invoke(door: &Door, event: &str, invocation_id: &str, deadline: Opt
 /// The request that an event is; `None` if it is none.
 #[must_use]
 pub fn request(event: &str, invocation_id: &str) -> Option<Request> {
-    serde_json::from_str::<ProxyEvent>(event).ok()?.into_request(invocation_id)
+    serde_json::from_str::<ProxyEvent<'_>>(event).ok()?.into_request(invocation_id)
 }
 
-type Single = Option<BTreeMap<String, Option<String>>>;
+type Single<'a> = Option<&'a RawValue>;
 type Multi = Option<BTreeMap<String, Option<Vec<String>>>>;
 
-/// What is read of a proxy event (payload format 1.0). Any map may be null.
+/// What is read of a proxy event (payload format 1.0). Any map may be null. The gateway sends each twice: the multi-value one holds
+/// all, the single one only the last of each name, and is left as it is unless there is no other.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ProxyEvent {
+struct ProxyEvent<'a> {
     http_method: String,
     /// As the client sent it, percent-encoded; without the stage.
     path: String,
-    headers: Single,
+    #[serde(borrow)]
+    headers: Single<'a>,
     multi_value_headers: Multi,
-    query_string_parameters: Single,
+    #[serde(borrow)]
+    query_string_parameters: Single<'a>,
     multi_value_query_string_parameters: Multi,
     body: Option<String>,
     is_base64_encoded: Option<bool>,
@@ -132,12 +135,12 @@ struct Claims {
     client_id: Option<String>,
 }
 
-impl ProxyEvent {
+impl ProxyEvent<'_> {
     fn into_request(self, invocation_id: &str) -> Option<Request> {
         let claims = self.request_context.authorizer.and_then(|authorizer| authorizer.claims);
         let caller = claims.map(|claims| Caller::new(claims.client_id, claims.scope.as_deref())).unwrap_or_default();
         let mut headers = HeaderMap::new();
-        for (name, value) in pairs(self.multi_value_headers, self.headers) {
+        for (name, value) in pairs(self.multi_value_headers, self.headers)? {
             // What is no header in HTTP cannot have come through the gateway.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
                 // It takes 24 thousand at the most; the gateway lets a hundredth of that pass.
@@ -148,7 +151,7 @@ impl ProxyEvent {
         Some(Request {
             method: Method::from_bytes(self.http_method.as_bytes()).ok()?,
             path: self.path,
-            query: pairs(self.multi_value_query_string_parameters, self.query_string_parameters),
+            query: pairs(self.multi_value_query_string_parameters, self.query_string_parameters)?,
             headers,
             body: if self.is_base64_encoded == Some(true) { decoded(&body) } else { Ok(Bytes::from(body)) },
             time: SystemTime::now(),
@@ -171,15 +174,15 @@ fn decoded(body: &str) -> Result<Bytes, BodyError> {
     STANDARD.decode(body).map(Bytes::from).map_err(|_| BodyError::Garbled)
 }
 
-/// The gateway sends each map twice. The multi-value one holds all; the single one only the last of each name.
-fn pairs(multi: Multi, single: Single) -> Vec<(String, String)> {
-    match multi.filter(|multi| !multi.is_empty()) {
-        Some(multi) => multi
-            .into_iter()
-            .flat_map(|(name, values)| values.unwrap_or_default().into_iter().map(move |value| (name.clone(), value)))
-            .collect(),
-        None => single.unwrap_or_default().into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
+/// What a map holds, name by name; `None` if it is no map of texts.
+fn pairs(multi: Multi, single: Single<'_>) -> Option<Vec<(String, String)>> {
+    if let Some(multi) = multi.filter(|multi| !multi.is_empty()) {
+        let all =
+            |(name, values): (String, Option<Vec<String>>)| values.unwrap_or_default().into_iter().map(move |value| (name.clone(), value));
+        return Some(multi.into_iter().flat_map(all).collect());
     }
+    let single: BTreeMap<String, Option<String>> = single.map_or(Some(BTreeMap::new()), |map| serde_json::from_str(map.get()).ok())?;
+    Some(single.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
 }
 
 /// What the gateway takes for an answer. Every body of this API is text.
