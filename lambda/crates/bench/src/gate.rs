@@ -21,11 +21,13 @@ use std::{
 
 /// Warm requests that are counted.
 const REQUESTS: u64 = 200;
+/// Cold starts that are counted; the least counts.
+const COLD_STARTS: usize = 3;
 /// Functions that a budget lists, the most expensive ones.
 const LISTED: usize = 60;
 /// Under callgrind everything takes fifty times as long.
 const PATIENCE: Duration = Duration::from_secs(120);
-const SHORT: (usize, usize) = (5, 500);
+const SHORT: (usize, usize) = (11, 400);
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -77,7 +79,14 @@ pub(crate) async fn run(folder: &Path, options: &Options) -> Result<bool> {
     machine::pin()?;
     let budgets: Budgets = serde_json::from_str(&fs::read_to_string(&options.budgets)?).context("the budgets cannot be read")?;
 
-    let cold = count(&options.twin, 0).await?;
+    let mut cold = count(&options.twin, 0).await?;
+    // Where the machine was busy, the slowed-down start took longer than an attempt may, and made a second one.
+    for _ in 1..COLD_STARTS {
+        let again = count(&options.twin, 0).await?;
+        if again.total < cold.total {
+            cold = again;
+        }
+    }
     let warm = count(&options.twin, REQUESTS).await?.minus(&cold).each_of(REQUESTS);
     let cpu = cpu_beside_naive(folder).await?;
     let found = Budgets {
@@ -119,7 +128,9 @@ pub(crate) async fn run(folder: &Path, options: &Options) -> Result<bool> {
 async fn cpu_beside_naive(folder: &Path) -> Result<Cpu> {
     let contestants = Contestant::of(&["mvdb".into(), "naive".into()])?;
     let results = measure(folder, &contestants, SHORT.0, SHORT.1).await?;
-    let ratio = |figure: Figure| results["mvdb"][&figure].median / results["naive"][&figure].median;
+    // The lower quartile: what else the machine does makes a round slower, never quicker.
+    let low = |contestant: &str, figure| results[contestant][&figure].quartiles[0];
+    let ratio = |figure: Figure| low("mvdb", figure) / low("naive", figure);
     Ok(Cpu { cold: ratio(Figure::ColdCpuMs), warm: ratio(Figure::WarmCpuUs) })
 }
 
