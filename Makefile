@@ -3,7 +3,7 @@ export ENV ?= local
 export PORT ARCH WHAT CONSUMER REASON RPS HIT
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price cost evidence-before evidence try try-down destroy release rollback freeze thaw restore restore-drill test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill smoke-drill privilege-drill fault-drill hostile schemathesis fuzz mutants freeze-drill fmt lint ci init verify passed publish
+.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price cost evidence-before evidence try try-down destroy release rollback freeze thaw restore restore-drill test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill deploy-drill smoke-drill privilege-drill fault-drill hostile schemathesis fuzz mutants freeze-drill fmt lint ci init verify passed publish
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -127,6 +127,9 @@ parity: ## Show how much of prod's plan the running local AWS shows
 
 alarm-drill: ## Force every alarm and hear what it tells [ENV=local]
 	@scripts/alarm-drill
+
+deploy-drill: ## Release bad versions to the running local AWS and see that none gets callers; time the way back
+	@scripts/deploy-drill
 
 smoke-drill: ## Break the running local AWS and see the smoke checks fail
 	@scripts/smoke-drill
