@@ -89,7 +89,7 @@ restore-drill: ## Restore the movies as of now, compare, serve them (local only)
 test: ## Run every test
 	@scripts/test
 
-test-mutations: ## Show that every control's test can fail; long: minutes for every ten of them
+test-mutations: ## Show that every control's test can fail; long: two minutes for every ten of them
 	@scripts/test-mutations
 
 checkov: ## Scan every environment's Terraform
