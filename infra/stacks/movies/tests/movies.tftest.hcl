@@ -42,7 +42,7 @@ override_module {
     packages = { movies = { bucket = "packages", key = "signed/movies-1.zip" }, telemetry = { bucket = "packages", key = "signed/telemetry-1.zip" } }
   }
 }
-# Its rules are tested beside it, and their schema is so large that it would take two thirds of the time of these tests.
+# Its rules are tested beside it, and their schema is so large that it would take four fifths of the time of these tests.
 override_module {
   target = module.waf
   outputs = {
