@@ -96,6 +96,9 @@ async fn every_value_of_a_parameter_is_seen() {
     event["queryStringParameters"] = json!({ "year": "2013" });
     event["multiValueQueryStringParameters"] = Value::Null;
     assert_eq!(world.invoke(&event.to_string()).await.json()["movies"][0]["title"], "Rush");
+    event["queryStringParameters"] = json!(["year"]);
+    event["requestContext"]["requestId"] = Value::Null; // what is no request has no id but the invocation's
+    world.invoke(&event.to_string()).await.refused(400, "invalid_request");
 }
 
 #[tokio::test]
