@@ -1,4 +1,5 @@
 mock_provider "aws" {
+  override_during = plan
   mock_resource "aws_wafv2_regex_pattern_set" {
     defaults = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/regexpatternset/mvdb-test-movies-frozen/abc" }
   }
@@ -25,6 +26,7 @@ variables {
 # in the body. Our own rules look at no path, query or header, and at the length of a body, of which no movie has too much;
 # only what is frozen is told by method or token, and whatever that then hits, no title decides.
 run "no_real_title_is_caught_by_our_own_rules" {
+  command = plan
   variables {
     blocked_addresses = ["192.0.2.0/24"]
     allowed_countries = ["BE", "NL"]
@@ -34,9 +36,10 @@ run "no_real_title_is_caught_by_our_own_rules" {
     error_message = "A rule of ours judges what is in a request: show for every title that it lets it pass."
   }
   assert {
+    # Between two "year"s there is one movie, and white space where the file is not dense: no more than the movie at the most.
     condition = one([for rule in aws_wafv2_web_acl.this.rule : rule.statement[0].size_constraint_statement[0].size if rule.name == "body-size"]) >= max([
-      for movie in jsondecode(file(fileexists("../../../../shared/data/moviedata.json") ? "../../../../shared/data/moviedata.json" : "../../../lambda/crates/loader/sample.json")) : length(base64encode(jsonencode(movie))) / 4 * 3
-    ]...) && (!fileexists("../../../../shared/data/moviedata.json") || can(jsondecode(file("../../../../shared/data/moviedata.json"))[4000])) # where the catalogue is there it was that, all of it
+      for movie in split("\"year\"", file(fileexists("../../../../shared/data/moviedata.json") ? "../../../../shared/data/moviedata.json" : "../../../lambda/crates/loader/sample.json")) : length(base64encode(movie)) / 4 * 3
+    ]...) && (!fileexists("../../../../shared/data/moviedata.json") || length(split("\"year\"", file("../../../../shared/data/moviedata.json"))) == 4610) # where the catalogue is there it was that, all of it
     error_message = "A real movie is longer than our own rule lets pass."
   }
 }
