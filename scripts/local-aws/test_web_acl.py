@@ -115,6 +115,13 @@ def test_a_body_beyond_what_is_inspected_passes_where_the_rule_does_not_mind(api
     assert api.call("POST", "/movies", "movies/write", bytes(30000), [("Content-Type", "text/plain")]).status == 200
 
 
+def test_headers_are_measured_up_to_what_is_inspected(api, firewall):
+    for oversize, seen in (("MATCH", 403), ("NO_MATCH", 200)):
+        firewall({"SizeConstraintStatement": {"FieldToMatch": {"Headers": {"MatchPattern": {"All": {}}, "MatchScope": "ALL", "OversizeHandling": oversize}},
+                                              "ComparisonOperator": "GT", "Size": 8192, "TextTransformations": PLAIN}})
+        assert [status(api, "x" * size) for size in (100, 8192)] == [200, seen]
+
+
 def test_a_logging_configuration_is_kept_and_deleted(aws, firewall):
     waf, arn = aws("wafv2"), firewall(header("x-who", "bad"))["ARN"]
     configuration = {"ResourceArn": arn, "LogDestinationConfigs": ["arn:aws:logs:eu-west-1:000000000000:log-group:aws-waf-logs-test"]}

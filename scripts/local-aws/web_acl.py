@@ -86,12 +86,12 @@ def matches(statement, request, rule):
 
 
 def field(statement, request):
-    """The text that a statement looks at, or what it says of a body beyond the inspected bytes."""
+    """The text that a statement looks at, or what it says of a body or headers beyond what WAF is given of them."""
     (kind, said), = statement["FieldToMatch"].items()
-    inspected, beyond = request["body"][:request["inspected_bytes"]], said.get("OversizeHandling", "CONTINUE")
-    if kind == "Body" and inspected != request["body"] and beyond != "CONTINUE":
+    whole, given = (("".join(map("".join, request["headers"].items())).encode(), 8192) if kind == "Headers" else (request["body"], request["inspected_bytes"]))
+    if len(whole) > given and (beyond := said.get("OversizeHandling", "CONTINUE")) != "CONTINUE":
         return beyond == "MATCH"
-    return {"Method": request["httpMethod"], "SingleHeader": ag._header_ci(request["headers"], said.get("Name", ""))}.get(kind, inspected.decode(errors="replace"))
+    return {"Method": request["httpMethod"], "SingleHeader": ag._header_ci(request["headers"], said.get("Name", ""))}.get(kind, whole[:given].decode(errors="replace"))
 
 
 waf.handle_request, ag._execute_in_scope = handle_request, execute

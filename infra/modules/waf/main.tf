@@ -1,6 +1,6 @@
 # The web ACL in front of what it protects. Rules run by priority, cheap and certain ones first. Our own look at where a
-# request comes from, how many come, how long its body is, and at what is frozen; what is in it only AWS's groups judge, so no title of a
-# movie is ever caught by a rule of ours.
+# request comes from, how many come, how long its headers and its body are, and at what is frozen; what is in it only AWS's groups judge,
+# so no title of a movie is ever caught by a rule of ours.
 resource "aws_wafv2_web_acl" "this" {
   name  = var.name
   scope = "REGIONAL"
@@ -91,11 +91,51 @@ resource "aws_wafv2_web_acl" "this" {
     }
   }
 
+  # WAF is given 8 KiB of headers, or 200, and lets the rest pass unseen: a token behind them would escape the kill switch and its rate.
+  # https://docs.aws.amazon.com/waf/latest/developerguide/waf-oversize-request-components.html
+  rule {
+    name     = "header-size"
+    priority = 2
+
+    action {
+      block {}
+    }
+
+    statement {
+      size_constraint_statement {
+        comparison_operator = "GT"
+        size                = 8192
+
+        field_to_match {
+          headers {
+            match_scope       = "ALL"
+            oversize_handling = "MATCH"
+
+            match_pattern {
+              all {}
+            }
+          }
+        }
+
+        text_transformation {
+          priority = 0
+          type     = "NONE"
+        }
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "${var.name}-header-size"
+      sampled_requests_enabled   = true
+    }
+  }
+
   # The kill switch: `make freeze` puts patterns into the set, `make thaw` takes them out, and no apply does either.
   # In front of the rates, so that a consumer who is frozen for sending too much is told that, and not 429.
   rule {
     name     = "frozen"
-    priority = 2
+    priority = 3
 
     action {
       block {
@@ -157,7 +197,7 @@ resource "aws_wafv2_web_acl" "this" {
 
   rule {
     name     = "rate-per-source"
-    priority = 3
+    priority = 4
 
     action {
       block {
@@ -186,7 +226,7 @@ resource "aws_wafv2_web_acl" "this" {
   # One consumer that calls from many addresses. A request without a token is not counted here; the gateway refuses it.
   rule {
     name     = "rate-per-token"
-    priority = 4
+    priority = 5
 
     action {
       block {
@@ -225,7 +265,7 @@ resource "aws_wafv2_web_acl" "this" {
 
   rule {
     name     = "body-size"
-    priority = 5
+    priority = 6
 
     action {
       block {
@@ -264,7 +304,7 @@ resource "aws_wafv2_web_acl" "this" {
   # AWS's groups are written out, one by one: scanners look for them by name and do not unroll a dynamic block.
   rule {
     name     = "ip-reputation"
-    priority = 6
+    priority = 7
 
     override_action {
       none {}
@@ -296,7 +336,7 @@ resource "aws_wafv2_web_acl" "this" {
 
   rule {
     name     = "known-bad-inputs"
-    priority = 7
+    priority = 8
 
     override_action {
       none {}
@@ -328,7 +368,7 @@ resource "aws_wafv2_web_acl" "this" {
 
   rule {
     name     = "common"
-    priority = 8
+    priority = 9
 
     override_action {
       none {}
@@ -368,7 +408,7 @@ resource "aws_wafv2_web_acl" "this" {
 
   rule {
     name     = "sql-injection"
-    priority = 9
+    priority = 10
 
     override_action {
       none {}

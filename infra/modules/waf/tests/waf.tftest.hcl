@@ -26,7 +26,7 @@ variables {
 run "c26_rules_run_in_this_order" {
   command = plan
   assert {
-    condition     = { for rule in aws_wafv2_web_acl.this.rule : rule.name => rule.priority } == { frozen = 2, rate-per-source = 3, rate-per-token = 4, body-size = 5, ip-reputation = 6, known-bad-inputs = 7, common = 8, sql-injection = 9 }
+    condition     = { for rule in aws_wafv2_web_acl.this.rule : rule.name => rule.priority } == { header-size = 2, frozen = 3, rate-per-source = 4, rate-per-token = 5, body-size = 6, ip-reputation = 7, known-bad-inputs = 8, common = 9, sql-injection = 10 }
     error_message = "A rule is missing, or runs at another place."
   }
 }
@@ -69,6 +69,16 @@ run "a_body_above_64_kib_is_refused_with_413_even_where_waf_does_not_read_it" {
   assert {
     condition     = one(one(aws_wafv2_web_acl.this.association_config[0].request_body).api_gateway).default_size_inspection_limit == "KB_64"
     error_message = "WAF does not read what a movie may hold."
+  }
+}
+
+run "headers_that_waf_does_not_see_are_refused" {
+  command = plan
+  assert {
+    condition = jsonencode([for rule in aws_wafv2_web_acl.this.rule : [for headers in rule.statement[0].size_constraint_statement[0].field_to_match[0].headers : [
+      length(rule.action[0].block), headers.match_scope, headers.oversize_handling, length(headers.match_pattern[0].all)
+    ]] if rule.name == "header-size"]) == jsonencode([[[1, "ALL", "MATCH", 1]]])
+    error_message = "A token behind 8 KiB of headers escapes the kill switch."
   }
 }
 
