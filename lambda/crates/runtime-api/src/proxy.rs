@@ -85,6 +85,8 @@ pub struct Call {
     pub fault: Fault,
     /// When it had come whole.
     pub at: Instant,
+    /// From where: requests on one connection have this in common.
+    pub client: SocketAddr,
 }
 
 #[derive(Debug, Default)]
@@ -213,13 +215,13 @@ pub fn forward(url: &str) -> impl Fn(Request<Bytes>) -> Answering + Send + Sync 
 }
 
 async fn serve(mut stream: TcpStream, table: &Table, state: &Mutex<State>) -> Result<()> {
-    let mut read = Vec::new();
+    let (mut read, client) = (Vec::new(), stream.peer_addr()?);
     while let Some(request) = next_request(&mut stream, &mut read).await? {
         let fault = {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             let fault = state.script.pop_front().unwrap_or_else(|| state.otherwise.clone());
             let operation = crate::dynamodb::operation(&request).to_owned();
-            state.calls.push(Call { operation, fault: fault.clone(), at: Instant::now() });
+            state.calls.push(Call { operation, fault: fault.clone(), at: Instant::now(), client });
             fault
         };
         match &fault {

@@ -57,11 +57,13 @@ async fn f12_a_connection_that_died_while_the_function_was_frozen_is_not_noticed
     let mut function = Function::start().await;
     for _ in 0..5 {
         function.proxy.script([Fault::ThenClose]);
-        function.get().await.served();
+        let closed = function.get().await.served().calls[0].client;
         // Longer than the proxy waits: it hangs up on a process that is stopped.
         tokio::time::sleep(Duration::from_millis(300)).await;
         function.proxy.script([]);
-        function.get().await.served().within(1000);
+        let seen = function.get().await;
+        seen.served().within(1000);
+        assert_ne!(seen.calls[0].client, closed, "it did not die");
     }
 }
 
