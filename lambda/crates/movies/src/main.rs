@@ -65,7 +65,7 @@ fn command() -> Result<Command, String> {
 }
 
 // One thread: a Lambda serves one request at a time, and a second thread would only cost hand-overs.
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
@@ -108,7 +108,8 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             eprintln!("movies: listening on http://{}", listener.local_addr()?);
             Ok(server::run(door, listener, access, stop_signal()?).await?)
         }
-        _ => lambda::run(door, tracer).await,
+        // In a task: what wakes this function itself has to wake the kernel's poll too, three times a request.
+        _ => tokio::task::spawn_local(lambda::run(door, tracer)).await?,
     }
 }
 
