@@ -91,6 +91,16 @@ async fn f18_what_is_denied_is_not_tried_again_and_counted_as_such() {
 }
 
 #[tokio::test]
+async fn a_call_that_the_table_does_not_take_is_a_defect_of_ours() {
+    for code in ["ValidationException", "SerializationException"] {
+        let mut function = Function::start().await;
+        function.proxy.otherwise(error(400, code));
+        function.get().await.failed(500, "defect").calls(1).within(500);
+        function.unharmed().await;
+    }
+}
+
+#[tokio::test]
 async fn f19_a_missing_table_is_not_asked_again() {
     let mut function = Function::start().await;
     function.proxy.otherwise(error(400, "ResourceNotFoundException"));

@@ -31,7 +31,10 @@ async fn f07_an_answer_byte_by_byte_is_a_silent_table() {
 async fn f08_a_refused_connection_is_told_at_once() {
     let mut function = Function::start().await;
     function.proxy.close();
-    function.get().await.failed(503, "unreachable").within(1000);
+    let seen = function.get().await;
+    seen.failed(503, "unreachable").within(1000);
+    // Whoever reads the log learns what it was in the end: the system's own word.
+    assert!(seen.errors()[0]["error"].as_str().unwrap().contains("refused"), "{seen:#?}");
     function.proxy.reopen().await.unwrap();
     function.unharmed().await;
 }

@@ -237,6 +237,7 @@ impl Seen {
         assert_eq!(self.headers["retry-after"].as_str(), (status == 503).then_some("1"), "{self:#?}");
         let errors = self.errors();
         assert!(errors.len() == 1 && errors[0]["cause"] == cause, "{self:#?}");
+        assert!(errors[0]["error"].as_str().is_some_and(|error| !error.is_empty()), "{self:#?}");
         let line = self.line();
         assert_eq!((&line["faults"], &line["cause"]), (&json!(1), &json!(cause)), "{self:#?}");
         let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
