@@ -152,7 +152,7 @@ schemathesis: ## Attack the HTTP entry with what the contract has and has not [E
 fuzz: ## Fuzz the readers of events, titles, cursors and bodies, with AddressSanitizer [SECONDS=60, each]
 	@$(if $(SECONDS),SECONDS_EACH=$(SECONDS)) scripts/fuzz
 
-mutants: ## Show that the tests notice changed code: domain, cursors, preconditions, retries; an hour or two
+mutants: ## Show that the tests notice changed code: domain, cursors, preconditions, retries; an hour
 	@scripts/mutants
 
 fmt: ## Format Rust and Terraform
