@@ -108,7 +108,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             eprintln!("movies: listening on http://{}", listener.local_addr()?);
             Ok(server::run(door, listener, access, stop_signal()?).await?)
         }
-        // In a task: what wakes this function itself has to wake the kernel's poll too, three times a request.
+        // In a task: before it goes on with this function itself the runtime asks the kernel once more, three times a request.
         _ => tokio::task::spawn_local(lambda::run(door, tracer)).await?,
     }
 }
