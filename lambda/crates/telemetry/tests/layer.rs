@@ -15,10 +15,15 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, LazyLock, Mutex},
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+/// Where nobody listens.
+const NOBODY: &str = "http://127.0.0.1:1";
 const TRACE: &str = "5759e988bd862e3fe1be46a994272793";
 const PARENT: &str = "53995c3f42cd8ad8";
 /// How long spans wait, and a little more.
@@ -72,8 +77,17 @@ async fn table() -> Server {
     Server::http(dynamodb::canned(vec![json!({ "year": { "N": "2013" }, "title": { "S": "Rush" } })])).await.unwrap()
 }
 
+/// A port for the layer, which binds it later: below those that a system gives to whoever asks for any, for one of them may be
+/// another's by then.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let next = std::process::id().wrapping_mul(100) + TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (next % 20_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn without_layer(table: &Server, sink: &str) -> Launch {
@@ -286,8 +300,8 @@ async fn delays_nothing(bad: Bad) {
         }
     });
     let server = server.await.unwrap();
-    let url = if matches!(bad, Bad::Refuses) { format!("http://127.0.0.1:{}", free_port()) } else { server.url().to_owned() };
-    let mut environment = Environment::start(with_layer(&table, &url)).await.unwrap();
+    let url = if matches!(bad, Bad::Refuses) { NOBODY } else { server.url() };
+    let mut environment = Environment::start(with_layer(&table, url)).await.unwrap();
     environment.invoke(sampled("Rush")).await.unwrap();
     tokio::time::sleep(DUE).await;
     let mut held = 0;
@@ -358,7 +372,7 @@ async fn a_port_that_is_taken_costs_traces_and_no_request() {
 async fn memory_stays_bounded_while_the_sink_is_down() {
     let table = table().await;
     let port = free_port();
-    let launch = with_layer(&table, &format!("http://127.0.0.1:{}", free_port()));
+    let launch = with_layer(&table, NOBODY);
     let launch = launch.variable("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{port}")).never_frozen();
     let environment = Environment::start(launch).await.unwrap();
     let resident = || environment.extensions()[0].max_resident_bytes().unwrap();
