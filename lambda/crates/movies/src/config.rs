@@ -38,6 +38,8 @@ pub struct Aws {
     pub region: String,
     /// `AWS_ENDPOINT_URL_DYNAMODB`, else `AWS_ENDPOINT_URL`: where DynamoDB is, unless it is the region's own.
     pub endpoint: Option<String>,
+    /// `SSL_CERT_FILE`: the root certificates to trust, as PEM. The system's by default.
+    pub roots: Option<String>,
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, if they are temporary as Lambda's are, `AWS_SESSION_TOKEN`.
     pub credentials: Credentials,
 }
@@ -116,6 +118,7 @@ impl Aws {
         Ok(Self {
             region,
             endpoint: given("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| given("AWS_ENDPOINT_URL")),
+            roots: given("SSL_CERT_FILE"),
             credentials: Credentials::new(id, secret, given("AWS_SESSION_TOKEN"), None, "environment"),
         })
     }

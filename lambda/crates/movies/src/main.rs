@@ -28,7 +28,8 @@ In AWS Lambda it needs no arguments. Elsewhere:
 Environment: TABLE_NAME (required), CREATIONS_TABLE_NAME (else TABLE_NAME-creations), REGION (else AWS_REGION, else eu-west-1),
 CORS_ORIGINS (separated by commas), CACHE_TTL_SECONDS (for how long a movie that was read is kept in memory; not at all by
 default), AWS_LAMBDA_LOG_LEVEL; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required) and AWS_SESSION_TOKEN, for credentials
-are read from nowhere else (`aws configure export-credentials --format env` gives a profile's); AWS_ENDPOINT_URL.
+are read from nowhere else (`aws configure export-credentials --format env` gives a profile's); AWS_ENDPOINT_URL; SSL_CERT_FILE (root
+certificates to trust instead of the system's).
 SIGTERM and SIGINT let open requests finish.
 ";
 

@@ -126,13 +126,13 @@ impl Store {
     /// Opens the tables under [`policy`], and keeps what it reads for `cache_ttl`. Makes no call.
     ///
     /// # Errors
-    /// The system has no root certificates.
+    /// There are no root certificates.
     pub fn open(table: String, creations: String, aws: Aws, cache_ttl: Duration) -> io::Result<Self> {
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(aws.region))
             .credentials_provider(aws.credentials)
-            .http_client(connection::https(policy::CONNECT)?);
+            .http_client(connection::https(policy::CONNECT, aws.roots)?);
         config.set_endpoint_url(aws.endpoint);
         Ok(Self { client: Client::from_conf(policy::apply(config).build()), table, creations, cache: Arc::new(Cache::new(cache_ttl)) })
     }

@@ -30,6 +30,8 @@ fn a_missing_or_senseless_variable_fails_the_start_by_name() {
     refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "")], "TABLE_NAME");
     refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("REGION", "Ireland!")], "REGION");
     refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("AWS_SECRET_ACCESS_KEY", "")], "AWS_SECRET_ACCESS_KEY");
+    refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("SSL_CERT_FILE", "/nowhere.pem")], "/nowhere.pem: No such file");
+    refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("SSL_CERT_FILE", "/dev/null")], "/dev/null holds no certificate");
 }
 
 #[test]
