@@ -6,16 +6,17 @@
 
 use super::Door;
 use crate::{
-    http::{BodyError, Caller, MAX_BODY_BYTES, Problem, Request, refuse},
+    http::{BodyError, Caller, HEADERS, MAX_BODY_BYTES, Problem, Request, refuse},
     trace::Tracer,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use lambda_http::lambda_runtime::{self, LambdaEvent, Runtime, layers::TracingLayer, service_fn, tower::util::MapFutureLayer};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     convert::Infallible,
     future::poll_fn,
@@ -96,10 +97,14 @@ pub fn request(event: &str, invocation_id: &str) -> Option<Request> {
 }
 
 type Single<'a> = Option<&'a RawValue>;
-type Multi = Option<BTreeMap<String, Option<Vec<String>>>>;
+type Multi<'a> = Option<BTreeMap<Name<'a>, &'a RawValue>>;
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// What is read of a proxy event (payload format 1.0). Any map may be null. The gateway sends each twice: the multi-value one holds
-/// all, the single one only the last of each name, and is left as it is unless there is no other.
+/// all, the single one only the last of each name, and is left as it is unless there is no other. So are the headers that nobody here
+/// asks for: most of them.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ProxyEvent<'a> {
@@ -108,10 +113,12 @@ struct ProxyEvent<'a> {
     path: String,
     #[serde(borrow)]
     headers: Single<'a>,
-    multi_value_headers: Multi,
+    #[serde(borrow)]
+    multi_value_headers: Multi<'a>,
     #[serde(borrow)]
     query_string_parameters: Single<'a>,
-    multi_value_query_string_parameters: Multi,
+    #[serde(borrow)]
+    multi_value_query_string_parameters: Multi<'a>,
     body: Option<String>,
     is_base64_encoded: Option<bool>,
     request_context: RequestContext,
@@ -140,7 +147,8 @@ impl ProxyEvent<'_> {
         let claims = self.request_context.authorizer.and_then(|authorizer| authorizer.claims);
         let caller = claims.map(|claims| Caller::new(claims.client_id, claims.scope.as_deref())).unwrap_or_default();
         let mut headers = HeaderMap::new();
-        for (name, value) in pairs(self.multi_value_headers, self.headers)? {
+        let is_read = |name: &str| HEADERS.iter().any(|header| header.eq_ignore_ascii_case(name));
+        for (name, value) in pairs(self.multi_value_headers, self.headers, is_read)? {
             // What is no header in HTTP cannot have come through the gateway.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
                 // It takes 24 thousand at the most; the gateway lets a hundredth of that pass.
@@ -151,7 +159,7 @@ impl ProxyEvent<'_> {
         Some(Request {
             method: Method::from_bytes(self.http_method.as_bytes()).ok()?,
             path: self.path,
-            query: pairs(self.multi_value_query_string_parameters, self.query_string_parameters)?,
+            query: pairs(self.multi_value_query_string_parameters, self.query_string_parameters, |_| true)?,
             headers,
             body: if self.is_base64_encoded == Some(true) { decoded(&body) } else { Ok(Bytes::from(body)) },
             time: SystemTime::now(),
@@ -174,15 +182,19 @@ fn decoded(body: &str) -> Result<Bytes, BodyError> {
     STANDARD.decode(body).map(Bytes::from).map_err(|_| BodyError::Garbled)
 }
 
-/// What a map holds, name by name; `None` if it is no map of texts.
-fn pairs(multi: Multi, single: Single<'_>) -> Option<Vec<(String, String)>> {
+/// What a map holds under the names that are wanted; `None` if it is no map of texts.
+fn pairs(multi: Multi<'_>, single: Single<'_>, wanted: fn(&str) -> bool) -> Option<Vec<(String, String)>> {
+    let mut pairs = Vec::new();
     if let Some(multi) = multi.filter(|multi| !multi.is_empty()) {
-        let all =
-            |(name, values): (String, Option<Vec<String>>)| values.unwrap_or_default().into_iter().map(move |value| (name.clone(), value));
-        return Some(multi.into_iter().flat_map(all).collect());
+        for (Name(name), values) in multi.iter().filter(|(Name(name), _)| wanted(name)) {
+            let values: Option<Vec<String>> = serde_json::from_str(values.get()).ok()?;
+            pairs.extend(values.unwrap_or_default().into_iter().map(|value| (name.to_string(), value)));
+        }
+    } else if let Some(single) = single {
+        let single: BTreeMap<String, Option<String>> = serde_json::from_str(single.get()).ok()?;
+        pairs.extend(single.into_iter().filter(|(name, _)| wanted(name)).filter_map(|(name, value)| Some((name, value?))));
     }
-    let single: BTreeMap<String, Option<String>> = single.map_or(Some(BTreeMap::new()), |map| serde_json::from_str(map.get()).ok())?;
-    Some(single.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+    Some(pairs)
 }
 
 /// What the gateway takes for an answer. Every body of this API is text.
@@ -190,7 +202,8 @@ fn pairs(multi: Multi, single: Single<'_>) -> Option<Vec<(String, String)>> {
 #[serde(rename_all = "camelCase")]
 pub struct ProxyResponse {
     status_code: u16,
-    headers: BTreeMap<String, String>,
+    #[serde(serialize_with = "texts")]
+    headers: HeaderMap,
     body: String,
     is_base64_encoded: bool,
 }
@@ -198,9 +211,11 @@ pub struct ProxyResponse {
 impl From<Response<String>> for ProxyResponse {
     fn from(response: Response<String>) -> Self {
         let (parts, body) = response.into_parts();
-        // No header is sent twice, so that the single-value map holds all.
-        let headers =
-            parts.headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect();
-        Self { status_code: parts.status.as_u16(), headers, body, is_base64_encoded: false }
+        Self { status_code: parts.status.as_u16(), headers: parts.headers, body, is_base64_encoded: false }
     }
+}
+
+/// No header is sent twice, so that the single-value map holds all.
+fn texts<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))))
 }

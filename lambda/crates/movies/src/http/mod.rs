@@ -25,6 +25,10 @@ use std::{
 /// A body may be this long, in bytes. (WAF inspects as much; the gateway's rule says the same.)
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
+/// The headers that an answer may depend on; a door need bring no others.
+pub const HEADERS: [&str; 7] =
+    ["cache-control", "content-encoding", "content-type", "idempotency-key", "if-match", "if-none-match", "origin"];
+
 /// How often a patch is tried on a movie that others keep changing.
 const PATCH_ATTEMPTS: usize = 3;
 
@@ -37,7 +41,7 @@ pub struct Request {
     pub path: String,
     /// The query's names and values, decoded.
     pub query: Vec<(String, String)>,
-    /// The headers.
+    /// The headers; of [`HEADERS`] all.
     pub headers: HeaderMap,
     /// The body, or what kept it from being read.
     pub body: Result<Bytes, BodyError>,
