@@ -191,7 +191,8 @@ pub(crate) fn served(request_id: &str, method: &str, route: &'static str, status
     });
 }
 
-/// Makes a call to the table, its retries included. A condition that does not hold is an answer, not a failure.
+/// Makes a call to the table, its retries included. A condition that does not hold is an answer, not a failure. A request is to come
+/// in a box: the SDK's take 5 KB, and would make every future around them as large, twice, and copied at each move.
 pub(crate) async fn call<T, E, R>(
     operation: &'static str,
     request: impl Future<Output = Result<T, SdkError<E, R>>>,

@@ -178,7 +178,7 @@ impl Store {
 
     async fn read(&self, id: &MovieId, consistent: bool) -> Result<Option<Versioned>, Fault> {
         let request = self.client.get_item().table_name(&self.table).set_key(Some(item::key(id))).consistent_read(consistent);
-        let answer = trace::call("GetItem", request.send()).await?;
+        let answer = trace::call("GetItem", Box::pin(request.send())).await?;
         Ok(answer.item.and_then(|item| {
             let whole = item::is_whole(&item);
             item::from_item(item).map(|(movie, etag)| Versioned { movie, etag, whole })
@@ -271,7 +271,7 @@ impl Store {
     /// by their place, each with the row that was there instead (empty for none).
     async fn write(&self, writes: Vec<TransactWriteItem>) -> Result<Vec<(usize, item::Item)>, Fault> {
         let request = self.client.transact_write_items().set_transact_items(Some(writes));
-        let error = match trace::call("TransactWriteItems", request.send()).await {
+        let error = match trace::call("TransactWriteItems", Box::pin(request.send())).await {
             Ok(_) => return Ok(Vec::new()),
             Err(error) => error,
         };
@@ -317,7 +317,7 @@ impl Store {
         let (items, next) = match scope {
             Scope::All => {
                 let request = self.client.scan().table_name(&self.table).limit(limit).set_exclusive_start_key(start);
-                let answer = trace::call("Scan", request.send()).await?;
+                let answer = trace::call("Scan", Box::pin(request.send())).await?;
                 (answer.items, answer.last_evaluated_key)
             }
             Scope::Year { year, prefix, order } => {
@@ -337,7 +337,7 @@ impl Store {
                         .expression_attribute_names("#title", item::TITLE)
                         .expression_attribute_values(":prefix", AttributeValue::S(prefix.as_str().to_owned())),
                 };
-                let answer = trace::call("Query", request.send()).await?;
+                let answer = trace::call("Query", Box::pin(request.send())).await?;
                 (answer.items, answer.last_evaluated_key)
             }
         };
