@@ -10,6 +10,7 @@ mod cache;
 mod connection;
 mod fault;
 pub mod item;
+mod name;
 pub mod policy;
 
 pub use fault::{Cause, Fault};
@@ -132,7 +133,8 @@ impl Store {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(aws.region))
             .credentials_provider(aws.credentials)
-            .http_client(connection::https(policy::CONNECT, aws.roots)?);
+            .http_client(connection::https(policy::CONNECT, aws.roots)?)
+            .interceptor(name::Named);
         config.set_endpoint_url(aws.endpoint);
         Ok(Self { client: Client::from_conf(policy::apply(config).build()), table, creations, cache: Arc::new(Cache::new(cache_ttl)) })
     }
