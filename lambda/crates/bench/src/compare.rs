@@ -64,6 +64,7 @@ pub(crate) async fn measure(
     requests: usize,
 ) -> Result<BTreeMap<&'static str, Figures>> {
     let world = World::new().await?;
+    contestants.iter().try_for_each(|contestant| contestant.refresh(folder))?;
     let mut measured = vec![Vec::new(); contestants.len()];
     for round in 0..rounds {
         for turn in 0..contestants.len() {
