@@ -10,8 +10,8 @@ mod cache;
 mod connection;
 mod fault;
 pub mod item;
-mod name;
 pub mod policy;
+mod user_agent;
 
 pub use fault::{Cause, Fault};
 
@@ -134,7 +134,7 @@ impl Store {
             .region(Region::new(aws.region))
             .credentials_provider(aws.credentials)
             .http_client(connection::https(policy::CONNECT, aws.roots)?)
-            .interceptor(name::Named);
+            .interceptor(user_agent::Ours);
         config.set_endpoint_url(aws.endpoint);
         Ok(Self { client: Client::from_conf(policy::apply(config).build()), table, creations, cache: Arc::new(Cache::new(cache_ttl)) })
     }

@@ -1,4 +1,4 @@
-//! Who calls DynamoDB, as it hears it and CloudTrail tells it.
+//! The user agent of calls to DynamoDB: who called, as CloudTrail tells it.
 
 use aws_runtime::user_agent::UserAgentInterceptor;
 use aws_sdk_dynamodb::{
@@ -10,19 +10,19 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_runtime_api::client::interceptors::disable_interceptor;
 
-const NAME: &str = concat!("mvdb/", env!("CARGO_PKG_VERSION"));
+const USER_AGENT: &str = concat!("mvdb/", env!("CARGO_PKG_VERSION"));
 
-/// Has calls bear [`NAME`]. What the SDK says of itself instead, in two headers, one of them signed, it composes anew for each.
+/// Has calls bear [`USER_AGENT`]. What the SDK says of itself instead, in two headers, one of them signed, it composes anew for each.
 #[derive(Debug)]
-pub(super) struct Named;
+pub(super) struct Ours;
 
-impl Intercept for Named {
+impl Intercept for Ours {
     fn name(&self) -> &'static str {
-        "name"
+        "user agent"
     }
 
     fn read_before_execution(&self, _: &BeforeSerializationInterceptorContextRef<'_>, config: &mut ConfigBag) -> Result<(), BoxError> {
-        config.interceptor_state().store_put(disable_interceptor::<UserAgentInterceptor>("calls bear a name of ours"));
+        config.interceptor_state().store_put(disable_interceptor::<UserAgentInterceptor>("calls bear our own"));
         Ok(())
     }
 
@@ -32,7 +32,7 @@ impl Intercept for Named {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        context.request_mut().headers_mut().insert("user-agent", NAME);
+        context.request_mut().headers_mut().insert("user-agent", USER_AGENT);
         Ok(())
     }
 }
@@ -49,7 +49,7 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn calls_bear_our_name_and_no_other() {
+    async fn calls_bear_our_user_agent_and_no_other() {
         let calls = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&calls);
         let table = Server::http(move |request| {
@@ -60,7 +60,7 @@ mod tests {
         let aws = Aws { region: "eu-west-1".into(), endpoint: Some(table.url().into()), roots: None, credentials };
         Store::open("t".into(), "c".into(), aws, Duration::ZERO).unwrap().warm().await;
         let calls = calls.lock().unwrap();
-        assert_eq!((calls.len(), &calls[0]["user-agent"]), (1, &http::HeaderValue::from_static(NAME)));
+        assert_eq!((calls.len(), &calls[0]["user-agent"]), (1, &http::HeaderValue::from_static(USER_AGENT)));
         assert!(!calls[0].contains_key("x-amz-user-agent"), "{calls:?}");
     }
 }
