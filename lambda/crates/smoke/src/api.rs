@@ -25,6 +25,7 @@ pub(crate) struct Api {
     door: Door,
     contract: Contract,
     url: String,
+    token_url: String,
     reader: String,
     writer: Option<String>,
     watch: Arc<Watch>,
@@ -61,8 +62,9 @@ pub(crate) struct ProblemBody {
     title: String,
     status: u16,
     code: String,
-    detail: String,
+    pub(crate) detail: String,
     request_id: String,
+    pub(crate) documentation: Option<String>,
     #[serde(default)]
     pub(crate) errors: Vec<FieldErrorBody>,
 }
@@ -102,7 +104,8 @@ impl Api {
     }
 
     fn new(door: Door, outputs: &Outputs, reader: String, writer: Option<String>, watch: Arc<Watch>) -> Result<Self> {
-        Ok(Self { door, contract: Contract::embedded()?, url: outputs.api_url().to_owned(), reader, writer, watch })
+        let (url, token_url) = (outputs.api_url().to_owned(), outputs.token_url().to_owned());
+        Ok(Self { door, contract: Contract::embedded()?, url, token_url, reader, writer, watch })
     }
 
     /// GET and HEAD go with the token that may read, all else with the one that may write.
@@ -118,6 +121,10 @@ impl Api {
 
     pub(crate) fn reader(&self) -> &str {
         &self.reader
+    }
+
+    pub(crate) fn token_url(&self) -> &str {
+        &self.token_url
     }
 
     /// A `Location` is relative to the request that was answered with it (RFC 9110, 10.2.2); gives the path below the API's URL.
@@ -242,7 +249,7 @@ impl<'a> Call<'a> {
     fn judge(&self, answer: Answer) -> Result<Answer> {
         self.api.contract.check(self.method.as_str(), &self.path, answer.status)?;
         if answer.status >= 400 && self.method != Method::HEAD {
-            answer.problem().with_context(|| format!("{self} answered {} with no proper problem body", answer.status))?;
+            answer.problem().with_context(|| format!("{self} returned {} without a valid problem document", answer.status))?;
         }
         Ok(answer)
     }
@@ -257,6 +264,18 @@ impl<'a> Call<'a> {
         let problem = self.expect(status)?.problem()?;
         ensure!(problem.code == code, "{self}: the code is {:?}, not {code:?}", problem.code);
         Ok(problem)
+    }
+}
+
+impl Call<'_> {
+    /// Expects a 400 that names these fields and no others, each with a message.
+    pub(crate) fn expect_fields(&self, fields: &[&str]) -> Result<()> {
+        let problem = self.expect_problem(400, "invalid_request")?;
+        let mut named: Vec<_> = problem.errors.iter().map(|error| error.field.as_str()).collect();
+        named.sort_unstable();
+        ensure!(named == fields, "{self}: the fields named are {named:?}, not {fields:?}");
+        ensure!(problem.errors.iter().all(|error| !error.message.is_empty()), "{self}: a field has no message");
+        Ok(())
     }
 }
 
@@ -283,7 +302,7 @@ impl Answer {
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
         let media_type = self.header("Content-Type")?;
         ensure!(media_type.starts_with("application/json"), "Content-Type is {media_type}, not application/json");
-        serde_json::from_str(&self.body).with_context(|| format!("not the body that the contract promises: {}", self.body))
+        serde_json::from_str(&self.body).with_context(|| format!("not the body that the contract describes: {}", self.body))
     }
 
     fn problem(&self) -> Result<ProblemBody> {
@@ -311,6 +330,7 @@ mod tests {
             door: Door::Gateway(Agent::new_with_defaults()),
             contract: Contract::embedded().unwrap(),
             url: "http://127.0.0.1:4566/_aws/execute-api/abc/v1".to_owned(),
+            token_url: String::new(),
             reader: String::new(),
             writer: None,
             watch: Arc::new(Watch::never()),
