@@ -23,6 +23,10 @@ pub struct Config {
     pub cache_ttl: Duration,
     /// `CORS_ORIGINS`, separated by commas: the web origins whose pages may call the API. None by default.
     pub cors_origins: Vec<String>,
+    /// `TOKEN_URL`: where clients request access tokens, for the contract that is served. The file's own by default.
+    pub token_url: Option<String>,
+    /// `DOCUMENTATION_URL`: where the API reference is; `GET /` links to it. No link by default.
+    pub documentation_url: Option<String>,
     /// `AWS_LAMBDA_FUNCTION_NAME` and `AWS_LAMBDA_FUNCTION_VERSION`: set where Lambda started the process, and nowhere else.
     pub function: Option<Function>,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where the telemetry layer takes traces, such as <http://127.0.0.1:4318>. No traces by default.
@@ -90,6 +94,8 @@ impl Config {
             cors_origins: given("CORS_ORIGINS")
                 .map(|list| list.split(',').map(|origin| origin.trim().to_owned()).collect())
                 .unwrap_or_default(),
+            token_url: given("TOKEN_URL"),
+            documentation_url: given("DOCUMENTATION_URL"),
             function: given("AWS_LAMBDA_FUNCTION_NAME")
                 .map(|name| Function { name, version: given("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|| "$LATEST".into()) }),
             otlp_endpoint: given("OTEL_EXPORTER_OTLP_ENDPOINT"),

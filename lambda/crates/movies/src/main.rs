@@ -3,7 +3,7 @@
 use movies::{
     config::Config,
     entry::{Door, lambda, server},
-    http::Api,
+    http::{Api, Links},
     store::Store,
     trace::Tracer,
 };
@@ -94,7 +94,8 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let store = Store::open(config.table_name, config.creations_table_name, config.aws, config.cache_ttl)?;
     store.warm().await;
     let tracer = Tracer::new(config.otlp_endpoint.as_deref(), config.function.as_ref().map(|function| function.name.clone()));
-    let door = Arc::new(Door::new(Api::new(store, config.cors_origins), config.function));
+    let links = Links { token_url: config.token_url, documentation_url: config.documentation_url };
+    let door = Arc::new(Door::new(Api::new(store, config.cors_origins).with_links(links), config.function));
     match command {
         Command::Listen { address, jwks } => {
             let access = match jwks {

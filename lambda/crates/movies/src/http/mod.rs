@@ -6,8 +6,10 @@ pub mod path;
 mod precondition;
 mod problem;
 mod query;
+mod service;
 
 pub use problem::Problem;
+pub use service::Links;
 
 use crate::{
     domain::{Cursor, ETag, Movie, MovieId, Precondition},
@@ -88,11 +90,14 @@ impl Caller {
 pub struct Api {
     store: Store,
     cors_origins: Vec<String>,
+    links: Links,
 }
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route<'a> {
+    Service,
+    Contract,
     Movies,
     Movie { year: &'a str, title: &'a str },
     Health,
@@ -100,19 +105,26 @@ enum Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    /// The route of a path. All that follows the year is the title, slashes included.
+    /// The route of a path. Everything after the year is the title, slashes included.
     fn of(path: &'a str) -> Option<Self> {
         match path {
+            "/" => Some(Self::Service),
+            "/openapi.json" => Some(Self::Contract),
             "/movies" => Some(Self::Movies),
             "/health" => Some(Self::Health),
             "/version" => Some(Self::Version),
-            _ => path.strip_prefix("/movies/")?.split_once('/').map(|(year, title)| Self::Movie { year, title }),
+            _ => {
+                let (year, title) = path.strip_prefix("/movies/")?.split_once('/')?;
+                (!year.is_empty() && !title.is_empty()).then_some(Self::Movie { year, title })
+            }
         }
     }
 
     /// The path in the contract.
     fn template(self) -> &'static str {
         match self {
+            Self::Service => "/",
+            Self::Contract => "/openapi.json",
             Self::Movies => "/movies",
             Self::Movie { .. } => "/movies/{year}/{title}",
             Self::Health => "/health",
@@ -124,7 +136,7 @@ impl<'a> Route<'a> {
         match self {
             Self::Movies => "GET, HEAD, POST",
             Self::Movie { .. } => "GET, HEAD, PUT, PATCH, DELETE",
-            Self::Health | Self::Version => "GET, HEAD",
+            Self::Service | Self::Contract | Self::Health | Self::Version => "GET, HEAD",
         }
     }
 }
@@ -166,7 +178,14 @@ impl Api {
     /// A service on a table.
     #[must_use]
     pub fn new(store: Store, cors_origins: Vec<String>) -> Self {
-        Self { store, cors_origins }
+        Self { store, cors_origins, links: Links::default() }
+    }
+
+    /// Sets what `GET /` and `GET /openapi.json` link to.
+    #[must_use]
+    pub fn with_links(mut self, links: Links) -> Self {
+        self.links = links;
+        self
     }
 
     /// Answers a request within `left`. It always does: with a problem when the time is over, or too short to begin; a panic,
@@ -199,14 +218,18 @@ impl Api {
         if !route.methods().split(", ").any(|allowed| allowed == method.as_str()) {
             return Err(Problem::method_not_allowed(route.methods()).into());
         }
-        // The gateway has looked already. Should it be wired wrongly one day, nothing is open here.
+        // The gateway checks scopes too. Its catch-all needs no token: without this check, a path that the gateway does not
+        // know and this service does would be open.
         if !(request.caller.may_write || request.caller.may_read && method == Method::GET) {
-            return Err(Problem::forbidden().into());
+            return Err(Problem::forbidden(method == Method::GET).into());
         }
-        let known: &[&str] = if route == Route::Movies && method == Method::GET { query::NAMES } else { &[] };
-        query::refuse_unknown(&request.query, known)?;
+        if !(route == Route::Movies && method == Method::GET) {
+            query::refuse_all(&request.query)?;
+        }
 
         match route {
+            Route::Service => Ok(json(StatusCode::OK, &service::ServiceBody::new(&self.links))),
+            Route::Contract => Ok(json_text(StatusCode::OK, service::contract(&self.links))),
             Route::Health => Ok(json(StatusCode::OK, &body::HealthBody { status: "ok" })),
             Route::Version => Ok(json(StatusCode::OK, &body::VersionBody::CURRENT)),
             Route::Movies if method == Method::POST => self.create(&request).await,
@@ -362,7 +385,11 @@ fn report(fault: &Fault, id: &str) -> Response<String> {
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response<String> {
     // The bodies are structs of texts and numbers: nothing in them can fail to be written.
-    let mut response = Response::new(serde_json::to_string(body).unwrap_or_default());
+    json_text(status, serde_json::to_string(body).unwrap_or_default())
+}
+
+fn json_text(status: StatusCode, text: String) -> Response<String> {
+    let mut response = Response::new(text);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -78,7 +78,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Probl
     let good = value.len() <= MAX_KEY && !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_graphic);
     match value.to_str() {
         Ok(key) if good && second.is_none() => Ok(Some(key)),
-        _ => Err(Problem::invalid_field("idempotency-key", "must be one text of 1 to 128 visible ASCII characters")),
+        _ => Err(Problem::invalid_field("idempotency-key", "must be 1 to 128 visible ASCII characters, given once")),
     }
 }
 

@@ -9,7 +9,7 @@ use testkit::{RequestBuilder, Response, assert_contract, sample::rush};
 async fn every_operation_of_the_contract_is_routed() {
     let app = App::new().await;
     let operations = contract().operations();
-    assert_eq!(operations.len(), 12, "{operations:?}");
+    assert_eq!(operations.len(), 16, "{operations:?}");
     for (method, path) in operations {
         let path = path.replace("{year}", "2013").replace("{title}", "Rush");
         let answer = app.ask(&method, &path).await;
@@ -92,6 +92,19 @@ fn the_codes_limits_follow_the_contract() {
     assert_eq!(properties.len(), 9);
 }
 
+/// The contract repeats each field, since a reference cannot be nullable.
+#[test]
+fn a_patchs_fields_are_a_movies_with_null_allowed() {
+    let contract = contract();
+    let mut expected = serde_json::Map::new();
+    for (name, field) in contract.schema("Info")["properties"].as_object().unwrap() {
+        let mut field = contract.follow(field).clone();
+        field["nullable"] = json!(true);
+        expected.insert(name.clone(), field);
+    }
+    assert_eq!(contract.schema("InfoPatch")["properties"].as_object().unwrap(), &expected);
+}
+
 #[test]
 fn the_judge_refuses_what_the_contract_does_not_have() {
     let answer = |status: u16, body: Value| Response {
@@ -114,7 +127,7 @@ fn the_judge_refuses_what_the_contract_does_not_have() {
     }
     let mut problem = answer(
         404,
-        json!({ "type": "about:blank", "title": "Not Found", "status": 404, "code": "movie_not_found", "detail": "-", "request_id": "request-1" }),
+        json!({ "type": "about:blank", "title": "Not Found", "status": 404, "code": "movie_not_found", "detail": "No movie with this year and title.", "request_id": "request-1" }),
     );
     problem.headers["content-type"] = json!("application/problem+json");
     assert!(judged(problem.clone()));

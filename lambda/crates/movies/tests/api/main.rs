@@ -13,16 +13,18 @@ mod hostile;
 mod listing;
 mod logs;
 mod preconditions;
+mod problems;
 mod properties;
 mod reading;
 mod refusals;
 mod server;
+mod service;
 mod writing;
 
 use movies::{
     config::Aws,
     entry::{Door, lambda},
-    http::Api,
+    http::{Api, Links},
     store::Store,
 };
 use std::{
@@ -65,19 +67,23 @@ impl App {
 
     async fn with_origins(origins: &[&str]) -> Self {
         let origins = origins.iter().map(ToString::to_string).collect();
-        Self::on(Tables::create(TABLES).await, origins, Duration::ZERO)
+        Self::on(Tables::create(TABLES).await, origins, Duration::ZERO, Links::default())
+    }
+
+    async fn with_links(links: Links) -> Self {
+        Self::on(Tables::create(TABLES).await, Vec::new(), Duration::ZERO, links)
     }
 
     /// One that caches, and another on the same table.
     async fn with_cache(ttl: Duration) -> (Self, Self) {
         let other = Self::new().await;
-        (Self::on(other.tables.clone(), Vec::new(), ttl), other)
+        (Self::on(other.tables.clone(), Vec::new(), ttl, Links::default()), other)
     }
 
-    fn on(tables: Tables, origins: Vec<String>, cache_ttl: Duration) -> Self {
+    fn on(tables: Tables, origins: Vec<String>, cache_ttl: Duration, links: Links) -> Self {
         let [movies, creations] = ["movies", "creations"].map(|table| tables.name(table).to_owned());
         let store = Store::open(movies, creations, Aws::from_environment().unwrap(), cache_ttl).unwrap();
-        let door = Arc::new(Door::new(Api::new(store, origins), None));
+        let door = Arc::new(Door::new(Api::new(store, origins).with_links(links), None));
         let handling = Arc::clone(&door);
         let app = TestApp::in_process(contract(), move |event| {
             let door = Arc::clone(&handling);

@@ -101,7 +101,7 @@ async fn a_body_that_contradicts_the_path_is_refused() {
 async fn unknown_and_repeated_parameters_are_refused() {
     let app = App::new().await;
     for (path, fields) in [
-        ("/movies?genre=Drama&limit=0", &["genre"][..]),
+        ("/movies?genre=Drama&limit=0", &["genre", "limit"][..]),
         ("/movies?year=2013&year=2012", &["year"]),
         ("/movies?year=&limit=1000&sort=rank", &["limit", "sort", "year"]),
         ("/movies?title=Rush", &["title"]),
@@ -117,7 +117,7 @@ async fn unknown_and_repeated_parameters_are_refused() {
 #[tokio::test]
 async fn what_is_not_there_is_a_problem_and_not_a_fault() {
     let app = App::new().await;
-    for path in ["/", "", "/movie", "/movies/2013", "/Movies", "/health/", "/movies2013", "//movies", "/ping"] {
+    for path in ["", "/movie", "/movies/2013", "/Movies", "/health/", "/movies2013", "//movies", "/ping"] {
         app.ask("GET", path).await.assert_problem(404, "route_not_found");
     }
     for (method, path, allowed) in [

@@ -172,7 +172,7 @@ async fn a_socket_beyond_loopback_takes_only_good_tokens() {
     }
     let answer = served.get("/health", "").await;
     answer.assert_problem(401, "unauthorized");
-    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(answer.header("www-authenticate"), Some(r#"Bearer realm="movies""#));
 }
 
 #[tokio::test]
