@@ -26,8 +26,7 @@ In AWS Lambda it needs no arguments. Elsewhere:
     --help                  print this
 
 Environment: TABLE_NAME (required), CREATIONS_TABLE_NAME (else TABLE_NAME-creations), REGION (else AWS_REGION, else eu-west-1),
-CORS_ORIGINS (separated by commas), CACHE_TTL_SECONDS (for how long a movie that was read is kept in memory; not at all by
-default), AWS_LAMBDA_LOG_LEVEL; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required) and AWS_SESSION_TOKEN, for credentials
+CORS_ORIGINS (separated by commas), AWS_LAMBDA_LOG_LEVEL; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required) and AWS_SESSION_TOKEN, for credentials
 are read from nowhere else (`aws configure export-credentials --format env` gives a profile's); AWS_ENDPOINT_URL; SSL_CERT_FILE (root
 certificates to trust instead of the system's).
 SIGTERM and SIGINT let open requests finish.
@@ -91,7 +90,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     log(config.log_level, std::io::stdout).init();
     std::panic::set_hook(Box::new(tell_where));
 
-    let store = Store::open(config.table_name, config.creations_table_name, config.aws, config.cache_ttl)?;
+    let store = Store::open(config.table_name, config.creations_table_name, config.aws)?;
     store.warm().await;
     let tracer = Tracer::new(config.otlp_endpoint.as_deref(), config.function.as_ref().map(|function| function.name.clone()));
     let door = Arc::new(Door::new(Api::new(store, config.cors_origins), config.function));
