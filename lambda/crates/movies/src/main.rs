@@ -90,12 +90,23 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     log(config.log_level, std::io::stdout).init();
     std::panic::set_hook(Box::new(tell_where));
 
+    // Before anything is waited for: a server is told to stop during its start too. Lambda ends its processes itself.
+    let mut stop = match command {
+        Command::Listen { .. } => Some(Box::pin(stop_signal()?)),
+        _ => None,
+    };
     let store = Store::open(config.table_name, config.creations_table_name, config.aws)?;
-    store.warm().await;
+    match &mut stop {
+        None => store.warm().await,
+        Some(stop) => tokio::select! {
+            () = store.warm() => {}
+            () = stop => return Ok(()),
+        },
+    }
     let tracer = Tracer::new(config.otlp_endpoint.as_deref(), config.function.as_ref().map(|function| function.name.clone()));
     let door = Arc::new(Door::new(Api::new(store, config.cors_origins), config.function));
-    match command {
-        Command::Listen { address, jwks } => {
+    match (command, stop) {
+        (Command::Listen { address, jwks }, Some(stop)) => {
             let access = match jwks {
                 None => server::Access::Open,
                 Some(path) => {
@@ -106,7 +117,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?;
             // The port may have been 0: say which it became.
             eprintln!("movies: listening on http://{}", listener.local_addr()?);
-            Ok(server::run(door, listener, access, stop_signal()?).await?)
+            Ok(server::run(door, listener, access, stop).await?)
         }
         // In a task: before it goes on with this function itself the runtime asks the kernel once more, three times a request.
         _ => tokio::task::spawn_local(lambda::run(door, tracer)).await?,
