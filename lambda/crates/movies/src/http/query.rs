@@ -2,7 +2,10 @@ use super::{Problem, path};
 use crate::domain::{Cursor, FieldError, ListQuery, MovieId, Order, Scope, Title, Year};
 
 /// The parameters of the list.
-pub(super) const NAMES: &[&str] = &["year", "title", "title_prefix", "sort", "limit", "cursor"];
+const OF_LIST: &[&str] = &["year", "title", "title_prefix", "sort", "limit", "cursor"];
+
+/// The parameters that address one movie.
+const OF_MOVIE: &[&str] = &["year", "title"];
 
 /// What a list is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,7 +44,7 @@ fn unknown(query: &[(String, String)], known: &[&str]) -> Vec<FieldError> {
 /// Every invalid parameter, once.
 pub(super) fn read(query: &[(String, String)]) -> Result<List, Problem> {
     let given = |name: &str| query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
-    let mut errors = unknown(query, NAMES);
+    let mut errors = unknown(query, OF_LIST);
     let mut check = |good: bool, field: &str, message: &'static str| {
         if !good && !errors.iter().any(|error| error.field == field) {
             errors.push(FieldError::new(field, message));
@@ -88,6 +91,28 @@ pub(super) fn read(query: &[(String, String)]) -> Result<List, Problem> {
     }
 }
 
+/// Reads the movie that the parameters address.
+///
+/// # Errors
+/// Every invalid or missing parameter, once.
+pub(super) fn movie_id(query: &[(String, String)]) -> Result<MovieId, Problem> {
+    let given = |name: &str| query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
+    let mut errors = unknown(query, OF_MOVIE);
+    let mut check = |good: bool, field: &str, requirement: &'static str| {
+        if !good && !errors.iter().any(|error| error.field == field) {
+            let message = if given(field).is_some() { requirement } else { "is missing" };
+            errors.push(FieldError::new(field, message));
+        }
+    };
+    let (year, title) = (given("year").and_then(Year::parse), given("title").and_then(Title::new));
+    check(year.is_some(), "year", Year::WANTED);
+    check(title.is_some(), "title", Title::WANTED);
+    match (year, title) {
+        (Some(year), Some(title)) if errors.is_empty() => Ok(MovieId { year, title }),
+        _ => Err(Problem::invalid(errors)),
+    }
+}
+
 fn limit_of(text: &str) -> Option<u8> {
     let digits = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten().filter(|limit| (1..=ListQuery::MAX_LIMIT).contains(limit))
@@ -105,6 +130,7 @@ pub(super) fn next_page(query: &[(String, String)], cursor: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Position;
 
     fn asked(query: &[(&str, &str)]) -> Result<List, Vec<String>> {
         let query: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -161,8 +187,8 @@ mod tests {
         let query = [("year", "2013"), ("title_prefix", "R"), ("sort", "-title"), ("limit", "7")];
         assert_eq!(asked(&query), page(scope.clone(), 7, None));
         let last = MovieId { year, title: title("Rush") };
-        let cursor = Cursor::encode(&scope, &last);
-        assert_eq!(asked(&[&query[..], &[("cursor", &cursor)]].concat()), page(scope, 7, Some(last.clone())));
+        let cursor = Cursor::encode(&scope, &Position::from(&last));
+        assert_eq!(asked(&[&query[..], &[("cursor", &cursor)]].concat()), page(scope, 7, Some(Position::from(&last))));
         assert_eq!(refused(&[("cursor", &cursor)]), ["cursor"]);
         assert_eq!(asked(&[("year", "2013"), ("title", "Rush")]), Ok(List::One(last)));
     }
