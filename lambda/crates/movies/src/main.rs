@@ -25,11 +25,12 @@ In AWS Lambda it needs no arguments. Elsewhere:
     --version               print the version
     --help                  print this
 
-Environment: TABLE_NAME (required), CREATIONS_TABLE_NAME (else TABLE_NAME-creations), REGION (else AWS_REGION, else eu-west-1),
-CORS_ORIGINS (separated by commas), CACHE_TTL_SECONDS (for how long a movie that was read is kept in memory; not at all by
-default), AWS_LAMBDA_LOG_LEVEL; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required) and AWS_SESSION_TOKEN, for credentials
-are read from nowhere else (`aws configure export-credentials --format env` gives a profile's); AWS_ENDPOINT_URL; SSL_CERT_FILE (root
-certificates to trust instead of the system's).
+Environment: TABLE_NAME (required), CREATIONS_TABLE_NAME (else TABLE_NAME-creations), REGION (else AWS_REGION, else
+AWS_DEFAULT_REGION; required unless an endpoint is set), CORS_ORIGINS (such as https://app.example.org, separated by commas; not *),
+CACHE_TTL_SECONDS (for how long a movie that was read is kept in memory; not at all by default), AWS_LAMBDA_LOG_LEVEL (TRACE,
+DEBUG, INFO, WARN, ERROR or FATAL); AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required) and AWS_SESSION_TOKEN, for credentials
+are read from nowhere else (`aws configure export-credentials --format env` gives a profile's); AWS_ENDPOINT_URL; SSL_CERT_FILE and
+SSL_CERT_DIR (root certificates to trust instead of the system's).
 SIGTERM and SIGINT let open requests finish.
 ";
 

@@ -133,7 +133,7 @@ impl Store {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(aws.region))
             .credentials_provider(aws.credentials)
-            .http_client(connection::https(policy::CONNECT, aws.roots)?)
+            .http_client(connection::https(policy::CONNECT, &aws.roots)?)
             .interceptor(user_agent::Ours);
         config.set_endpoint_url(aws.endpoint);
         Ok(Self { client: Client::from_conf(policy::apply(config).build()), table, creations, cache: Arc::new(Cache::new(cache_ttl)) })

@@ -8,7 +8,7 @@ use std::{
 
 fn movies(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
-    let credentials = [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")];
+    let credentials = [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_REGION", "eu-west-1")];
     command.args(arguments).env_clear().envs(credentials).envs(variables.iter().copied());
     command
 }
@@ -32,6 +32,13 @@ fn a_missing_or_senseless_variable_fails_the_start_by_name() {
     refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("AWS_SECRET_ACCESS_KEY", "")], "AWS_SECRET_ACCESS_KEY");
     refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("SSL_CERT_FILE", "/nowhere.pem")], "/nowhere.pem: No such file");
     refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("SSL_CERT_FILE", "/dev/null")], "/dev/null holds no certificate");
+    refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("SSL_CERT_DIR", "/nowhere")], "/nowhere: No such file");
+    let empty = concat!(env!("CARGO_TARGET_TMPDIR"), "/no-roots");
+    std::fs::create_dir_all(empty).unwrap();
+    refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("SSL_CERT_DIR", empty)], "no-roots holds no certificate");
+    for (name, value) in [("AWS_REGION", ""), ("CORS_ORIGINS", "*"), ("AWS_LAMBDA_LOG_LEVEL", "VERBOSE")] {
+        refused(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), (name, value)], name);
+    }
 }
 
 #[test]
