@@ -1,7 +1,8 @@
 //! DynamoDB answers, and not as it should.
 
-use super::{Ask, Fault, Function, SESSION_TOKEN, cancelled, error};
+use super::{Fault, Function, SESSION_TOKEN, cancelled, error};
 use serde_json::json;
+use testkit::RequestBuilder;
 
 /// Once and for two attempts it is not noticed; for ever, it is told after three.
 async fn passes_or_is_told(fault: Fault, cause: &str) {
@@ -110,8 +111,8 @@ async fn f19_a_missing_table_is_not_asked_again() {
 
 #[tokio::test]
 async fn f20_a_failed_condition_is_an_answer_and_a_conflict_is_tried_again() {
-    let post = || Ask::new("POST", "/movies").json(&json!({ "year": 2013, "title": "Rush" }));
-    let put = || Ask::new("PUT", "/movies/2013/Rush").json(&json!({})).header("If-Match", "\"a\"");
+    let post = || RequestBuilder::new("POST", "/movies").json(&json!({ "year": 2013, "title": "Rush" }));
+    let put = || RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({})).header("If-Match", "\"a\"");
 
     let mut function = Function::start().await;
     function.proxy.otherwise(cancelled(&["ConditionalCheckFailed"]));

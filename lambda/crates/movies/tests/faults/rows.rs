@@ -1,11 +1,12 @@
 //! What the table holds is not what this API writes, or comes in odd pages.
 
-use super::{Ask, Function, rush};
+use super::Function;
 use bytes::Bytes;
 use hyper::{Request, Response};
 use runtime_api::{Proxy, dynamodb};
 use serde_json::{Value, json};
 use std::future::ready;
+use testkit::{RequestBuilder, sample::rush_item};
 
 /// A function on a table that gives these answers to each call in turn, and the last one from then on.
 async fn answering(answers: Vec<Value>) -> Function {
@@ -25,7 +26,7 @@ async fn answering(answers: Vec<Value>) -> Function {
 }
 
 fn item(change: impl FnOnce(&mut Value)) -> Value {
-    let mut item = rush();
+    let mut item = rush_item();
     change(&mut item);
     item
 }
@@ -53,7 +54,7 @@ async fn f22_a_value_of_a_wrong_type_costs_that_value_or_that_row_alone() {
     assert_eq!(seen.line()["damaged_rows"], 1, "{seen:#?}");
 
     let no_movie = item(|item| item["year"] = json!({ "S": "2013" }));
-    let mut function = answering(vec![json!({ "Items": [no_movie, partly, rush()] })]).await;
+    let mut function = answering(vec![json!({ "Items": [no_movie, partly, rush_item()] })]).await;
     let seen = function.ask("GET", "/movies").await;
     assert_eq!((seen.no_fault().status, seen.json()["movies"].as_array().unwrap().len()), (200, 2), "{seen:#?}");
     assert_eq!(seen.line()["damaged_rows"], 2, "{seen:#?}");
@@ -100,7 +101,7 @@ async fn f24_large_rows_and_pages_that_end_early_are_read_on() {
 #[tokio::test]
 async fn f25_empty_pages_are_passed_over_but_not_for_ever() {
     let empty = json!({ "Items": [], "LastEvaluatedKey": { "year": { "N": "2013" }, "title": { "S": "b" } } });
-    let mut function = answering(vec![empty.clone(), empty.clone(), json!({ "Items": [rush()] })]).await;
+    let mut function = answering(vec![empty.clone(), empty.clone(), json!({ "Items": [rush_item()] })]).await;
     let seen = function.ask("GET", "/movies").await;
     assert_eq!((seen.no_fault().calls(3).status, seen.json()["movies"].as_array().unwrap().len()), (200, 1));
     let mut function = answering(vec![empty]).await;
@@ -126,7 +127,7 @@ async fn f26_an_attribute_of_a_type_to_come_is_ignored() {
 async fn a_key_that_was_used_is_told_from_one_that_is_known() {
     // In DynamoDB's words; on an emulator it is in `writes`.
     let reason = |etag: &str| json!({ "Code": "ConditionalCheckFailed", "Message": "-", "Item": { "etag": { "S": etag } } });
-    let post = || Ask::new("POST", "/movies").json(&json!({ "year": 2013, "title": "Rush" })).header("Idempotency-Key", "k");
+    let post = || RequestBuilder::new("POST", "/movies").json(&json!({ "year": 2013, "title": "Rush" })).header("Idempotency-Key", "k");
     let mut function = Function::start().await;
     let etag = function.send(post()).await.headers["etag"].as_str().unwrap().trim_matches('"').to_owned();
     for (found, status) in [(etag.as_str(), 201), ("other", 422)] {

@@ -1,10 +1,9 @@
 //! No write is lost, and none is done twice, whatever becomes of the answers.
 
 use super::{
-    Ask, Fault, Function, Seen,
+    Fault, Function, Seen, TABLES,
     emulator::{at_random, on},
 };
-use crate::tables::Tables;
 use aws_sdk_dynamodb::types::Select;
 use runtime_api::{Environment, Proxy, proxy::forward};
 use serde_json::json;
@@ -12,6 +11,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
+use testkit::{RequestBuilder, Tables};
 
 /// Faults after which the table has done what was asked and the function does not know it.
 const AFTER: [Fault; 4] = [Fault::Lost, Fault::HalfThenReset, Fault::Half, Fault::Checksum(1)];
@@ -22,36 +22,36 @@ fn movie(title: &str, rank: u64) -> serde_json::Value {
 
 #[tokio::test]
 async fn f10_a_write_whose_answer_is_lost_is_done_once_and_answered_as_done() {
-    let (tables, path) = (Tables::create().await, "/movies/2013/Rush");
+    let (tables, path) = (Tables::create(TABLES).await, "/movies/2013/Rush");
     for fault in AFTER {
         for lost in 1..=2 {
             // Two retries in a row cost more than they give back: no bucket lasts for all of these.
             let mut function = Function::emulated(&tables).await;
-            let mut answered = async |ask: Ask, status: u64| {
+            let mut answered = async |ask: RequestBuilder, status: u16| {
                 function.proxy.script(vec![fault.clone(); lost]);
                 let seen = function.send(ask).await;
                 assert_eq!(seen.no_fault().calls(lost + 1).status, status, "{fault:?}: {seen:#?}");
                 seen
             };
-            let created = answered(Ask::new("POST", "/movies").json(&movie("Rush", 1)), 201).await;
+            let created = answered(RequestBuilder::new("POST", "/movies").json(&movie("Rush", 1)), 201).await;
             let etag = created.headers["etag"].as_str().unwrap().to_owned();
-            let put = answered(Ask::new("PUT", path).json(&movie("Rush", 2)).header("If-Match", &etag), 200).await;
-            answered(Ask::new("PUT", path).json(&movie("Rush", 3)), 200).await;
-            answered(Ask::new("DELETE", path).header("If-Match", put.headers["etag"].as_str().unwrap()), 412).await;
-            answered(Ask::new("DELETE", path), 204).await;
-            answered(Ask::new("PUT", path).json(&movie("Rush", 4)).header("If-None-Match", "*"), 201).await;
-            answered(Ask::new("DELETE", path), 204).await;
-            answered(Ask::new("DELETE", path), 404).await;
+            let put = answered(RequestBuilder::new("PUT", path).json(&movie("Rush", 2)).header("If-Match", &etag), 200).await;
+            answered(RequestBuilder::new("PUT", path).json(&movie("Rush", 3)), 200).await;
+            answered(RequestBuilder::new("DELETE", path).header("If-Match", put.headers["etag"].as_str().unwrap()), 412).await;
+            answered(RequestBuilder::new("DELETE", path), 204).await;
+            answered(RequestBuilder::new("PUT", path).json(&movie("Rush", 4)).header("If-None-Match", "*"), 201).await;
+            answered(RequestBuilder::new("DELETE", path), 204).await;
+            answered(RequestBuilder::new("DELETE", path), 404).await;
         }
     }
 }
 
 #[tokio::test]
 async fn of_two_alike_creations_one_is_done_though_every_answer_is_lost() {
-    let tables = Tables::create().await;
+    let tables = Tables::create(TABLES).await;
     for n in 0..5 {
         let (mut one, mut other) = (Function::emulated(&tables).await, Function::emulated(&tables).await);
-        let post = || Ask::new("POST", "/movies").json(&movie(&format!("m{n}"), 1));
+        let post = || RequestBuilder::new("POST", "/movies").json(&movie(&format!("m{n}"), 1));
         one.proxy.script([Fault::Lost, Fault::Lost]);
         other.proxy.script([Fault::Lost, Fault::Lost]);
         let (one, other) = tokio::join!(one.send(post()), other.send(post()));
@@ -96,7 +96,7 @@ struct Model {
 
 impl Model {
     /// Does a write, and gives the status that it is answered with.
-    fn apply(&mut self, write: &Write, title: &str, rank: u64) -> u64 {
+    fn apply(&mut self, write: &Write, title: &str, rank: u64) -> u16 {
         let found = self.movies.get(title).copied();
         let mut put = |status| {
             self.movies.insert(title.to_owned(), rank);
@@ -180,17 +180,17 @@ impl Sequences {
             let tag = |stale: &bool| if *stale { "\"stale\"".to_owned() } else { etag.to_owned() };
             let body = movie(&title, rank);
             let ask = match &write {
-                Write::Create { key: None } => Ask::new("POST", "/movies").json(&body),
+                Write::Create { key: None } => RequestBuilder::new("POST", "/movies").json(&body),
                 // Keys are of one sequence alone, as its movies are.
                 Write::Create { key: Some(key) } => {
-                    Ask::new("POST", "/movies").json(&body).client(&format!("client-{sequence}")).header("Idempotency-Key", key)
+                    RequestBuilder::new("POST", "/movies").json(&body).client(&format!("client-{sequence}")).header("Idempotency-Key", key)
                 }
-                Write::Put => Ask::new("PUT", &path).json(&body),
-                Write::PutIfNone => Ask::new("PUT", &path).json(&body).header("If-None-Match", "*"),
-                Write::PutIfMatch { stale } => Ask::new("PUT", &path).json(&body).header("If-Match", &tag(stale)),
-                Write::Patch => Ask::new("PATCH", &path).json(&body),
-                Write::Delete => Ask::new("DELETE", &path),
-                Write::DeleteIfMatch { stale } => Ask::new("DELETE", &path).header("If-Match", &tag(stale)),
+                Write::Put => RequestBuilder::new("PUT", &path).json(&body),
+                Write::PutIfNone => RequestBuilder::new("PUT", &path).json(&body).header("If-None-Match", "*"),
+                Write::PutIfMatch { stale } => RequestBuilder::new("PUT", &path).json(&body).header("If-Match", &tag(stale)),
+                Write::Patch => RequestBuilder::new("PATCH", &path).json(&body),
+                Write::Delete => RequestBuilder::new("DELETE", &path),
+                Write::DeleteIfMatch { stale } => RequestBuilder::new("DELETE", &path).header("If-Match", &tag(stale)),
             };
             let before = model.clone();
             let expected = model.apply(&write, &title, rank);
@@ -219,7 +219,7 @@ impl Sequences {
 
     async fn read(&mut self, title: &str) -> Seen {
         self.function.proxy.script([]);
-        self.function.send(Ask::new("GET", &format!("/movies/2013/{title}")).header("Cache-Control", "no-cache")).await
+        self.function.send(RequestBuilder::new("GET", &format!("/movies/2013/{title}")).header("Cache-Control", "no-cache")).await
     }
 
     fn rank(&self, seen: &Seen) -> Option<u64> {
@@ -240,7 +240,7 @@ fn number(variable: &str, otherwise: usize) -> usize {
 async fn random_writes_under_faults_do_what_a_model_says() {
     let (many, seed) = (number("SEQUENCES", 100), number("SEED", 20_261_121) as u64);
     println!("SEED={seed} SEQUENCES={many}");
-    let tables = Tables::create().await;
+    let tables = Tables::create(TABLES).await;
     let mut sequences = Sequences {
         function: Function::emulated(&tables).await,
         random: fastrand::Rng::with_seed(seed),
@@ -253,7 +253,7 @@ async fn random_writes_under_faults_do_what_a_model_says() {
         sequences.run(sequence).await;
     }
     let Sequences { writes, open, movies, calls: [calls, faults], .. } = sequences;
-    let mut pages = tables.client.scan().table_name(&tables.movies).select(Select::Count).into_paginator().send();
+    let mut pages = tables.client.scan().table_name(tables.name("movies")).select(Select::Count).into_paginator().send();
     let mut rows = 0;
     while let Some(page) = pages.next().await {
         rows += page.unwrap().count;
@@ -267,9 +267,9 @@ async fn random_writes_under_faults_do_what_a_model_says() {
 #[tokio::test]
 async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
     const WRITERS: usize = 50;
-    let tables = Tables::create().await;
+    let tables = Tables::create(TABLES).await;
     let mut first = Function::emulated(&tables).await;
-    assert_eq!(first.send(Ask::new("POST", "/movies").json(&movie("Rush", 1))).await.status, 201);
+    assert_eq!(first.send(RequestBuilder::new("POST", "/movies").json(&movie("Rush", 1))).await.status, 201);
     let writing: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let launch = on(&tables);
@@ -281,11 +281,11 @@ async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
                 let (mut open, mut refused) = (Vec::new(), 0);
                 loop {
                     function.proxy.script([]);
-                    let read = function.send(Ask::new("GET", "/movies/2013/Rush").header("Cache-Control", "no-cache")).await;
+                    let read = function.send(RequestBuilder::new("GET", "/movies/2013/Rush").header("Cache-Control", "no-cache")).await;
                     // Fifty processes on few cores: a read may run out of its time.
                     let Some(rank) = (read.status == 200).then(|| read.json()["info"]["rank"].as_u64().unwrap()) else { continue };
                     function.proxy.script(at_random(&mut random, 0.2, 6));
-                    let put = Ask::new("PUT", "/movies/2013/Rush")
+                    let put = RequestBuilder::new("PUT", "/movies/2013/Rush")
                         .json(&movie("Rush", rank + 1))
                         .header("If-Match", read.headers["etag"].as_str().unwrap());
                     match function.send(put).await.status {
@@ -306,8 +306,9 @@ async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
         open.extend(unclear);
         refusals += refused;
     }
-    let last =
-        first.send(Ask::new("GET", "/movies/2013/Rush").header("Cache-Control", "no-cache")).await.json()["info"]["rank"].as_u64().unwrap();
+    let last = first.send(RequestBuilder::new("GET", "/movies/2013/Rush").header("Cache-Control", "no-cache")).await.json()["info"]["rank"]
+        .as_u64()
+        .unwrap();
     println!("{WRITERS} writers, {refusals} refusals, {} answers of 503; the rank went from 1 to {last}", open.len());
     // Each rank was written by one writer, and each that was written is known to the one who wrote it.
     let distinct: BTreeSet<_> = done.iter().copied().collect();
