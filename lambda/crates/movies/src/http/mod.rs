@@ -60,6 +60,8 @@ pub enum BodyError {
     TooLong,
     /// Not what its transfer encoding says.
     Garbled,
+    /// It did not come within the time that a client has to send it.
+    TimedOut,
 }
 
 /// Who calls, as the verified token says.
@@ -190,21 +192,40 @@ impl Api {
         complete(response, &id)
     }
 
+    /// Rejects what never became a [`Request`], so that a page of a named origin can read why.
+    pub(crate) fn refuse(&self, problem: Problem, id: &str, origin: Option<HeaderValue>) -> Response<String> {
+        let mut response = problem.into_response(id);
+        cors::allow(&self.cors_origins, origin, response.headers_mut());
+        complete(response, id)
+    }
+
+    /// Whether the response depends on the body. It does not if there is something wrong with the request already.
+    pub(crate) fn needs_body(&self, request: &Request) -> bool {
+        let has_body = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
+        has_body && Route::of(&request.path).is_some_and(|route| self.admit(request, route).is_ok())
+    }
+
+    /// Judges method, scope and query, and returns the method that the response is for.
+    fn admit(&self, request: &Request, route: Route<'_>) -> Result<Method, Problem> {
+        let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
+        if !route.methods().split(", ").any(|allowed| allowed == method.as_str()) {
+            return Err(Problem::method_not_allowed(route.methods()));
+        }
+        // The gateway has looked already. Should it be wired wrongly one day, nothing is open here.
+        if !(request.caller.may_write || request.caller.may_read && method == Method::GET) {
+            return Err(Problem::forbidden());
+        }
+        let known: &[&str] = if route == Route::Movies && method == Method::GET { query::NAMES } else { &[] };
+        query::refuse_unknown(&request.query, known)?;
+        Ok(method)
+    }
+
     async fn handle(&self, request: Request) -> Answer {
         let Some(route) = Route::of(&request.path) else { return Err(Problem::route_not_found().into()) };
         if request.method == Method::OPTIONS && !self.cors_origins.is_empty() {
             return Ok(cors::preflight(route.methods()));
         }
-        let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
-        if !route.methods().split(", ").any(|allowed| allowed == method.as_str()) {
-            return Err(Problem::method_not_allowed(route.methods()).into());
-        }
-        // The gateway has looked already. Should it be wired wrongly one day, nothing is open here.
-        if !(request.caller.may_write || request.caller.may_read && method == Method::GET) {
-            return Err(Problem::forbidden().into());
-        }
-        let known: &[&str] = if route == Route::Movies && method == Method::GET { query::NAMES } else { &[] };
-        query::refuse_unknown(&request.query, known)?;
+        let method = self.admit(&request, route)?;
 
         match route {
             Route::Health => Ok(json(StatusCode::OK, &body::HealthBody { status: "ok" })),
@@ -320,11 +341,6 @@ impl Api {
             Deleted::Refused => Err(Problem::precondition_failed().into()),
         }
     }
-}
-
-/// Refuses what never became a [`Request`].
-pub(crate) fn refuse(problem: Problem, id: &str) -> Response<String> {
-    complete(problem.into_response(id), id)
 }
 
 /// Adds the headers that every answer has.

@@ -10,6 +10,7 @@ mod contract;
 mod entry_points;
 mod events;
 mod hostile;
+mod http_server;
 mod listing;
 mod logs;
 mod preconditions;
@@ -23,6 +24,7 @@ use movies::{
     config::Aws,
     entry::{Door, lambda},
     http::Api,
+    log::Log,
     store::Store,
 };
 use std::{
@@ -77,7 +79,7 @@ impl App {
     fn on(tables: Tables, origins: Vec<String>, cache_ttl: Duration) -> Self {
         let [movies, creations] = ["movies", "creations"].map(|table| tables.name(table).to_owned());
         let store = Store::open(movies, creations, Aws::from_environment().unwrap(), cache_ttl).unwrap();
-        let door = Arc::new(Door::new(Api::new(store, origins), None));
+        let door = Arc::new(Door::new(Api::new(store, origins), None, Arc::new(Log::direct(std::io::sink()))));
         let handling = Arc::clone(&door);
         let app = TestApp::in_process(contract(), move |event| {
             let door = Arc::clone(&handling);

@@ -88,7 +88,7 @@ async fn f16_a_name_that_leads_nowhere_and_a_failed_handshake_are_told() {
 #[tokio::test]
 async fn root_certificates_are_read_from_the_folder_of_ssl_cert_dir() {
     let authority = Authority::new().unwrap();
-    let table = Server::https(&authority, dynamodb::canned(vec![rush()])).await.unwrap();
+    let table = Server::https(&authority, dynamodb::canned(vec![rush_item()])).await.unwrap();
     let folder = std::path::PathBuf::from(concat!(env!("CARGO_TARGET_TMPDIR"), "/roots"));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(folder.join("a-folder-in-it")).unwrap();
