@@ -6,11 +6,8 @@
 //! effect is an error here: otherwise it would go unnoticed until somebody needs what it should have set.
 
 use aws_sdk_dynamodb::config::Credentials;
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf};
 use tracing::Level;
-
-/// A movie is not kept for longer: nobody remembers by then that there is a cache.
-const MAX_CACHE_SECONDS: u64 = 3600;
 
 /// What requests to an emulator are signed for when no region is set.
 const EMULATED_REGION: &str = "eu-west-1";
@@ -28,8 +25,6 @@ pub struct Config {
     pub creations_table_name: String,
     /// How AWS is reached.
     pub aws: Aws,
-    /// `CACHE_TTL_SECONDS`, at most an hour: for how long a movie that was read is kept in memory. Not at all by default.
-    pub cache_ttl: Duration,
     /// `CORS_ORIGINS`, separated by commas: the web origins (`https://app.example.org`) whose pages may call the API. None by
     /// default. `*` is an error: origins are compared byte for byte with what browsers send, so it would match none.
     pub cors_origins: Vec<String>,
@@ -96,10 +91,6 @@ impl Config {
             creations_table_name: given("CREATIONS_TABLE_NAME").unwrap_or_else(|| format!("{table_name}-creations")),
             table_name,
             aws: Aws::from_variables(given)?,
-            cache_ttl: match given("CACHE_TTL_SECONDS").map_or(Ok(0), |seconds| seconds.parse()) {
-                Ok(seconds @ 0..=MAX_CACHE_SECONDS) => Duration::from_secs(seconds),
-                _ => return Err(error("CACHE_TTL_SECONDS", "must be a whole number of seconds, 0 to 3600")),
-            },
             cors_origins: match given("CORS_ORIGINS") {
                 None => Vec::new(),
                 Some(list) => origins(&list).ok_or(error("CORS_ORIGINS", ORIGINS_EXPECTED))?,
@@ -244,15 +235,6 @@ mod tests {
         let all = [("SSL_CERT_FILE", "/a.pem"), ("SSL_CERT_DIR", "/b:/c")];
         assert_eq!(roots(&all), ["/a.pem", "/b", "/c"].map(PathBuf::from));
         assert_eq!(roots(&all[1..]), ["/b", "/c"].map(PathBuf::from));
-    }
-
-    #[test]
-    fn nothing_is_cached_unless_that_is_asked_for() {
-        let ttl = |seconds: &str| read(&[("CACHE_TTL_SECONDS", seconds)]).map(|config| config.cache_ttl.as_secs());
-        assert_eq!([ttl(""), ttl("0"), ttl("60"), ttl("3600")], [Ok(0), Ok(0), Ok(60), Ok(3600)]);
-        for wrong in ["3601", "-1", "1.5", "1m"] {
-            assert!(ttl(wrong).unwrap_err().to_string().contains("CACHE_TTL_SECONDS"), "{wrong}");
-        }
     }
 
     #[test]

@@ -41,10 +41,9 @@ In AWS Lambda it needs no arguments. Elsewhere:
 
 Environment: TABLE_NAME (required), CREATIONS_TABLE_NAME (else TABLE_NAME-creations), REGION (else AWS_REGION, else
 AWS_DEFAULT_REGION; required unless an endpoint is set), CORS_ORIGINS (such as https://app.example.org, separated by commas; not *),
-CACHE_TTL_SECONDS (for how long a movie that was read is kept in memory; not at all by default), AWS_LAMBDA_LOG_LEVEL (TRACE,
-DEBUG, INFO, WARN, ERROR or FATAL); AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required) and AWS_SESSION_TOKEN, for credentials
-are read from nowhere else (`aws configure export-credentials --format env` gives a profile's); AWS_ENDPOINT_URL; SSL_CERT_FILE and
-SSL_CERT_DIR (root certificates to trust instead of the system's).
+AWS_LAMBDA_LOG_LEVEL (TRACE, DEBUG, INFO, WARN, ERROR or FATAL); AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required) and
+AWS_SESSION_TOKEN, for credentials are read from nowhere else (`aws configure export-credentials --format env` gives a profile's);
+AWS_ENDPOINT_URL; SSL_CERT_FILE and SSL_CERT_DIR (root certificates to trust instead of the system's).
 SIGTERM and SIGINT let open requests finish.
 ";
 
@@ -154,7 +153,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     log(config.log_level, Arc::clone(&lines)).init();
     std::panic::set_hook(Box::new(tell_where));
 
-    let store = Store::open(config.table_name, config.creations_table_name, config.aws, config.cache_ttl)?;
+    let store = Store::open(config.table_name, config.creations_table_name, config.aws)?;
     match command {
         Command::Listen { addresses, tokens } => {
             let access = match tokens {

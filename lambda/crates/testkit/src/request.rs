@@ -1,3 +1,4 @@
+use crate::{Contract, Response, assert_contract};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub struct RequestBuilder {
     scope: Option<String>,
     client: String,
     without: Option<&'static str>,
+    judged: bool,
     time_limit: Duration,
 }
 
@@ -34,6 +36,7 @@ impl RequestBuilder {
             scope: Some("movies/write".into()),
             client: "client-1".into(),
             without: None,
+            judged: true,
             time_limit: Duration::from_secs(10),
         }
     }
@@ -118,6 +121,14 @@ impl RequestBuilder {
         self
     }
 
+    /// Expects a response that the contract does not declare, such as a stored value beyond today's
+    /// limits.
+    #[must_use]
+    pub fn without_contract(mut self) -> Self {
+        self.judged = false;
+        self
+    }
+
     /// Sets the time until Lambda's timeout.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
@@ -146,12 +157,13 @@ impl RequestBuilder {
         pairs.map(|(name, value)| (decode(name), decode(value))).collect()
     }
 
-    pub(crate) fn path_sent(&self) -> &str {
-        &self.path
-    }
-
-    pub(crate) fn header_expected_without(&self) -> Option<&'static str> {
-        self.without
+    /// Asserts that the contract declares this response to the request, unless the request says that
+    /// it does not.
+    #[track_caller]
+    pub fn assert_contract(&self, contract: &Contract, response: &Response) {
+        if self.judged {
+            assert_contract(contract, &self.method, &self.path, self.without, response);
+        }
     }
 
     /// The time until Lambda's timeout.

@@ -22,13 +22,13 @@ pub fn rush() -> Value {
     })
 }
 
-/// A movie with plot and rating, as DynamoDB returns it.
+/// A movie with plot and rating, as DynamoDB returns it. The ETag is that of the rest.
 #[must_use]
 pub fn rush_item() -> Value {
     json!({
         "year": { "N": "2013" },
         "title": { "S": "Rush" },
-        "etag": { "S": "0123456789abcdef0123456789abcdef" },
+        "etag": { "S": "5dbb93d6504453c323e0658d8a9f41b9" },
         "info": { "M": { "plot": { "S": "Two drivers, one season." }, "rating": { "N": "8.3" } } },
     })
 }

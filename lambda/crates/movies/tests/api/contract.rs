@@ -3,20 +3,27 @@
 use super::{App, READ, WRITE, contract};
 use movies::domain::{Info, ListQuery, Title, Year};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use testkit::{RequestBuilder, Response, assert_contract, sample::rush};
 
 #[tokio::test]
 async fn every_operation_of_the_contract_is_routed() {
     let app = App::new().await;
-    let operations = contract().operations();
-    assert_eq!(operations.len(), 12, "{operations:?}");
-    for (method, path) in operations {
+    let mut methods = BTreeMap::<_, BTreeSet<_>>::new();
+    for (method, path) in contract().operations() {
         let path = path.replace("{year}", "2013").replace("{title}", "Rush");
+        methods.entry(path.clone()).or_default().insert(method.clone());
         let answer = app.ask(&method, &path).await;
         assert_ne!(answer.status, 405, "{method} {path}");
         if method != "HEAD" && answer.status == 404 {
             answer.assert_problem(404, "movie_not_found");
         }
+    }
+    // And no other is.
+    for (path, methods) in methods {
+        let answer = app.ask("TRACE", &path).await;
+        let allowed = answer.header("allow").unwrap().split(", ").map(str::to_owned).collect::<BTreeSet<_>>();
+        assert_eq!(allowed, methods, "{path}");
     }
 }
 

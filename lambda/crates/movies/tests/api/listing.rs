@@ -129,3 +129,28 @@ async fn a_list_that_ends_while_it_is_walked_still_ends() {
     }
     assert_eq!(app.ask("GET", &format!("/movies?year=1999&cursor={cursor}")).await.json(), json!({ "movies": [], "next": null }));
 }
+
+#[tokio::test]
+async fn a_list_gets_past_any_number_of_malformed_items() {
+    use aws_sdk_dynamodb::types::AttributeValue;
+    let app = App::new().await;
+    for title in ["c", "d"] {
+        app.create(&json!({ "year": 2013, "title": title })).await;
+    }
+    // No movie has such a title; one has no such year. An import bug makes hundreds of them.
+    let titles = (1..32).flat_map(|one| [0x80, 0x81, 0x82, 0x83].map(|two| format!("c{}{}", char::from(one), char::from(two))));
+    let keys = titles.map(|title| ("2013".to_owned(), title)).chain([("1".into(), "x".into()), ("2013.5".into(), "y".into())]);
+    for (year, title) in keys {
+        let put = app.tables.client.put_item().table_name(app.table()).item("year", AttributeValue::N(year));
+        put.item("title", AttributeValue::S(title)).send().await.unwrap();
+    }
+    for query in ["?", "?year=2013", "?year=2013&sort=-title", "?year=2013&title_prefix=c"] {
+        for limit in [1, 2, 20, 100] {
+            let mut found = walk(&app, &format!("{query}&limit={limit}")).await;
+            found.sort();
+            let titles: Vec<_> = found.iter().map(|(_, title)| title.as_str()).collect();
+            let expected: &[&str] = if query.contains("prefix") { &["c"] } else { &["c", "d"] };
+            assert_eq!(titles, expected, "{query} {limit}");
+        }
+    }
+}

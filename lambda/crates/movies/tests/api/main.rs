@@ -9,12 +9,15 @@ mod catalogue;
 mod contract;
 mod entry_points;
 mod events;
+mod fields;
 mod hostile;
 mod http_server;
 mod listing;
 mod logs;
+mod other_writers;
 mod preconditions;
 mod properties;
+mod query_form;
 mod reading;
 mod refusals;
 mod server;
@@ -30,7 +33,6 @@ use movies::{
 use std::{
     ops::Deref,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 use testkit::{Contract, Tables, TestApp};
 
@@ -67,18 +69,9 @@ impl App {
 
     async fn with_origins(origins: &[&str]) -> Self {
         let origins = origins.iter().map(ToString::to_string).collect();
-        Self::on(Tables::create(TABLES).await, origins, Duration::ZERO)
-    }
-
-    /// One that caches, and another on the same table.
-    async fn with_cache(ttl: Duration) -> (Self, Self) {
-        let other = Self::new().await;
-        (Self::on(other.tables.clone(), Vec::new(), ttl), other)
-    }
-
-    fn on(tables: Tables, origins: Vec<String>, cache_ttl: Duration) -> Self {
+        let tables = Tables::create(TABLES).await;
         let [movies, creations] = ["movies", "creations"].map(|table| tables.name(table).to_owned());
-        let store = Store::open(movies, creations, Aws::from_environment().unwrap(), cache_ttl).unwrap();
+        let store = Store::open(movies, creations, Aws::from_environment().unwrap()).unwrap();
         let door = Arc::new(Door::new(Api::new(store, origins), None, Arc::new(Log::direct(std::io::sink()))));
         let handling = Arc::clone(&door);
         let app = TestApp::in_process(contract(), move |event| {

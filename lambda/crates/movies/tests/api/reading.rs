@@ -1,11 +1,5 @@
 use super::{App, READ};
-use movies::{
-    config::Aws,
-    domain::{Info, Movie, Precondition, Title, Year},
-    store::Put,
-};
 use serde_json::json;
-use std::time::Duration;
 use testkit::{
     RequestBuilder,
     sample::{path_of, rush, titled},
@@ -144,40 +138,6 @@ async fn numbers_come_back_exactly() {
 }
 
 #[tokio::test]
-async fn rows_of_others_are_read_as_far_as_they_can_be() {
-    use aws_sdk_dynamodb::types::AttributeValue;
-    let app = App::new().await;
-    let row = |title: &str, info: AttributeValue| {
-        let key = app.tables.client.put_item().table_name(app.table()).item("year", AttributeValue::N("2013".into()));
-        key.item("title", AttributeValue::S(title.into())).item("info", info).send()
-    };
-    let map = [
-        ("rating".to_owned(), AttributeValue::Bool(true)),
-        ("plot".to_owned(), AttributeValue::S("Kept.".into())),
-        ("more".to_owned(), AttributeValue::Null(true)),
-    ];
-    row("wrong types", AttributeValue::M(map.into())).await.unwrap();
-    row("no map", AttributeValue::S("x".into())).await.unwrap();
-    let found = app.send(RequestBuilder::new("GET", "/movies/2013/wrong%20types").expect_without("ETag")).await;
-    assert_eq!((found.status, found.json()["info"].clone()), (200, json!({ "plot": "Kept." })));
-    let list = app.ask("GET", "/movies?year=2013").await;
-    assert_eq!((list.status, list.json()["movies"].as_array().unwrap().len()), (200, 2));
-
-    // A patch is written on the very row that was read: a second one, made on the same reading, is refused.
-    let aws = Aws::from_environment().unwrap();
-    let store = movies::store::Store::open(app.table().to_owned(), app.tables.name("creations").to_owned(), aws, Duration::ZERO).unwrap();
-    let id = movies::domain::MovieId { year: Year::parse("2013").unwrap(), title: Title::new("no map").unwrap() };
-    let changed = Movie::new(id, Info::default()).unwrap();
-    let put = || store.put(&changed, &Precondition::Unversioned);
-    assert!(matches!((put().await.unwrap(), put().await.unwrap()), (Put::Replaced(_), Put::Refused)));
-
-    let patch = || app.send(RequestBuilder::new("PATCH", "/movies/2013/wrong%20types").json(&json!({ "info": { "rank": 1 } })));
-    let etag = patch().await.etag();
-    assert_eq!(patch().await.etag(), etag);
-    assert_eq!(app.ask("GET", "/movies/2013/wrong%20types").await.json()["info"], json!({ "plot": "Kept.", "rank": 1 }));
-}
-
-#[tokio::test]
 async fn a_row_that_is_no_movie_ends_no_list() {
     use aws_sdk_dynamodb::types::AttributeValue;
     let app = App::new().await;
@@ -209,36 +169,4 @@ async fn health_and_version_tell_of_themselves() {
     assert_eq!(app.ask("GET", "/health").await.json(), json!({ "status": "ok" }));
     let version = app.ask("GET", "/version").await.json();
     assert!(version["build"].as_str().unwrap().starts_with(env!("CARGO_PKG_VERSION")), "{version}");
-}
-
-/// The cache keeps what this process has read; it forgets what this process writes, or was asked to read past it.
-#[tokio::test]
-async fn a_cache_hides_the_writes_of_others_until_it_is_passed_by_and_none_of_our_own() {
-    let (app, other) = App::with_cache(Duration::from_secs(600)).await;
-    let path = "/movies/2013/Rush";
-    let with_rank = |rank: u32| json!({ "year": 2013, "title": "Rush", "info": { "rank": rank } });
-    let rank = async |ask: RequestBuilder| app.send(ask).await.json()["info"]["rank"].as_u64();
-    let put = |app: App, rank: u32| async move { app.send(RequestBuilder::new("PUT", path).json(&with_rank(rank))).await.status };
-
-    app.create(&with_rank(1)).await;
-    assert_eq!(rank(RequestBuilder::new("GET", path)).await, Some(1));
-    assert_eq!(put(other.clone(), 2).await, 200);
-    assert_eq!(rank(RequestBuilder::new("GET", path)).await, Some(1), "kept");
-    assert_eq!(rank(RequestBuilder::new("GET", path).header("Cache-Control", "no-cache")).await, Some(2), "passed by");
-    assert_eq!(rank(RequestBuilder::new("GET", path)).await, Some(2), "nothing older is seen after");
-
-    assert_eq!(put(app.clone(), 3).await, 200);
-    assert_eq!(rank(RequestBuilder::new("GET", path)).await, Some(3), "our own write");
-    assert_eq!(rank(RequestBuilder::new("PATCH", path).json(&json!({ "info": { "rank": 4 } }))).await, Some(4));
-    assert_eq!(rank(RequestBuilder::new("GET", path)).await, Some(4), "our own patch");
-
-    assert_eq!(put(other.clone(), 5).await, 200);
-    let refused = app.send(RequestBuilder::new("PUT", path).header("If-Match", "\"none\"").json(&with_rank(6))).await;
-    refused.assert_problem(412, "precondition_failed");
-    assert_eq!(rank(RequestBuilder::new("GET", path)).await, Some(5), "a write that was refused shows that something changed");
-
-    assert_eq!(app.ask("DELETE", path).await.status, 204);
-    app.ask("GET", path).await.assert_problem(404, "movie_not_found");
-    assert_eq!(put(other, 7).await, 201);
-    assert_eq!(rank(RequestBuilder::new("GET", path)).await, Some(7), "what is not there is not kept");
 }

@@ -20,11 +20,17 @@ use runtime_api::{
 use serde_json::{Value, json};
 use std::{
     ops::Deref,
+    sync::OnceLock,
     time::{Duration, Instant},
 };
-use testkit::{RequestBuilder, Response, sample::rush_item};
+use testkit::{Contract, RequestBuilder, Response, sample::rush_item};
 
 const TABLES: &str = include_str!("../../tables.json");
+
+fn contract() -> &'static Contract {
+    static CONTRACT: OnceLock<Contract> = OnceLock::new();
+    CONTRACT.get_or_init(|| Contract::new(include_str!("../../openapi.yaml")))
+}
 
 /// The binary that Cargo built for the tests, or another by the variable `BOOTSTRAP`, such as the one that ships.
 fn binary() -> String {
@@ -66,7 +72,9 @@ impl Function {
     }
 
     async fn send(&mut self, request: RequestBuilder) -> Seen {
-        self.deliver(request.event(), request.limit()).await
+        let seen = self.deliver(request.event(), request.limit()).await;
+        request.assert_contract(contract(), &seen);
+        seen
     }
 
     /// Invokes the function with an event as it is, but for the request's id.
