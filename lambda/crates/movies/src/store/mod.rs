@@ -152,7 +152,7 @@ impl Store {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(aws.region))
             .credentials_provider(aws.credentials)
-            .http_client(connection::https(policy::CONNECT, &aws.roots)?)
+            .http_client(connection::https(&aws.roots)?)
             .interceptor(user_agent::Ours);
         config.set_endpoint_url(aws.endpoint);
         Ok(Self { client: Client::from_conf(policy::apply(config).build()), table, creations })

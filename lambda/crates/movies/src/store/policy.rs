@@ -48,7 +48,7 @@ pub const WORTH_TRYING: Duration = Duration::from_millis(100);
 const OPERATION: Duration = Duration::from_millis(2500);
 const ATTEMPT: Duration = Duration::from_millis(750);
 /// For the connection; part of the attempt's time.
-pub(super) const CONNECT: Duration = Duration::from_millis(500);
+const CONNECT: Duration = Duration::from_millis(500);
 const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -66,11 +66,13 @@ pub(super) fn apply(config: Builder) -> Builder {
         .throttling_retry_cost(TOKENS_PER_RETRY)
         .timeout_retry_cost(TOKENS_PER_RETRY)
         .build();
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT);
+    let timeouts = timeouts.operation_timeout(OPERATION).build();
     config
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE))
         .retry_partition(RetryPartition::custom("movies").token_bucket(bucket).build())
         .retry_classifier(Passing)
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build())
+        .timeout_config(timeouts)
         // An answer is read to its end within its attempt's time.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .interceptor(Verify)

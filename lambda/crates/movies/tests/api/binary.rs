@@ -64,3 +64,20 @@ fn wrong_arguments_are_told() {
     let help = movies(&["--help"], &[]).output().unwrap();
     assert!(help.status.success() && said(&help).contains("--jwks FILE"));
 }
+
+/// While it starts it waits for a table that does not answer: it need not be waited for.
+#[tokio::test]
+async fn a_signal_to_stop_during_the_start_ends_the_server_at_once_and_well() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    for signal in ["TERM", "INT"] {
+        let mut child = movies(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("AWS_ENDPOINT_URL", &url)]).spawn().unwrap();
+        let _waiting = silent.accept().unwrap();
+        // It has asked the table, and so has long begun to listen for signals.
+        let begin = std::time::Instant::now();
+        let killed = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let status = child.wait().unwrap();
+        assert!(status.success() && begin.elapsed() < std::time::Duration::from_millis(500), "{signal}: {status} {:?}", begin.elapsed());
+    }
+}
