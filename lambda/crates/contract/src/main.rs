@@ -88,7 +88,7 @@ impl Walk {
             (Value::Object(old), Value::Object(new)) => {
                 for (name, old) in old {
                     let Some(after) = new.get_mut(name) else { continue };
-                    let place = format!("{place}/{name}");
+                    let place = at(place, name);
                     match name.as_str() {
                         "example" | "examples" => {}
                         "schema" => self.schema(&place, old, after),
@@ -116,14 +116,15 @@ impl Walk {
         let Value::Object(old) = old else { return };
         for (name, old) in old {
             if let Some(new) = new.get_mut(name) {
-                compare(self, &format!("{place}/{name}"), old, new);
+                compare(self, &at(place, name), old, new);
             }
         }
     }
 
-    /// A new 4xx status is compatible: clients treat an unknown one as 400 (RFC 9110, section 15).
+    /// A new 4xx status is compatible: clients treat an unknown one as 400 (RFC 9110, section 15). So is 304: only clients that
+    /// ask for it by a precondition get it.
     fn responses(&mut self, place: &str, old: &mut Value, new: &mut Value) {
-        self.remove_added(place, old, new, |status| status.len() == 3 && status.starts_with('4'));
+        self.remove_added(place, old, new, |status| status == "304" || status.len() == 3 && status.starts_with('4'));
         self.document(place, old, new);
     }
 
@@ -135,7 +136,7 @@ impl Walk {
             old.retain(|media_type, _| {
                 let kept = new.contains_key(media_type);
                 if !kept {
-                    self.found.push(Difference { breaks: true, text: format!("{place}/{media_type}: removed") });
+                    self.found.push(Difference { breaks: true, text: format!("{}: removed", at(place, media_type)) });
                 }
                 kept
             });
@@ -175,11 +176,16 @@ impl Walk {
         new.retain(|name, _| {
             let added = !old.contains_key(name) && is_compatible(name);
             if added {
-                self.found.push(Difference { breaks: false, text: format!("{place}/{name}: added") });
+                self.found.push(Difference { breaks: false, text: format!("{}: added", at(place, name)) });
             }
             !added
         });
     }
+}
+
+/// The JSON pointer of a member.
+fn at(place: &str, name: &str) -> String {
+    format!("{place}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 fn operations(contract: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
@@ -353,6 +359,13 @@ mod tests {
         assert_eq!(open, 0);
         let schema = "/components/schemas/Health/additionalProperties";
         assert!(breaks_after(schema, |closed| *closed = json!(true)) > 0);
+    }
+
+    #[test]
+    fn an_added_304_is_compatible() {
+        let responses = "/paths/~1movies~1{year}~1{title}/put/responses";
+        assert_eq!(breaks_after(responses, |responses| responses["304"] = json!({ "description": "Not modified." })), 0);
+        assert!(breaks_after(responses, |responses| responses["302"] = json!({ "description": "Elsewhere." })) > 0);
     }
 
     #[test]
