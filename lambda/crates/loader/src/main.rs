@@ -6,6 +6,8 @@
 //! `sample.json`, beside this crate, is the project's own: facts of films, and every awkward shape a title can take. Its
 //! few ratings are numbers of ours that show exact decimals; they judge no film.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod entries;
 mod table;
 
