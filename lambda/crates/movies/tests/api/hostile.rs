@@ -150,6 +150,10 @@ fn query(pairs: &[(&str, &str)]) -> RequestBuilder {
     pairs.iter().fold(RequestBuilder::new("GET", "/movies"), |request, (name, value)| request.parameter(name, value))
 }
 
+fn of(method: &str, title: &str) -> RequestBuilder {
+    RequestBuilder::new(method, "/movies").parameter("year", "2013").parameter("title", title)
+}
+
 /// A place that a caller's text can stand in: what it is, and the request with a text there.
 type Position = (String, Box<dyn Fn(&str) -> RequestBuilder>);
 
@@ -169,6 +173,9 @@ fn positions() -> Vec<Position> {
         at("title of a movie that is put", |text| raw("PUT", path_of(2013, text)).json(&json!({}))),
         at("title of a movie that is patched", |text| raw("PATCH", path_of(2013, text)).json(&json!({ "info": {} }))),
         at("title of a movie that is deleted", |text| raw("DELETE", path_of(2013, text))),
+        at("title of a movie that is put by query", |text| of("PUT", text).json(&json!({}))),
+        at("title of a movie that is patched by query", |text| of("PATCH", text).json(&json!({ "info": {} }))),
+        at("title of a movie that is deleted by query", |text| of("DELETE", text)),
         at("parameter year", |text| query(&[("year", text)])),
         at("parameter title", |text| query(&[("year", "2013"), ("title", text)])),
         at("parameter title_prefix", |text| query(&[("year", "2013"), ("title_prefix", text)])),
@@ -203,6 +210,14 @@ fn positions() -> Vec<Position> {
         "X-Request-Id",
     ] {
         positions.push(at(format!("{name} of a read"), move |text| RequestBuilder::new("GET", "/movies/2013/Rush").header(name, text)));
+    }
+    for name in ["If-Match", "If-None-Match"] {
+        positions.push(at(format!("{name} of a patch"), move |text| {
+            RequestBuilder::new("PATCH", "/movies/2013/Rush").json(&json!({})).header(name, text)
+        }));
+        positions
+            .push(at(format!("{name} of a delete"), move |text| RequestBuilder::new("DELETE", "/movies/2013/Rush").header(name, text)));
+        positions.push(at(format!("{name} of a list"), move |text| RequestBuilder::new("GET", "/movies").header(name, text)));
     }
     for name in ["If-Match", "If-None-Match", "Content-Encoding", "Content-Length", "Transfer-Encoding"] {
         let put = || RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({}));

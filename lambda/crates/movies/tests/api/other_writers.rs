@@ -1,10 +1,17 @@
 //! Items that something else than this version of the API wrote: a newer version during a canary, a script, a person.
 
-use super::App;
+use super::{App, contract};
 use aws_sdk_dynamodb::types::AttributeValue;
+use runtime_api::{Launch, Server, dynamodb, proxy::forward};
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use testkit::{RequestBuilder, Response, sample::rush};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use testkit::{RequestBuilder, Response, TestApp, sample::rush};
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -262,4 +269,56 @@ async fn a_movie_with_only_its_key_can_be_read_listed_patched_and_deleted() {
     app.send(get().header("If-None-Match", "\"")).await.assert_problem(400, "invalid_request");
     assert_eq!(app.send(patch(json!({ "rank": 1 }))).await.status, 200);
     assert_eq!(app.send(delete()).await.status, 204);
+}
+
+/// The service as the compiled binary, behind it a table that another writer edits between a read and its write, once a request:
+/// it changes the rank to 9 and leaves the stored ETag as it was.
+async fn raced(app: &App) -> (TestApp, Arc<AtomicBool>, Server) {
+    let (armed, client, table) = (Arc::new(AtomicBool::new(false)), app.tables.client.clone(), app.table().to_owned());
+    let (trigger, emulator) = (Arc::clone(&armed), std::env::var("AWS_ENDPOINT_URL").unwrap());
+    let emulator = Arc::new(forward(&emulator));
+    let server = Server::http(move |request| {
+        let edits = dynamodb::operation(&request) == "TransactWriteItems" && trigger.swap(false, Ordering::SeqCst);
+        let (client, table, emulator) = (client.clone(), table.clone(), Arc::clone(&emulator));
+        async move {
+            if edits {
+                let edit = client.update_item().table_name(table).set_key(Some(key())).update_expression("SET info.#r = :r");
+                let edit = edit.expression_attribute_names("#r", "rank");
+                edit.expression_attribute_values(":r", AttributeValue::N("9".into())).send().await.unwrap();
+            }
+            emulator(request).await
+        }
+    });
+    let server = server.await.unwrap();
+    let launch = Launch::new(env!("CARGO_BIN_EXE_movies")).variable("AWS_ENDPOINT_URL", server.url());
+    let launch = launch.variable("TABLE_NAME", app.table()).variable("AWS_ACCESS_KEY_ID", "test");
+    (TestApp::lambda(contract(), launch).await, armed, server)
+}
+
+#[tokio::test]
+async fn an_edit_between_a_read_and_its_write_is_not_overwritten() {
+    let app = App::new().await;
+    let (function, armed, _server) = raced(&app).await;
+    for request in [put(json!({ "plot": "x" })), patch(json!({ "plot": "x" })), delete()] {
+        for name in ["If-Match", "If-None-Match"] {
+            let _ = app.send(delete()).await;
+            let etag = app.create(&rush()).await.etag();
+            armed.store(true, Ordering::SeqCst);
+            let value = if name == "If-Match" { &etag } else { "\"0\"" };
+            let response = function.send(request.clone().header(name, value)).await;
+            if name == "If-Match" {
+                response.assert_problem(412, "precondition_failed");
+                let mut edited = rush();
+                edited["info"]["rank"] = json!(9);
+                assert_eq!(app.send(get()).await.json(), edited, "{request:?}");
+            } else {
+                // The condition still holds on what is there now: the write is done on that.
+                assert!(matches!(response.status, 200 | 204), "{response:?}");
+            }
+        }
+    }
+    app.create(&rush()).await;
+    armed.store(true, Ordering::SeqCst);
+    let patched = function.send(patch(json!({ "plot": "x" }))).await.json();
+    assert_eq!((&patched["info"]["rank"], &patched["info"]["plot"]), (&json!(9), &json!("x")), "a patch keeps the edit");
 }

@@ -149,6 +149,23 @@ async fn a_key_that_was_used_is_told_from_one_that_is_known() {
     }
 }
 
+/// What cannot be read cannot be compared or sent either: it stays as it is, and keeps nobody from the movie.
+#[tokio::test]
+async fn f26_a_movie_with_an_attribute_of_a_type_to_come_can_be_patched_replaced_and_deleted() {
+    let unknown = json!({ "VECTOR": [1, 2, 3] });
+    let outside = item(|item| item["embedding"] = unknown.clone());
+    let inside = item(|item| item["info"]["M"]["embedding"] = unknown.clone());
+    for item in [outside, inside] {
+        let mut function = Function::on(Proxy::start(dynamodb::canned(vec![item])).await.unwrap()).await;
+        let etag = function.get().await.etag();
+        for method in ["PATCH", "PUT", "DELETE"] {
+            let request = RequestBuilder::new(method, "/movies/2013/Rush").json(&json!({ "info": { "rank": 1 } }));
+            let seen = function.send(request.header("If-Match", &etag)).await;
+            assert_eq!(seen.no_fault().calls(2).status, if method == "DELETE" { 204 } else { 200 }, "{seen:#?}");
+        }
+    }
+}
+
 /// The tests' sample is as this API writes it: its ETag is that of what it holds.
 #[tokio::test]
 async fn a_read_returns_the_etag_of_what_the_item_holds() {
