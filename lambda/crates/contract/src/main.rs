@@ -390,13 +390,6 @@ mod tests {
     }
 
     #[test]
-    fn a_new_304_is_no_break_but_seen() {
-        let conflict = "        '409': { $ref: '#/components/responses/Conflict' }\n";
-        let (breaks, seen) = changed(conflict, &format!("        '304': {{ description: Not modified. }}\n{conflict}"));
-        assert!(breaks == 0 && seen > 0);
-    }
-
-    #[test]
     fn a_code_that_is_gone_and_a_new_success_break() {
         assert!(changed("            - timeout\n", "").0 > 0);
         assert!(changed("        '201':\n          description: Created.\n", "        '202':\n          description: Created.\n").0 > 0);

@@ -93,6 +93,8 @@ struct Tally {
     cut: bool,
     /// Entries that were invalid or duplicates and are not reported one by one.
     unreported: u64,
+    /// Why batches were not written.
+    failures: HashSet<String>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -226,6 +228,9 @@ async fn load(arguments: &Arguments, table: Option<Table>, mut entries: Entries,
     while let Some(done) = batches.join_next().await {
         tally.count(Some(done), progress);
     }
+    if !tally.failures.is_empty() {
+        progress.print("What was written stays. Run the same command again when this is fixed.");
+    }
     if tally.unreported > 0 {
         progress.print(&format!("{} more invalid or duplicate entries; --max-messages N reports more", tally.unreported));
     }
@@ -271,7 +276,10 @@ impl Tally {
             }
             Err(error) => {
                 self.cut = true;
-                progress.print(&format!("not written: {error}\nWhat was written stays. Run the same command again when this is fixed."));
+                // Batches that are on their way together most often fail alike.
+                if self.failures.insert(error.clone()) {
+                    progress.print(&format!("not written: {error}"));
+                }
             }
         }
     }
