@@ -110,6 +110,7 @@ pub(super) fn text<'a>(request: &'a Request, types: &[&str]) -> Result<&'a str, 
     let bytes = match &request.body {
         Ok(bytes) if bytes.len() <= MAX_BODY_BYTES => bytes,
         Ok(_) | Err(BodyError::TooLong) => return Err(Problem::payload_too_large()),
+        Err(BodyError::TimedOut) => return Err(Problem::request_timeout()),
         Err(BodyError::Garbled) => return Err(Problem::invalid_field("body", "could not be decoded")),
     };
     let plain = request.headers.get(header::CONTENT_ENCODING).is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));

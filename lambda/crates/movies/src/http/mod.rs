@@ -63,6 +63,8 @@ pub enum BodyError {
     TooLong,
     /// Not what its transfer encoding says.
     Garbled,
+    /// It did not come within the time that a client has to send it.
+    TimedOut,
 }
 
 /// Who calls, as the verified token says.
@@ -131,6 +133,10 @@ impl<'a> Route<'a> {
             Self::Health => "/health",
             Self::Version => "/version",
         }
+    }
+
+    fn allows(self, method: &Method) -> bool {
+        self.methods().split(", ").any(|allowed| allowed == method.as_str())
     }
 
     fn methods(self) -> &'static str {
@@ -210,23 +216,51 @@ impl Api {
         complete(response, &id)
     }
 
+    /// Rejects what never became a [`Request`], so that a page of a named origin can read why. A client without a token may
+    /// not know the API yet: it gets a link to the API reference.
+    pub(crate) fn refuse(&self, problem: Problem, id: &str, origin: Option<HeaderValue>) -> Response<String> {
+        let documentation = self.links.documentation_url.as_deref().filter(|_| problem.is_unauthorized());
+        let mut response = problem.into_response_with(id, documentation);
+        cors::allow(&self.cors_origins, origin, response.headers_mut());
+        complete(response, id)
+    }
+
+    /// Whether the contract has this operation. Without a token every other path is 404, and every other method 405.
+    pub(crate) fn has_operation(&self, method: &Method, path: &str) -> bool {
+        Route::of(path).is_some_and(|route| route.allows(method))
+    }
+
+    /// Whether the response depends on the body. It does not if there is something wrong with the request already.
+    pub(crate) fn needs_body(&self, request: &Request) -> bool {
+        let has_body = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
+        has_body && Route::of(&request.path).is_some_and(|route| self.admit(request, route).is_ok())
+    }
+
+    /// Judges method, scope and query, and returns the method that the response is for.
+    fn admit(&self, request: &Request, route: Route<'_>) -> Result<Method, Problem> {
+        let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
+        if !route.allows(&method) {
+            return Err(Problem::method_not_allowed(route.methods()));
+        }
+        // The gateway checks scopes too. Its catch-all needs no token: without this check, a path that the gateway does not
+        // know and this service does would be open.
+        if !(request.caller.may_write || request.caller.may_read && method == Method::GET) {
+            return Err(Problem::forbidden(method == Method::GET));
+        }
+        match (route, &method) {
+            (Route::Movies, &Method::GET) => {} // The list reads its parameters itself.
+            (Route::Movies, &(Method::PUT | Method::PATCH | Method::DELETE)) => drop(query::movie_id(&request.query)?),
+            _ => query::refuse_all(&request.query)?,
+        }
+        Ok(method)
+    }
+
     async fn handle(&self, request: Request) -> Answer {
         let Some(route) = Route::of(&request.path) else { return Err(Problem::route_not_found().into()) };
         if request.method == Method::OPTIONS && !self.cors_origins.is_empty() {
             return Ok(cors::preflight(route.methods()));
         }
-        let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
-        if !route.methods().split(", ").any(|allowed| allowed == method.as_str()) {
-            return Err(Problem::method_not_allowed(route.methods()).into());
-        }
-        // The gateway checks scopes too. Its catch-all needs no token: without this check, a path that the gateway does not
-        // know and this service does would be open.
-        if !(request.caller.may_write || request.caller.may_read && method == Method::GET) {
-            return Err(Problem::forbidden(method == Method::GET).into());
-        }
-        if route != Route::Movies || method == Method::POST {
-            query::refuse_all(&request.query)?;
-        }
+        let method = self.admit(&request, route)?;
         let preconditions = Preconditions::read(&request.headers)?;
 
         match (route, method) {
@@ -402,11 +436,6 @@ impl Api {
 /// The conflict of a conditional write that others kept overtaking. Nothing was written.
 fn kept_changing() -> Fault {
     Fault::new(Cause::Conflict, "the item changed between each read and its write")
-}
-
-/// Refuses what never became a [`Request`].
-pub(crate) fn refuse(problem: Problem, id: &str) -> Response<String> {
-    complete(problem.into_response(id), id)
 }
 
 /// Adds the headers that every answer has.

@@ -29,6 +29,8 @@ struct ProblemBody<'a> {
     code: &'static str,
     detail: &'static str,
     request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    documentation: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldErrorBody>,
 }
@@ -68,6 +70,10 @@ impl Problem {
         }
     }
 
+    pub(super) fn is_unauthorized(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
     /// A token without the scope that reading, or writing, needs.
     pub(super) fn forbidden(reads: bool) -> Self {
         let (challenge, detail) = if reads {
@@ -97,6 +103,10 @@ impl Problem {
             header: Some((header::ALLOW, allowed)),
             ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not allowed here. See the Allow header.")
         }
+    }
+
+    pub(super) fn request_timeout() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time. Retry the request.")
     }
 
     pub(super) fn movie_exists() -> Self {
@@ -146,8 +156,13 @@ impl Problem {
         }
     }
 
-    /// The answer that tells of it.
+    /// Returns the problem document.
     pub(super) fn into_response(self, request_id: &str) -> Response<String> {
+        self.into_response_with(request_id, None)
+    }
+
+    /// Returns the problem document with a link to the API reference.
+    pub(super) fn into_response_with(self, request_id: &str, documentation: Option<&str>) -> Response<String> {
         let more = self.errors.len().saturating_sub(MAX_ERRORS);
         let mut errors: Vec<_> = self
             .errors
@@ -165,6 +180,7 @@ impl Problem {
             code: self.code,
             detail: self.detail,
             request_id,
+            documentation,
             errors,
         };
         let mut text = Vec::new();

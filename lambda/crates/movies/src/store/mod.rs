@@ -152,21 +152,22 @@ impl Store {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(aws.region))
             .credentials_provider(aws.credentials)
-            .http_client(connection::https(aws.roots)?)
+            .http_client(connection::https(&aws.roots)?)
             .interceptor(user_agent::Ours);
         config.set_endpoint_url(aws.endpoint);
         Ok(Self { client: Client::from_conf(policy::apply(config).build()), table, creations })
     }
 
     /// Reads a movie of a year that has none, so that the first request finds a connection open and signed for.
-    /// It cannot fail: what is wrong shows at that request, with its own answer.
-    pub async fn warm(&self) {
+    ///
+    /// # Errors
+    /// The table cannot be read.
+    pub async fn warm(&self) -> Result<(), Fault> {
         let request = self.client.get_item().table_name(&self.table);
         let nobody = [(item::YEAR, AttributeValue::N("0".into())), (item::TITLE, AttributeValue::S("-".into()))];
         let request = nobody.into_iter().fold(request, |request, (name, value)| request.key(name, value));
-        if let Err(error) = request.send().await {
-            tracing::warn!(error = %Fault::from(error), "the table could not be reached while starting");
-        }
+        request.send().await?;
+        Ok(())
     }
 
     /// Reads one movie.

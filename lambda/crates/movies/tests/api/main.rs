@@ -11,6 +11,7 @@ mod entry_points;
 mod events;
 mod fields;
 mod hostile;
+mod http_server;
 mod listing;
 mod logs;
 mod other_writers;
@@ -28,6 +29,7 @@ use movies::{
     config::Aws,
     entry::{Door, lambda},
     http::{Api, Links},
+    log::Log,
     store::Store,
 };
 use std::{
@@ -80,7 +82,8 @@ impl App {
         let tables = Tables::create(TABLES).await;
         let [movies, creations] = ["movies", "creations"].map(|table| tables.name(table).to_owned());
         let store = Store::open(movies, creations, Aws::from_environment().unwrap()).unwrap();
-        let door = Arc::new(Door::new(Api::new(store, origins).with_links(links), None));
+        let api = Api::new(store, origins).with_links(links);
+        let door = Arc::new(Door::new(api, None, Arc::new(Log::direct(std::io::sink()))));
         let handling = Arc::clone(&door);
         let app = TestApp::in_process(contract(), move |event| {
             let door = Arc::clone(&handling);
