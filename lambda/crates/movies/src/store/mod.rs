@@ -70,8 +70,8 @@ pub struct StoredMovie {
 
 impl StoredMovie {
     fn new(item: item::Item) -> Option<Self> {
-        let movie = item::from_item(item.clone())?;
-        Some(Self { movie, etag: item::etag(&item), is_well_formed: item::is_well_formed(&item), item })
+        let (movie, etag) = (item::from_item(item.clone())?, item::etag(&item));
+        Some(Self { movie, is_well_formed: item::is_well_formed(&item, &etag), etag, item })
     }
 
     /// Whether all of this is what a movie would be stored as.
@@ -319,7 +319,7 @@ impl Store {
         let (mut last, mut malformed) = (query.after.clone(), 0);
         for _ in 0..EMPTY_PAGES {
             let (items, next) = self.page(&query.scope, limit, last.as_ref().map(item::key_at), consistency).await?;
-            malformed += items.iter().filter(|item| !item::is_well_formed(item)).count();
+            malformed += items.iter().filter(|item| !item::is_well_formed(item, &item::etag(item))).count();
             let mut movies: Vec<Movie> = items.into_iter().filter_map(item::from_item).collect();
             last = next.as_ref().and_then(item::position);
             if movies.len() > usize::from(query.limit) {
