@@ -52,9 +52,9 @@ fn differences(old: &Value, new: &Value) -> Result<Vec<Difference>> {
     for change in drift::compare(old, new)? {
         let place = change.paths.first().map(|path| path.new.to_string()).unwrap_or_default();
         for info in change.changes {
-            // What cannot be judged is to be judged by a person: it breaks until the version says otherwise.
-            // A status of 4xx that is not known is 400 to every client (RFC 9110, 15). 304 comes only to a client that sent
-            // If-None-Match.
+            // What cannot be judged is to be judged by a person: it breaks until the version says
+            // otherwise. A status of 4xx that is not known is 400 to every client (RFC 9110, 15).
+            // 304 comes only to a client that sent If-None-Match.
             let added = ["added a new response code 4", "added a new response code 304"];
             let breaks = !matches!(info.class, ChangeClass::ForwardIncompatible | ChangeClass::Trivial)
                 && !added.iter().any(|added| info.message.contains(added));
