@@ -1,5 +1,5 @@
-//! A file's entries, one at a time: a JSON array, NDJSON or pages of the API, plain or gzip. Memory holds one entry, never the
-//! file.
+//! A file's entries, one at a time: a JSON array, NDJSON or pages of the API, plain or gzip. Memory
+//! holds one entry, never the file.
 
 use std::cell::Cell;
 use std::fmt;
@@ -25,10 +25,10 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why the rest of a file was not read.
+/// The reason why the rest of a file was not read.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The file is of a format that holds no movies: which one, and what to do.
+    /// The file has a format without movies: its name, and what to do.
     Format(String),
     /// The file breaks off, or its gzip or its JSON is broken: where, and why.
     Broken(String),
@@ -40,7 +40,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// How the entries are arranged in a file.
+/// The arrangement of entries in a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
     /// One array of movies.
@@ -54,9 +54,9 @@ enum Format {
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// How much of a file is looked at to tell its format.
+/// How much of a file is read to detect its format.
 const HEAD_BYTES: u64 = 4096;
-/// How much of a file of unknown format is quoted, in characters.
+/// How much of a file of another format a message quotes, in characters.
 const EXCERPT_CHARS: usize = 40;
 
 impl Format {
@@ -105,11 +105,12 @@ impl Format {
     }
 }
 
-/// Passes each entry's bytes to `take`, until that returns `false`. Returns whether the entries are pages of a list that goes
-/// on in a page which is not in the file.
+/// Passes each entry's bytes to `take`, until that returns `false`. Returns whether the entries are
+/// pages of a list that goes on in a page which is not in the file.
 ///
 /// # Errors
-/// The file holds no movies, or cannot be read to its end. Entries before the place of the error were taken.
+/// The file holds no movies, or cannot be read to its end. Entries before the place of the error
+/// were taken.
 pub(crate) fn read(file: impl Read, take: impl FnMut(Place, &[u8]) -> bool) -> Result<bool, Failure> {
     let mut file = BufReader::new(file);
     if file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
@@ -151,7 +152,7 @@ fn read_unpacked(mut input: impl BufRead, mut take: impl FnMut(Place, &[u8]) -> 
             _ => json.deserialize_any(&mut entries),
         };
         if !entries.goes_on {
-            // The rest was not read, so an error there means nothing.
+            // The rest was not read, so an error is only the missing end of the array.
             return Ok(false);
         }
         read.map_err(|error| Failure::Broken(describe(&error, start)))?;
@@ -188,8 +189,8 @@ fn read_lines<R: BufRead>(mut input: Counted<R>, mut take: impl FnMut(Place, &[u
     }
 }
 
-/// The entries of an array or of a page, each passed on as it is read. (serde reads the input byte by byte, so the position is
-/// right behind an element.)
+/// The entries of an array or of a page, each passed on as it is read. (serde reads the input byte
+/// by byte, so the position is right behind an element.)
 struct Entries<'a> {
     position: &'a Cell<Position>,
     count: u64,

@@ -62,11 +62,11 @@ enum Command {
     Print(String),
 }
 
-/// How long the log may take to be written when the server has stopped.
+/// Maximum time for writing the queued log lines after the server has stopped.
 const LOG_FLUSH: Duration = Duration::from_secs(1);
 /// Between two attempts to read the table before the socket opens.
 const READINESS_INTERVAL: Duration = Duration::from_secs(1);
-/// Connections that may wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
 fn command() -> Result<Command, String> {
@@ -111,7 +111,7 @@ fn addresses(listen: &str) -> Result<Vec<SocketAddr>, String> {
     Ok(addresses)
 }
 
-/// Takes the first address that can be had, without accepting connections yet.
+/// Binds the first address that is available, without accepting connections yet.
 fn bind(addresses: &[SocketAddr]) -> Result<TcpSocket, String> {
     let bind = |address: &SocketAddr| {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
@@ -128,7 +128,8 @@ fn bind(addresses: &[SocketAddr]) -> Result<TcpSocket, String> {
     Err(failed)
 }
 
-/// Prints a line for the person or the platform that started the process. It is no loss that ends anything.
+/// Prints a line for the person or the platform that started the process. A line that cannot be
+/// printed is left out.
 fn print(line: &str) {
     let _ = writeln!(io::stderr(), "movies: {line}");
 }
@@ -186,20 +187,22 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             Ok(())
         }
         _ => {
-            // What is wrong with the table shows at the first request, with a response of its own.
+            // A table that cannot be read is reported by the first request's own response.
             if let Err(error) = store.warm().await {
                 tracing::warn!(%error, "the table could not be reached while starting");
             }
             let function = config.function.as_ref().map(|function| function.name.clone());
             let tracer = Tracer::new(config.otlp_endpoint.as_deref(), function);
             let door = Arc::new(Door::new(api(store), config.function, lines));
-            // In a task: before it goes on with this function itself the runtime asks the kernel once more, three times a request.
+            // In a task: before it goes on with this function itself the runtime asks the kernel
+            // once more, three times a request.
             tokio::task::spawn_local(lambda::run(door, tracer)).await?
         }
     }
 }
 
-/// Opens the socket after the first successful read of the table: an open socket is what readiness probes look for.
+/// Opens the socket after the first successful read of the table: an open socket is what readiness
+/// probes look for.
 async fn listen_when_ready(store: &Store, socket: TcpSocket) -> io::Result<TcpListener> {
     while let Err(error) = store.warm().await {
         tracing::warn!(%error, "the table cannot be read, so the socket is not open yet");
@@ -212,7 +215,8 @@ async fn listen_when_ready(store: &Store, socket: TcpSocket) -> io::Result<TcpLi
 /// `debug` AWS's SDK writes whole requests down, at `trace` Lambda's runtime whole events.
 fn log<W: for<'w> MakeWriter<'w> + Send + Sync + 'static>(level: Level, writer: W) -> impl Subscriber + Send + Sync {
     let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_target(false).with_ansi(false);
-    // Otherwise it would print, and so panic, when both standard output and standard error cannot be written.
+    // Otherwise it would print, and so panic, when both standard output and standard error cannot
+    // be written.
     let lines = lines.log_internal_errors(false);
     let lines = lines.with_max_level(level).with_writer(writer).finish();
     lines.with(Targets::new().with_default(level.min(Level::WARN)).with_target(env!("CARGO_PKG_NAME"), level))

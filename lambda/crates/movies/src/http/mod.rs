@@ -63,7 +63,7 @@ pub enum BodyError {
     TooLong,
     /// Not what its transfer encoding says.
     Garbled,
-    /// It did not come within the time that a client has to send it.
+    /// It did not arrive in time.
     TimedOut,
 }
 
@@ -177,7 +177,8 @@ impl From<Fault> for Failure {
     }
 }
 
-/// How many malformed items an answer was made of: an extension of the answer, for the metrics, as a [`Cause`] is.
+/// How many malformed items an answer was made of: an extension of the answer, for the metrics, as
+/// a [`Cause`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged(pub usize);
 
@@ -216,8 +217,8 @@ impl Api {
         complete(response, &id)
     }
 
-    /// Rejects what never became a [`Request`], so that a page of a named origin can read why. A client without a token may
-    /// not know the API yet: it gets a link to the API reference.
+    /// Rejects what never became a [`Request`]. Pages of a named origin can read the response. A 401
+    /// links to the API reference: its client may not know the API yet.
     pub(crate) fn refuse(&self, problem: Problem, id: &str, origin: Option<HeaderValue>) -> Response<String> {
         let documentation = self.links.documentation_url.as_deref().filter(|_| problem.is_unauthorized());
         let mut response = problem.into_response_with(id, documentation);
@@ -225,18 +226,20 @@ impl Api {
         complete(response, id)
     }
 
-    /// Whether the contract has this operation. Without a token every other path is 404, and every other method 405.
+    /// Returns whether the contract has this operation. Without one the response is 404 or 405, and
+    /// depends on no token.
     pub(crate) fn has_operation(&self, method: &Method, path: &str) -> bool {
         Route::of(path).is_some_and(|route| route.allows(method))
     }
 
-    /// Whether the response depends on the body. It does not if there is something wrong with the request already.
+    /// Returns whether the response depends on the body. It does not if the request is rejected
+    /// anyway.
     pub(crate) fn needs_body(&self, request: &Request) -> bool {
         let has_body = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
         has_body && Route::of(&request.path).is_some_and(|route| self.admit(request, route).is_ok())
     }
 
-    /// Judges method, scope and query, and returns the method that the response is for.
+    /// Checks method, scope and query, and returns the method to perform.
     fn admit(&self, request: &Request, route: Route<'_>) -> Result<Method, Problem> {
         let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
         if !route.allows(&method) {

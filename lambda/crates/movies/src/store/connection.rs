@@ -34,8 +34,8 @@ struct Https {
     read_timeout: Option<Duration>,
 }
 
-/// Connections that are kept for the next request, under the timeouts of the SDK's configuration. Trusted are the roots in
-/// these files and folders, or the system's.
+/// Connections that are kept for the next request, under the timeouts of the SDK's configuration.
+/// Trusted are the roots in these files and folders, or the system's.
 ///
 /// # Errors
 /// There are no such roots.
@@ -78,7 +78,7 @@ fn tls(roots: &[PathBuf]) -> io::Result<ClientConfig> {
     Ok(versions.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// What a file holds, or all files of a folder together: OpenSSL's folders have one certificate in each file.
+/// Reads a file, or all files of a folder: OpenSSL's folders have one certificate in each file.
 fn bundle(place: &Path) -> io::Result<Vec<u8>> {
     if !place.is_dir() {
         return fs::read(place);
@@ -146,7 +146,8 @@ mod tests {
     use super::*;
     use aws_sdk_dynamodb::{config::timeout::TimeoutConfig, types::AttributeValue};
 
-    /// A client of a server that accepts connections and never answers, and of one that does not even accept.
+    /// A client of a server that accepts connections and never answers, and of one that does not
+    /// even accept.
     async fn fails_within(timeouts: TimeoutConfig, url: &str) -> std::time::Duration {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
