@@ -161,19 +161,21 @@ locals {
         "gatewayresponse.header.Access-Control-Expose-Headers" = "'Retry-After, WWW-Authenticate, X-Request-Id'"
       },
     )
-    # Of $context only what API Gateway made itself: it escapes nothing, and $context.error.validationErrorString would
-    # copy the caller's quotes into the JSON.
-    responseTemplates = { "application/json" = jsonencode(merge(
-      {
-        type       = "about:blank"
-        title      = var.contract.components.examples[problem.code].value.title
-        status     = problem.status
-        code       = problem.code
-        detail     = try(problem.detail, var.contract.components.examples[problem.code].value.detail)
-        request_id = "$context.requestId"
-      },
-      { for errors in [try(problem.errors, null)] : "errors" => errors if errors != null },
-      problem.status != 401 ? {} : { documentation = var.documentation_url },
-    )) }
+    responseTemplates = { "application/json" = jsonencode(local.documents[type]) }
   } }
+
+  # Of $context only what API Gateway made itself: it escapes nothing, and $context.error.validationErrorString would copy
+  # the caller's quotes into the JSON.
+  documents = { for type, problem in local.problems : type => merge(
+    {
+      type       = "about:blank"
+      title      = var.contract.components.examples[problem.code].value.title
+      status     = problem.status
+      code       = problem.code
+      detail     = try(problem.detail, var.contract.components.examples[problem.code].value.detail)
+      request_id = "$context.requestId"
+    },
+    { for errors in [try(problem.errors, null)] : "errors" => errors if errors != null },
+    problem.status != 401 ? {} : { documentation = var.documentation_url },
+  ) }
 }

@@ -4,7 +4,10 @@ variable "name" {
 }
 
 variable "contract" {
-  description = "The OpenAPI 3.0 document, decoded. Its security scheme is `oauth2`; components.examples has a problem document for each error code of the gateway."
+  description = <<-EOT
+    The OpenAPI 3.0 document, decoded. Its security scheme is `oauth2`; components.examples has a problem document for each
+    error code of the gateway.
+  EOT
   type        = any
 }
 

@@ -22,7 +22,7 @@ resource "aws_wafv2_web_acl" "this" {
   dynamic "custom_response_body" {
     for_each = {
       payload_too_large = { title = "Payload Too Large", status = 413, detail = "The request body exceeds 65,536 bytes." }
-      unavailable       = { title = "Service Unavailable", status = 503, detail = "The operators have suspended the service. Retry after the time given in Retry-After." }
+      unavailable       = { title = "Service Unavailable", status = 503, detail = "Suspended by the operators. Retry after the time given in Retry-After." }
       too_many_requests = { title = "Too Many Requests", status = 429, detail = "Too many requests. Retry after the time given in Retry-After." }
     }
     content {

@@ -70,8 +70,9 @@ locals {
   # It has no CodeDeploy: a release moves all calls at once. The alarms that would stop it are there all the same.
   canary = var.environment.emulated == null ? var.canary : null
   # Its URLs are paths of one address.
-  api_url = (var.environment.emulated == null ? module.rest_api.rest_api.url :
-  "${var.environment.emulated.endpoint}/_aws/execute-api/${module.rest_api.rest_api.id}/${module.rest_api.rest_api.stage_name}")
+  api_url = (var.environment.emulated == null ? module.rest_api.rest_api.url : join("/", [
+    var.environment.emulated.endpoint, "_aws/execute-api", module.rest_api.rest_api.id, module.rest_api.rest_api.stage_name
+  ]))
   token_url = (var.environment.emulated == null
     ? "https://${module.identity.domain_prefix}.auth.${var.environment.region}.amazoncognito.com/oauth2/token"
     : "${var.environment.emulated.endpoint}/oauth2/token"

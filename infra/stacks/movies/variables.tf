@@ -83,7 +83,7 @@ variable "waf" {
 }
 
 variable "documentation_url" {
-  description = "Where clients find the API reference; GET / and every 401 link to it. Null is the one of the release, named by the contract."
+  description = "The API reference, linked by GET / and every 401; null is the release's, from the contract."
   type        = string
   default     = null
   validation {

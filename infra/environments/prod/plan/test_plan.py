@@ -266,10 +266,10 @@ def test_the_contract_states_prods_limits_and_the_life_of_a_token(of):
     for client in of.all("aws_cognito_user_pool_client").values():
         assert client["token_validity_units"][0]["access_token"] == "minutes"
         assert f"A token is valid for {client['access_token_validity']} minutes" in words
-    rates = {settings["method_path"]: int(settings["settings"][0]["throttling_rate_limit"])
-             for settings in of.all("aws_api_gateway_method_settings").values()}
-    assert (f"all clients together may send {rates['*/*']} requests a second, {rates['~1movies/GET']} of them to `GET /movies` "
-            f"and {rates['~1movies/HEAD']} to `HEAD /movies`") in words
-    limits = {rule["name"]: rule["statement"][0]["rate_based_statement"][0]["limit"] for rule in of("aws_wafv2_web_acl")["rule"]
-              if rule["statement"][0]["rate_based_statement"]}
-    assert f"One address may send {limits['rate-per-source']:,} requests a minute, one token {limits['rate-per-token']:,}." in words
+    settings = of.all("aws_api_gateway_method_settings").values()
+    rates = {one["method_path"]: int(one["settings"][0]["throttling_rate_limit"]) for one in settings}
+    assert (f"all clients together may send {rates['*/*']} requests a second, "
+            f"{rates['~1movies/GET']} of them to `GET /movies` and {rates['~1movies/HEAD']} to `HEAD /movies`") in words
+    rules = {rule["name"]: rule["statement"][0]["rate_based_statement"] for rule in of("aws_wafv2_web_acl")["rule"]}
+    source, token = (rules[f"rate-per-{key}"][0]["limit"] for key in ("source", "token"))
+    assert f"One address may send {source:,} requests a minute, one token {token:,}." in words
