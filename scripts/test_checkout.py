@@ -18,6 +18,9 @@ from pathlib import Path
 
 import boto3
 import pytest
+import yaml
+
+from test_workflows import values
 
 ROOT = Path(__file__).parent.parent
 # What a person's shell has: not what scripts/test runs these tests in.
@@ -291,6 +294,18 @@ def test_the_local_environment_has_no_variable_of_the_caller_that_is_not_listed(
     seen = dict(line.partition("=")[::2] for line in checkout.probe("env", **exported).stdout.splitlines())
     assert {name for name in exported if seen.get(name) == exported[name]} == set()
     assert seen["AWS_ACCESS_KEY_ID"] == "test" and seen["no_proxy"] == seen["NO_PROXY"] == "intranet,127.0.0.1,localhost,::1"
+
+
+def test_variables_that_make_or_a_workflow_sets_reach_local_verbs(checkout):
+    makefile = (ROOT / "Makefile").read_text()
+    names = {name for line in re.findall(r"^export ([A-Z_ ]+)$", makefile, re.M) for name in line.split()}
+    for file in (ROOT / ".github/workflows").iterdir():
+        names |= {name for env in values(yaml.safe_load(file.read_text()), "env") for name in env}
+    # Without what make passes as an argument, what is for AWS, and what has to be a port or an environment.
+    names -= {*re.findall(r"\$\(([A-Z_]+)\)", makefile), "PORT", "ENV"}
+    names = {name for name in names if not name.startswith(("AWS_", "TF_"))}
+    seen = checkout.probe("env", **dict.fromkeys(names, "given")).stdout.splitlines()
+    assert {name for name in names if f"{name}=given" not in seen} == set()
 
 
 # D6
