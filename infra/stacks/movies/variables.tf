@@ -18,19 +18,14 @@ variable "environment" {
 }
 
 variable "function" {
-  description = "What the function is given; reserved_concurrency null shares the account's pool. cache_ttl_seconds: for how long an environment of the function answers from its memory what it has read; so long a caller may miss what others wrote. 0 is off."
+  description = "What the function is given; reserved_concurrency null shares the account's pool."
   type = object({
     architecture         = string
     memory_mb            = number
     timeout_seconds      = number
     reserved_concurrency = optional(number)
     log_level            = string
-    cache_ttl_seconds    = optional(number, 0)
   })
-  validation {
-    condition     = var.function.cache_ttl_seconds >= 0 && var.function.cache_ttl_seconds <= 3600 && floor(var.function.cache_ttl_seconds) == var.function.cache_ttl_seconds
-    error_message = "cache_ttl_seconds is a whole number, 0 to 3600: the function does not start with another."
-  }
 }
 
 variable "canary" {
@@ -104,8 +99,12 @@ variable "allowed_addresses" {
 }
 
 variable "cors_origins" {
-  description = "Origins whose pages may call from a browser."
+  description = "Origins whose pages may call from a browser, such as https://app.example.org."
   type        = list(string)
+  validation {
+    condition     = alltrue([for origin in var.cors_origins : can(regex("^[a-z0-9+.-]+://[a-z0-9._:\\[\\]-]+$", origin))])
+    error_message = "Write origins as browsers send them: a scheme and a host in lower case, no path, no *. The function does not start with others."
+  }
 }
 
 variable "deletion_protection" {

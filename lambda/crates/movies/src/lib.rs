@@ -7,9 +7,12 @@
 //! Deliberately absent: a web framework (four routes, and every rejection must be a problem document), a mock of the
 //! table (tests run on an emulator of DynamoDB) and a second copy of the contract (`openapi.yaml` is the only one).
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod config;
 pub mod domain;
 pub mod entry;
 pub mod http;
+pub mod log;
 pub mod store;
 pub mod trace;

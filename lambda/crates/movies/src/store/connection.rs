@@ -18,37 +18,81 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::CertificateDer};
-use std::{borrow::Cow, fmt::Display, fs, io, path::PathBuf, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt::Display,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 #[derive(Debug)]
-struct Https(Client<HttpsConnector<connect::HttpConnector>, SdkBody>);
+struct Https {
+    client: Client<HttpsConnector<connect::HttpConnector>, SdkBody>,
+    read_timeout: Option<Duration>,
+}
 
-/// Connections that are kept for the next request. Trusted are the roots of this file, or the system's.
+/// Connections that are kept for the next request, under the timeouts of the SDK's configuration. Trusted are the roots in
+/// these files and folders, or the system's.
 ///
 /// # Errors
 /// There are no such roots.
-pub(super) fn https(connect_timeout: Duration, roots: Option<String>) -> io::Result<SharedHttpClient> {
-    let mut tcp = connect::HttpConnector::new();
-    tcp.set_connect_timeout(Some(connect_timeout));
-    tcp.set_nodelay(true);
-    tcp.enforce_http(false);
-    let connector = HttpsConnectorBuilder::new().with_tls_config(tls(roots)?).https_or_http().enable_http1().wrap_connector(tcp);
-    let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-    let connector = SharedHttpConnector::new(Https(client));
-    Ok(http_client_fn(move |_, _| connector.clone()))
+pub(super) fn https(roots: &[PathBuf]) -> io::Result<SharedHttpClient> {
+    let tls = tls(roots)?;
+    // The SDK asks for each attempt; the settings are most often the same.
+    let connectors = Mutex::new(HashMap::new());
+    Ok(http_client_fn(move |settings, _| {
+        let timeouts = (settings.connect_timeout(), settings.read_timeout());
+        let mut connectors = connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        connectors.entry(timeouts).or_insert_with(|| SharedHttpConnector::new(Https::new(tls.clone(), timeouts))).clone()
+    }))
 }
 
-fn tls(roots: Option<String>) -> io::Result<ClientConfig> {
-    let file = roots.map(PathBuf::from).or_else(|| openssl_probe::probe().cert_file);
-    let file = file.ok_or_else(|| no_roots("the system has none; set SSL_CERT_FILE"))?;
-    let bundle = fs::read(&file).map_err(|error| no_roots(format_args!("{}: {error}", file.display())))?;
+impl Https {
+    fn new(tls: ClientConfig, (connect_timeout, read_timeout): (Option<Duration>, Option<Duration>)) -> Self {
+        let mut tcp = connect::HttpConnector::new();
+        tcp.set_connect_timeout(connect_timeout);
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        Self { client: Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector), read_timeout }
+    }
+}
+
+fn tls(roots: &[PathBuf]) -> io::Result<ClientConfig> {
+    let system = || openssl_probe::probe().cert_file.map(|file| vec![file]);
+    let places = if roots.is_empty() { system() } else { Some(roots.to_vec()) };
+    let places = places.ok_or_else(|| no_roots("the system has none; set SSL_CERT_FILE"))?;
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates(&bundle));
+    for place in &places {
+        let bundle = bundle(place).map_err(|error| no_roots(format_args!("{}: {error}", place.display())))?;
+        roots.add_parsable_certificates(certificates(&bundle));
+    }
     if roots.is_empty() {
-        return Err(no_roots(format_args!("{} holds no certificate", file.display())));
+        let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+        return Err(no_roots(format_args!("{} holds no certificate", places.join(", "))));
     }
     let versions = ClientConfig::builder_with_provider(ring::default_provider().into()).with_safe_default_protocol_versions();
     Ok(versions.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// What a file holds, or all files of a folder together: OpenSSL's folders have one certificate in each file.
+fn bundle(place: &Path) -> io::Result<Vec<u8>> {
+    if !place.is_dir() {
+        return fs::read(place);
+    }
+    let mut bundle = Vec::new();
+    for entry in fs::read_dir(place)? {
+        let file = entry?.path();
+        // Links to certificates that were removed are common there.
+        if file.is_file() {
+            bundle.extend(fs::read(&file)?);
+            bundle.push(b'\n');
+        }
+    }
+    Ok(bundle)
 }
 
 fn no_roots(why: impl Display) -> io::Error {
@@ -84,10 +128,14 @@ impl HttpConnector for Https {
                 Some(ConnectionMetadata::builder().proxied(false).poison_fn(poison).build())
             });
         }
-        let answering = self.0.request(request);
+        let (answering, read_timeout) = (self.client.request(request), self.read_timeout);
         HttpConnectorFuture::new(async move {
+            let answered = match read_timeout {
+                Some(limit) => tokio::time::timeout(limit, answering).await.map_err(|error| ConnectorError::timeout(error.into()))?,
+                None => answering.await,
+            };
             // What went wrong on the way may go well the next time: the SDK tries again.
-            let response = answering.await.map_err(|error| ConnectorError::io(error.into()))?;
+            let response = answered.map_err(|error| ConnectorError::io(error.into()))?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x)).map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
@@ -96,6 +144,48 @@ impl HttpConnector for Https {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_dynamodb::{config::timeout::TimeoutConfig, types::AttributeValue};
+
+    /// A client of a server that accepts connections and never answers, and of one that does not even accept.
+    async fn fails_within(timeouts: TimeoutConfig, url: &str) -> std::time::Duration {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+            .region(aws_sdk_dynamodb::config::Region::new("eu-west-1"))
+            .credentials_provider(aws_sdk_dynamodb::config::Credentials::new("AKIA", "secret", None, None, "test"))
+            .http_client(https(&[]).unwrap())
+            .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .endpoint_url(url);
+        let begin = std::time::Instant::now();
+        let request = aws_sdk_dynamodb::Client::from_conf(config.build()).get_item().table_name("t");
+        let ended = tokio::time::timeout(Duration::from_secs(5), request.key("a", AttributeValue::Null(true)).send()).await;
+        assert!(ended.is_ok_and(|result| result.is_err()), "no timeout took effect");
+        begin.elapsed()
+    }
+
+    #[tokio::test]
+    async fn the_read_timeout_of_the_configuration_takes_effect() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let timeouts = TimeoutConfig::builder().read_timeout(Duration::from_millis(100)).build();
+        assert!(fails_within(timeouts, &url).await < Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn the_connect_timeout_of_the_configuration_takes_effect() {
+        // Once its backlog is full, Linux leaves further connections without an answer.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let full = socket.listen(1).unwrap();
+        let address = full.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..8 {
+            waiting.push(tokio::time::timeout(Duration::from_millis(50), tokio::net::TcpStream::connect(address)).await);
+        }
+        assert!(waiting.iter().any(Result::is_err), "the backlog is not full");
+        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_millis(100)).build();
+        assert!(fails_within(timeouts, &format!("http://{address}")).await < Duration::from_secs(2));
+    }
 
     #[test]
     fn certificates_are_read_whatever_stands_between_them() {

@@ -1,8 +1,9 @@
 //! The table is silent, slow, gone, or hangs up.
 
-use super::{Fault, Function, binary, launch, rush};
+use super::{Fault, Function, binary, launch};
 use runtime_api::{Authority, Environment, Launch, Proxy, Server, dynamodb};
 use std::time::{Duration, Instant};
+use testkit::sample::rush_item;
 
 /// Once it is not noticed; for ever, it is told within `milliseconds`.
 async fn passes_or_is_told(fault: Fault, causes: &[&str], milliseconds: u64) {
@@ -73,8 +74,8 @@ async fn f12_a_connection_that_died_while_the_function_was_frozen_is_not_noticed
 #[tokio::test]
 async fn f16_a_name_that_leads_nowhere_and_a_failed_handshake_are_told() {
     let authority = Authority::new().unwrap();
-    let untrusted = Server::https(&authority, dynamodb::canned(vec![rush()])).await.unwrap();
-    let plain = Proxy::start(dynamodb::canned(vec![rush()])).await.unwrap();
+    let untrusted = Server::https(&authority, dynamodb::canned(vec![rush_item()])).await.unwrap();
+    let plain = Proxy::start(dynamodb::canned(vec![rush_item()])).await.unwrap();
     for url in ["http://table.invalid:8000", untrusted.url(), &plain.url().replace("http:", "https:")] {
         let proxy = Proxy::start(dynamodb::canned(vec![])).await.unwrap();
         let mut function = Function::launched(launch().variable("AWS_ENDPOINT_URL", url), proxy).await;
@@ -84,10 +85,26 @@ async fn f16_a_name_that_leads_nowhere_and_a_failed_handshake_are_told() {
     }
 }
 
+#[tokio::test]
+async fn root_certificates_are_read_from_the_folder_of_ssl_cert_dir() {
+    let authority = Authority::new().unwrap();
+    let table = Server::https(&authority, dynamodb::canned(vec![rush_item()])).await.unwrap();
+    let folder = std::path::PathBuf::from(concat!(env!("CARGO_TARGET_TMPDIR"), "/roots"));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(folder.join("a-folder-in-it")).unwrap();
+    std::fs::copy(authority.file(), folder.join("5ed36f99.0")).unwrap();
+    std::fs::write(folder.join("README"), "no certificate").unwrap();
+    std::os::unix::fs::symlink("removed.pem", folder.join("link-to-nothing")).unwrap();
+    let launch = launch().variable("AWS_ENDPOINT_URL", table.url());
+    let launch = launch.variable("SSL_CERT_DIR", folder.display().to_string());
+    let proxy = Proxy::start(dynamodb::canned(vec![])).await.unwrap();
+    Function::launched(launch, proxy).await.get().await.served();
+}
+
 /// A hundred environments at once, on a table that takes its time: as many processes, on however few cores there are.
 #[tokio::test]
 async fn f28_a_hundred_cold_starts_at_once_are_within_lambdas_ten_seconds() {
-    let proxy = Proxy::start(dynamodb::canned(vec![rush()])).await.unwrap();
+    let proxy = Proxy::start(dynamodb::canned(vec![rush_item()])).await.unwrap();
     proxy.otherwise(Fault::Delay { milliseconds: 200 });
     let launch = Launch::new(binary()).variable("TABLE_NAME", "movies").variable("AWS_ENDPOINT_URL", proxy.url());
     let begin = Instant::now();
