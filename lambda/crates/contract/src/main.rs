@@ -57,7 +57,7 @@ fn differences(old: &Value, new: &Value) -> Result<Vec<Difference>> {
     for change in drift::compare(old, new)? {
         let place = change.paths.first().map(|path| path.new.to_string()).unwrap_or_default();
         for info in change.changes {
-            // Whatever drift cannot judge is for a person to judge: it breaks until the version says otherwise.
+            // A change that drift cannot judge counts as a break until a person raises the major version.
             let breaks = !matches!(info.class, ChangeClass::ForwardIncompatible | ChangeClass::Trivial);
             let text = format!("{place} {}: {} ({:?})", info.new_subpath, info.message, info.class);
             found.push(Difference { breaks, text });

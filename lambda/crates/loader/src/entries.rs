@@ -25,10 +25,10 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why the rest of a file was not read.
+/// The reason why the rest of a file was not read.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The file is of a format that holds no movies: which one, and what to do.
+    /// The file has a format without movies: its name, and what to do.
     Format(String),
     /// The file breaks off, or its gzip or its JSON is broken: where, and why.
     Broken(String),
@@ -40,7 +40,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// How the entries are arranged in a file.
+/// The arrangement of entries in a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
     /// One array of movies.
@@ -54,9 +54,9 @@ enum Format {
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// How much of a file is looked at to tell its format.
+/// How much of a file is read to detect its format.
 const HEAD_BYTES: u64 = 4096;
-/// How much of a file of unknown format is quoted, in characters.
+/// How much of a file of another format a message quotes, in characters.
 const EXCERPT_CHARS: usize = 40;
 
 impl Format {
@@ -151,7 +151,7 @@ fn read_unpacked(mut input: impl BufRead, mut take: impl FnMut(Place, &[u8]) -> 
             _ => json.deserialize_any(&mut entries),
         };
         if !entries.goes_on {
-            // The rest was not read, so an error there means nothing.
+            // The rest was not read, so an error is only the missing end of the array.
             return Ok(false);
         }
         read.map_err(|error| Failure::Broken(describe(&error, start)))?;

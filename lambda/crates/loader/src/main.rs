@@ -76,7 +76,7 @@ enum Found {
     Failed(Failure),
 }
 
-/// The entries of a file, as a thread of its own finds them.
+/// The entries of a file, read by a thread.
 struct Entries {
     found: mpsc::Receiver<Found>,
     reader: JoinHandle<()>,
@@ -118,7 +118,7 @@ async fn main() -> ExitCode {
     let start = Instant::now();
     let tally = load(&arguments, table, entries, &progress).await;
     progress.bar.finish_and_clear();
-    // Whoever reads the output may have stopped reading: what was written is written all the same.
+    // The reader of a pipe may have ended. The load has succeeded all the same.
     let _ = writeln!(io::stdout(), "{}", tally.summary(start.elapsed(), arguments.dry_run));
     let whole = !tally.cut && tally.invalid == 0 && tally.duplicates == 0 && (arguments.dry_run || tally.written == tally.valid);
     if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -133,7 +133,7 @@ fn judge(file: impl Read + Send + 'static) -> Entries {
                 Ok(movie) => Found::Movie(place, Box::new(movie)),
                 Err(reasons) => Found::Invalid(place, reasons),
             };
-            // Fails when the writing has given up.
+            // Fails when the writing side has given up.
             sender.blocking_send(found).is_ok()
         });
         let last = match end {
@@ -234,7 +234,7 @@ async fn load(arguments: &Arguments, table: Option<Table>, mut entries: Entries,
     if tally.unreported > 0 {
         progress.print(&format!("{} more invalid or duplicate entries; --max-messages N reports more", tally.unreported));
     }
-    // The thread lets go of the channel when it has read all, and when it panics.
+    // The channel closes when the thread has read everything, and also when it panics.
     if entries.found.is_closed() && entries.reader.join().is_err() {
         tally.cut = true;
         progress.print("broken: the file could not be read to its end because of an error in the loader; see the message above");
@@ -276,7 +276,7 @@ impl Tally {
             }
             Err(error) => {
                 self.cut = true;
-                // Batches that are on their way together most often fail alike.
+                // Batches in flight usually fail for the same reason.
                 if self.failures.insert(error.clone()) {
                     progress.print(&format!("not written: {error}"));
                 }

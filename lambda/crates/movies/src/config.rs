@@ -2,14 +2,14 @@
 //! name, are read by its runtime.)
 //!
 //! Of the places where an SDK looks for credentials and region, the environment is the only one: it is where Lambda puts
-//! them, and to look at the others (profiles, a metadata service) takes time at every cold start. A value that would have no
-//! effect is an error here: otherwise it would go unnoticed until somebody needs what it should have set.
+//! them, and to look at the others (profiles, a metadata service) takes time at every cold start. A value without
+//! effect is an error here: otherwise nobody notices it until the setting is needed.
 
 use aws_sdk_dynamodb::config::Credentials;
 use std::{fmt, path::PathBuf};
 use tracing::Level;
 
-/// What requests to an emulator are signed for when no region is set.
+/// The region that requests to an emulator are signed for when none is set.
 const EMULATED_REGION: &str = "eu-west-1";
 
 const ORIGINS_EXPECTED: &str =
@@ -139,8 +139,8 @@ impl Aws {
     }
 }
 
-/// The web origins of a list, as browsers spell them in `Origin`: a scheme, a host and a port that is not the scheme's own, in
-/// lower case. `None` if one of them could not be sent by any browser.
+/// Returns the web origins of a list, as browsers send them in `Origin`: scheme, host and a port that is not the scheme's default,
+/// in lower case. `None` if no browser sends one of them.
 fn origins(list: &str) -> Option<Vec<String>> {
     let is_origin = |origin: &&str| {
         origin.split_once("://").is_some_and(|(scheme, host)| {

@@ -1,5 +1,5 @@
-//! The log: lines on standard output. A log that cannot be written or is not read stops nothing: its lines are lost and counted,
-//! and the next line that can be written is followed by their number.
+//! The log: lines on standard output. A log that cannot be written, or that nobody reads, must not stop a request. Lines are lost
+//! then, and counted; the next line that can be written is followed by their number.
 
 use std::{
     fs::File,
@@ -14,12 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Lines that wait for a reader that stalls: some 4 MB.
+/// Maximum number of lines that wait for a stalled reader: about 4 MB.
 const MAX_QUEUED: usize = 10_000;
 /// How often [`Log::flush`] looks whether the queue is empty.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Where lines are written. It is an [`io::Write`] of whole lines that never fails.
+/// A destination of log lines. As an [`io::Write`] it takes complete lines and never fails.
 #[derive(Debug)]
 pub struct Log {
     output: Arc<Output>,
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, channel};
 
-    /// Fails as often as it is told to, then collects what is written.
+    /// A writer that fails so many times and collects what is written afterwards.
     struct Unreliable {
         failures: usize,
         written: Arc<Mutex<Vec<u8>>>,
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(text, "4\n{\"level\":\"WARN\",\"message\":\"log lines were lost\",\"lost\":3}\n5\n");
     }
 
-    /// Writes nothing until it is told to.
+    /// A writer that blocks until the sender of `go` is dropped.
     struct Stalls {
         go: Receiver<()>,
         written: Arc<Mutex<Vec<u8>>>,

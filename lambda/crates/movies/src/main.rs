@@ -53,11 +53,11 @@ enum Command {
     Print(String),
 }
 
-/// How long the log may take to be written when the server has stopped.
+/// Maximum time for writing the queued log lines after the server has stopped.
 const LOG_FLUSH: Duration = Duration::from_secs(1);
 /// Between two attempts to read the table before the socket opens.
 const READINESS_INTERVAL: Duration = Duration::from_secs(1);
-/// Connections that may wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
 fn command() -> Result<Command, String> {
@@ -102,7 +102,7 @@ fn addresses(listen: &str) -> Result<Vec<SocketAddr>, String> {
     Ok(addresses)
 }
 
-/// Takes the first address that can be had, without accepting connections yet.
+/// Binds the first address that is available, without accepting connections yet.
 fn bind(addresses: &[SocketAddr]) -> Result<TcpSocket, String> {
     let bind = |address: &SocketAddr| {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
@@ -119,7 +119,7 @@ fn bind(addresses: &[SocketAddr]) -> Result<TcpSocket, String> {
     Err(failed)
 }
 
-/// Prints a line for the person or the platform that started the process. It is no loss that ends anything.
+/// Prints a line for the person or the platform that started the process. A line that cannot be printed is left out.
 fn print(line: &str) {
     let _ = writeln!(io::stderr(), "movies: {line}");
 }
@@ -175,7 +175,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             Ok(())
         }
         _ => {
-            // What is wrong with the table shows at the first request, with a response of its own.
+            // A table that cannot be read is reported by the first request's own response.
             if let Err(error) = store.warm().await {
                 tracing::warn!(%error, "the table could not be reached while starting");
             }

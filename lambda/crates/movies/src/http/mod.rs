@@ -61,7 +61,7 @@ pub enum BodyError {
     TooLong,
     /// Not what its transfer encoding says.
     Garbled,
-    /// It did not come within the time that a client has to send it.
+    /// It did not arrive in time.
     TimedOut,
 }
 
@@ -193,20 +193,20 @@ impl Api {
         complete(response, &id)
     }
 
-    /// Rejects what never became a [`Request`], so that a page of a named origin can read why.
+    /// Rejects what never became a [`Request`]. Pages of a named origin can read the response.
     pub(crate) fn refuse(&self, problem: Problem, id: &str, origin: Option<HeaderValue>) -> Response<String> {
         let mut response = problem.into_response(id);
         cors::allow(&self.cors_origins, origin, response.headers_mut());
         complete(response, id)
     }
 
-    /// Whether the response depends on the body. It does not if there is something wrong with the request already.
+    /// Returns whether the response depends on the body. It does not if the request is rejected anyway.
     pub(crate) fn needs_body(&self, request: &Request) -> bool {
         let has_body = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
         has_body && Route::of(&request.path).is_some_and(|route| self.admit(request, route).is_ok())
     }
 
-    /// Judges method, scope and query, and returns the method that the response is for.
+    /// Checks method, scope and query, and returns the method to perform.
     fn admit(&self, request: &Request, route: Route<'_>) -> Result<Method, Problem> {
         let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
         if !route.methods().split(", ").any(|allowed| allowed == method.as_str()) {

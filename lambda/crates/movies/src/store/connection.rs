@@ -78,7 +78,7 @@ fn tls(roots: &[PathBuf]) -> io::Result<ClientConfig> {
     Ok(versions.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// What a file holds, or all files of a folder together: OpenSSL's folders have one certificate in each file.
+/// Reads a file, or all files of a folder: OpenSSL's folders have one certificate in each file.
 fn bundle(place: &Path) -> io::Result<Vec<u8>> {
     if !place.is_dir() {
         return fs::read(place);
