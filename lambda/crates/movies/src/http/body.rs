@@ -155,8 +155,9 @@ pub fn read_movie(text: &str) -> Result<Movie, Vec<FieldError>> {
     read(text, None)
 }
 
-/// Reads a JSON Merge Patch (RFC 7396) of a movie. A movie has a fixed shape, two levels deep, so that the merge is: each member
-/// given replaces, null removes. Only what is given is judged: a stored value may be beyond today's limits.
+/// Reads a JSON Merge Patch (RFC 7396) of a movie. A movie has a fixed shape, two levels deep, so
+/// that the merge is: each member given replaces, null removes. Only what is given is judged: a
+/// stored value may be beyond today's limits.
 ///
 /// # Errors
 /// Every offending field, as a problem.

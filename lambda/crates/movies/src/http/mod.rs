@@ -161,7 +161,8 @@ impl From<Fault> for Failure {
     }
 }
 
-/// How many malformed items an answer was made of: an extension of the answer, for the metrics, as a [`Cause`] is.
+/// How many malformed items an answer was made of: an extension of the answer, for the metrics, as
+/// a [`Cause`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged(pub usize);
 

@@ -146,7 +146,8 @@ mod tests {
     use super::*;
     use aws_sdk_dynamodb::{config::timeout::TimeoutConfig, types::AttributeValue};
 
-    /// A client of a server that accepts connections and never answers, and of one that does not even accept.
+    /// A client of a server that accepts connections and never answers, and of one that does not
+    /// even accept.
     async fn fails_within(timeouts: TimeoutConfig, url: &str) -> std::time::Duration {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())

@@ -1,4 +1,5 @@
-//! The API's behaviour, asked as API Gateway asks, on a real DynamoDB emulator. Every response is held to the contract.
+//! The API's behaviour, asked as API Gateway asks, on a real DynamoDB emulator. Every response is
+//! held to the contract.
 //!
 //! `make test` starts the emulator; each test has tables of its own, created from the schema that is deployed.
 
