@@ -20,10 +20,11 @@ def load(tmp_path):
         if script.name != "terraform":
             (scripts / script.name).symlink_to(script)
     (tmp_path / "infra").symlink_to(ROOT / "infra")
-    program(scripts / "terraform", "echo deployed")
-    program(tmp_path / "bin/cargo", "")
-    program(tmp_path / "target/debug/loader", "printf '%s\\n' \"$@\"")
-    environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "CARGO_TARGET_DIR": f"{tmp_path}/target"}
+    outputs = '{"table_name": {"value": "deployed"}, "region": {"value": "eu-west-1"}}'
+    program(scripts / "terraform", f"echo '{outputs}'")
+    program(tmp_path / "bin/cargo", f"""echo '{{"executable":"{tmp_path}/target/loader"}}'""")
+    program(tmp_path / "target/loader", "printf '%s\\n' \"$@\"")
+    environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "ENV": "prod"}
 
     def run(*arguments):
         command = [scripts / "load", *arguments]
@@ -45,6 +46,6 @@ def test_what_is_no_file_is_named_with_what_to_do(load, tmp_path):
             ([], "No file is named."),
             ([""], "No file is named."),
             (["none.json"], "No such file: none.json"),
-            (["folder/"], "folder/ is a folder.\nmvdb: Name a file in it: make load FILE=folder/")):
+            (["folder/"], "folder/ is a folder.\nmvdb: Name a file in it: FILE=folder/")):
         run = load(*arguments)
         assert run.returncode == 1 and message in run.stderr, run
