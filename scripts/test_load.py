@@ -46,6 +46,6 @@ def test_what_is_no_file_is_named_with_what_to_do(load, tmp_path):
             ([], "No file is named."),
             ([""], "No file is named."),
             (["none.json"], "No such file: none.json"),
-            (["folder/"], "folder/ is a folder.\nmvdb: Name a file in it: FILE=folder/")):
+            (["folder/"], "folder/ is a folder.\nmvdb: Name a file in it: make load FILE=folder")):
         run = load(*arguments)
         assert run.returncode == 1 and message in run.stderr, run
