@@ -119,7 +119,8 @@ fn bind(addresses: &[SocketAddr]) -> Result<TcpSocket, String> {
     Err(failed)
 }
 
-/// Prints a line for the person or the platform that started the process. A line that cannot be printed is left out.
+/// Prints a line for the person or the platform that started the process. A line that cannot be
+/// printed is left out.
 fn print(line: &str) {
     let _ = writeln!(io::stderr(), "movies: {line}");
 }
@@ -182,13 +183,15 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             let function = config.function.as_ref().map(|function| function.name.clone());
             let tracer = Tracer::new(config.otlp_endpoint.as_deref(), function);
             let door = Arc::new(Door::new(Api::new(store, config.cors_origins), config.function, lines));
-            // In a task: before it goes on with this function itself the runtime asks the kernel once more, three times a request.
+            // In a task: before it goes on with this function itself the runtime asks the kernel
+            // once more, three times a request.
             tokio::task::spawn_local(lambda::run(door, tracer)).await?
         }
     }
 }
 
-/// Opens the socket after the first successful read of the table: an open socket is what readiness probes look for.
+/// Opens the socket after the first successful read of the table: an open socket is what readiness
+/// probes look for.
 async fn listen_when_ready(store: &Store, socket: TcpSocket) -> io::Result<TcpListener> {
     while let Err(error) = store.warm().await {
         tracing::warn!(%error, "the table cannot be read, so the socket is not open yet");
@@ -201,7 +204,8 @@ async fn listen_when_ready(store: &Store, socket: TcpSocket) -> io::Result<TcpLi
 /// `debug` AWS's SDK writes whole requests down, at `trace` Lambda's runtime whole events.
 fn log<W: for<'w> MakeWriter<'w> + Send + Sync + 'static>(level: Level, writer: W) -> impl Subscriber + Send + Sync {
     let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_target(false).with_ansi(false);
-    // Otherwise it would print, and so panic, when both standard output and standard error cannot be written.
+    // Otherwise it would print, and so panic, when both standard output and standard error cannot
+    // be written.
     let lines = lines.log_internal_errors(false);
     let lines = lines.with_max_level(level).with_writer(writer).finish();
     lines.with(Targets::new().with_default(level.min(Level::WARN)).with_target(env!("CARGO_PKG_NAME"), level))

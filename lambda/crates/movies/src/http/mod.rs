@@ -201,7 +201,8 @@ impl Api {
         complete(response, id)
     }
 
-    /// Returns whether the response depends on the body. It does not if the request is rejected anyway.
+    /// Returns whether the response depends on the body. It does not if the request is rejected
+    /// anyway.
     pub(crate) fn needs_body(&self, request: &Request) -> bool {
         let has_body = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
         has_body && Route::of(&request.path).is_some_and(|route| self.admit(request, route).is_ok())
