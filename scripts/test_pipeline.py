@@ -9,6 +9,12 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 
 
+def test_the_first_screen_of_the_readme_states_what_was_verified_and_where():
+    first = " ".join((ROOT / "README.md").read_text().splitlines()[:12])
+    assert "verified on the emulator" in first and "not yet run in an AWS account or on GitHub Actions" in first
+    assert "exercised locally" in first  # `scripts/parity --check README.md` compares the figures
+
+
 def run(script, *arguments, **environment):
     return subprocess.run([ROOT / "scripts" / script, *arguments], capture_output=True, text=True, env=os.environ | environment)
 
