@@ -191,13 +191,13 @@ fn check_names(names: &[String]) -> Result<(), ValidationError> {
     // Counted in characters, as JSON Schema's maxLength counts.
     let name = |name: &String| name.validate_length(Some(1), Some(256), None) && !name.chars().any(char::is_control);
     let good = names.len() <= 100 && names.iter().all(name);
-    if good { Ok(()) } else { Err(refuse("must be at most 100 names of 1 to 256 characters, none a control character")) }
+    if good { Ok(()) } else { Err(refuse("must be at most 100 names of 1 to 256 characters without control characters")) }
 }
 
 fn check_plot(plot: &str) -> Result<(), ValidationError> {
     // A control character takes seven bytes in the gateway's answer: a page full of them would not fit into it.
     let good = plot.validate_length(Some(1), Some(4096), None) && plot.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
-    if good { Ok(()) } else { Err(refuse("must be 1 to 4096 characters, of control characters only line breaks and tabs")) }
+    if good { Ok(()) } else { Err(refuse("must be 1 to 4096 characters without control characters except line breaks and tabs")) }
 }
 
 fn check_release_date(text: &str) -> Result<(), ValidationError> {
@@ -210,7 +210,7 @@ fn check_release_date(text: &str) -> Result<(), ValidationError> {
     if shape && PrimitiveDateTime::parse(text, &Rfc3339).is_ok() {
         Ok(())
     } else {
-        Err(refuse("must be a date and time that exist, as YYYY-MM-DDThh:mm:ssZ"))
+        Err(refuse("must be a valid date and time in UTC, such as 2013-09-02T00:00:00Z"))
     }
 }
 

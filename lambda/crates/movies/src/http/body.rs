@@ -117,10 +117,10 @@ pub(super) fn text<'a>(request: &'a Request, types: &[&str]) -> Result<&'a str, 
     if !plain || !is_json(&request.headers, types) {
         return Err(Problem::unsupported_media_type());
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| Problem::invalid_field("body", "is not UTF-8"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| Problem::invalid_field("body", "is not valid UTF-8"))?;
     // API Gateway hands on U+FFFD for bytes that are not UTF-8: to keep it would be to lose what was sent.
     if text.contains(char::REPLACEMENT_CHARACTER) {
-        return Err(Problem::invalid_field("body", "is not UTF-8 (if U+FFFD itself is meant, write it \\ufffd)"));
+        return Err(Problem::invalid_field("body", "is not valid UTF-8 (to send U+FFFD itself, escape it as \\ufffd)"));
     }
     Ok(text)
 }
@@ -234,7 +234,7 @@ impl Reader {
     fn agree<T: PartialEq>(&mut self, field: &str, known: &mut Option<T>, given: Option<T>, wanted: &'static str) {
         match (&known, given) {
             (_, None) => self.refuse(field, wanted),
-            (Some(known), Some(given)) if *known != given => self.refuse(field, "must match the path"),
+            (Some(known), Some(given)) if *known != given => self.refuse(field, "must match the path or the query"),
             (_, Some(given)) => *known = Some(given),
         }
     }

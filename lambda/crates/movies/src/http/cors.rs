@@ -8,7 +8,10 @@ pub(super) fn allow(origins: &[String], origin: Option<HeaderValue>, headers: &m
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = origin.filter(|origin| origins.iter().any(|named| named.as_bytes() == origin.as_bytes())) else { return };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag, Link, Location, Retry-After, X-Request-Id"));
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("Allow, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id"),
+    );
 }
 
 /// Answers a browser's question before its request. It carries no token, so it is answered to everybody.

@@ -36,6 +36,25 @@ fn the_contract_has_a_valid_example_of_every_error_code() {
     assert_eq!(examples.len(), codes.len());
 }
 
+/// A response of HEAD and a 204 have no body.
+#[test]
+fn every_body_of_the_contract_has_an_example() {
+    let contract = contract();
+    for (path, item) in contract.document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let Some(responses) = operation["responses"].as_object() else { continue };
+            let bodies = responses.values().chain([&operation["requestBody"]]);
+            for body in bodies.map(|body| contract.follow(body)) {
+                for (media_type, content) in body["content"].as_object().into_iter().flatten() {
+                    let examples = content["examples"].as_object();
+                    let found = examples.is_some_and(|examples| !examples.is_empty());
+                    assert!(found, "{method} {path} {media_type} {body}");
+                }
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_query_names_every_invalid_parameter_once_and_at_once() {
     let app = App::new().await;
