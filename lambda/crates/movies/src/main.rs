@@ -90,7 +90,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     log(config.log_level, std::io::stdout).init();
     std::panic::set_hook(Box::new(tell_where));
 
-    // Before anything is waited for: a signal can come during the start too. Lambda ends its
+    // Before anything is waited for: a server is told to stop during its start too. Lambda ends its
     // processes itself.
     let mut stop = match command {
         Command::Listen { .. } => Some(Box::pin(stop_signal()?)),
