@@ -483,8 +483,8 @@ fn titles_that_no_path_carries_are_written_by_query(scratch: &Scratch) -> Result
         ensure!(patched.json::<MovieBody>()?.title == title, "{title:?} was patched as another movie");
         patch(r#"{"info":{"rank":2}}"#).expect_problem(412, "precondition_failed")?;
         scratch.api.call(Method::DELETE, &target).header("If-Match", patched.header("ETag")?).expect(204)?;
-        let gone: MoviePageBody = scratch.api.get(&target).expect(200)?.json()?;
-        ensure!(gone.movies.is_empty(), "{title:?} is still there");
+        let left: MoviePageBody = scratch.api.get(&target).expect(200)?.json()?;
+        ensure!(left.movies.is_empty(), "{title:?} was not deleted");
     }
     Ok(())
 }

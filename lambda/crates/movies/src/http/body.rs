@@ -113,7 +113,12 @@ pub(super) fn text<'a>(request: &'a Request, types: &[&str]) -> Result<&'a str, 
         Err(BodyError::TimedOut) => return Err(Problem::request_timeout()),
         Err(BodyError::Garbled) => return Err(Problem::invalid_field("body", "could not be decoded")),
     };
-    let plain = request.headers.get(header::CONTENT_ENCODING).is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let lines = request.headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut encodings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let plain = encodings.all(|encoding| {
+        let encoding = encoding.trim_ascii();
+        encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity")
+    });
     if !plain || !is_json(&request.headers, types) {
         return Err(Problem::unsupported_media_type());
     }

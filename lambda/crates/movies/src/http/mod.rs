@@ -381,7 +381,7 @@ impl Api {
             let found = self.store.get(given.id(), Consistency::Strong).await?;
             let current = found.as_ref().map_or(Current::Absent, |found| Current::Tagged(&found.etag));
             if preconditions.evaluate(&Method::PUT, current) != Decision::Perform {
-                // A client that repeats a write whose response was lost is told that it was done.
+                // The client may repeat a write whose response was lost.
                 return match found {
                     Some(found) if preconditions.allow_repetition() && found.is_stored_as(&given)? => {
                         Ok(movie(StatusCode::OK, &given, Some(&found.etag)))

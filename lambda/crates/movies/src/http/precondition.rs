@@ -94,7 +94,7 @@ impl Preconditions {
 }
 
 /// The tags of a header, whose lines are one list. (The crate `headers` skips tags that it cannot
-/// read, and so would take a request for unconditional or let it match less than it says.)
+/// read, and so would take a request for unconditional or let it match less than it lists.)
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
     let lines: Vec<&[u8]> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
     if lines.is_empty() {

@@ -89,6 +89,21 @@ async fn a_body_must_say_that_it_is_json() {
 }
 
 #[tokio::test]
+async fn every_line_and_member_of_content_encoding_counts() {
+    let app = App::new().await;
+    let put = |lines: &[&str]| {
+        let put = RequestBuilder::new("PUT", "/movies/2013/a").json(&json!({}));
+        lines.iter().fold(put, |put, line| put.header("Content-Encoding", line))
+    };
+    for lines in [&["identity", "gzip"][..], &["identity, gzip"], &["gzip", "identity"], &["x"]] {
+        app.send(put(lines)).await.assert_problem(415, "unsupported_media_type");
+    }
+    for lines in [&[][..], &[""], &["identity"], &["Identity, identity", ","]] {
+        assert!(matches!(app.send(put(lines)).await.status, 200 | 201), "{lines:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_contradicts_the_path_is_refused() {
     let app = App::new().await;
     for method in ["PUT", "PATCH"] {
