@@ -76,6 +76,6 @@ module "movies" {
       minimum_requests = 120
     }
     subscribers = { page = [], ticket = [] }
-    budget      = { usd_per_month = 60, cost_tags = { product = "mvdb", environment = "dev" } }
+    budget      = { usd_per_month = 60, cost_tag = { name = "product", value = "mvdb" } }
   }
 }

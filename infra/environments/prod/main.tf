@@ -77,6 +77,6 @@ module "movies" {
     }
     silence_minutes = 30
     subscribers     = { page = [{ protocol = "email", endpoint = "on-call@example.org" }], ticket = [{ protocol = "email", endpoint = "movies-team@example.org" }] }
-    budget          = { usd_per_month = 300, cost_tags = { product = "mvdb", environment = "prod" } }
+    budget          = { usd_per_month = 300, cost_tag = { name = "product", value = "mvdb" } }
   }
 }

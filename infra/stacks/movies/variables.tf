@@ -133,6 +133,6 @@ variable "observability" {
     })
     silence_minutes = optional(number)
     subscribers     = object({ page = list(object({ protocol = string, endpoint = string })), ticket = list(object({ protocol = string, endpoint = string })) })
-    budget          = object({ usd_per_month = number, cost_tags = optional(map(string), {}) })
+    budget          = object({ usd_per_month = number, cost_tag = optional(object({ name = string, value = string })) })
   })
 }

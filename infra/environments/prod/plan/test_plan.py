@@ -84,7 +84,7 @@ def test_every_log_is_kept_for_400_days_with_its_key(of):
 def test_the_budget_counts_this_stack_alone(of):
     budget = of("aws_budgets_budget")
     assert budget["limit_amount"] == "300" and budget["limit_unit"] == "USD"
-    assert {value for filter in budget["cost_filter"] for value in filter["values"]} == {"user:product$mvdb", "user:environment$prod"}
+    assert {value for filter in budget["cost_filter"] for value in filter["values"]} == {"user:product$mvdb"}
 
 
 def test_somebody_is_told(of):
