@@ -239,7 +239,7 @@ locals {
     meaning        = "Consumer ${consumer} sends more than the ${agreed.requests_per_hour} requests an hour it agreed on."
     heading        = "consumer-usage"
     severity       = "ticket"
-    metrics        = { requests = { namespace = var.function.namespace, name = "requests", dimensions = { function = var.function.name, client_id = agreed.client_id }, statistic = "Sum" } }
+    metrics        = { requests = { namespace = var.function.namespace, name = "requests", dimensions = { function = var.function.name, consumer = consumer }, statistic = "Sum" } }
     expression     = "FILL(requests, 0)"
     threshold      = agreed.requests_per_hour
     period_seconds = 3600

@@ -84,8 +84,8 @@ variable "keys" {
 }
 
 variable "consumers" {
-  description = "Consumers by name, and how many requests an hour each agreed on."
-  type        = map(object({ client_id = string, requests_per_hour = number }))
+  description = "Consumers by name, and how many requests an hour each agreed on, by all its clients together."
+  type        = map(object({ requests_per_hour = number }))
 }
 
 variable "silence_minutes" {

@@ -8,6 +8,7 @@ import re
 import sys
 
 import pytest
+import yaml
 
 import planned
 from planned import INFRA
@@ -71,9 +72,24 @@ def test_the_movies_cannot_be_deleted_and_can_be_restored(of, table):
 
 def test_what_may_be_spent_has_an_end(of):
     assert [table["on_demand_throughput"] for table in of.all("aws_dynamodb_table").values()] == [[{"max_read_request_units": 5000, "max_write_request_units": 1000}]] * 2
-    assert of("aws_lambda_function")["reserved_concurrent_executions"] == 100
+    # "You can reserve up to the Unreserved account concurrency value minus 100", and a young account has 10:
+    # https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+    assert of("aws_lambda_function")["reserved_concurrent_executions"] == -1
     rates = {path: (method["settings"][0]["throttling_rate_limit"], method["settings"][0]["throttling_burst_limit"]) for method in of.all("aws_api_gateway_method_settings").values() for path in [method["method_path"]]}
     assert rates == {"*/*": (500, 1000), "~1movies/GET": (200, 400), "~1movies/HEAD": (200, 400)}
+
+
+def test_no_managed_rule_is_shorter_than_the_contract(of):
+    """SizeRestrictions_QUERYSTRING: "URI query strings that are over 2,048 bytes"; _URIPATH: "over 1,024 bytes"; _BODY: 8 KB.
+    https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html"""
+    contract = yaml.safe_load((CRATES / "movies/openapi.yaml").read_text())
+    limits = {parameter["name"]: parameter["schema"].get("maxLength", 0) for parameter in contract["components"]["parameters"].values()}
+    encoded = 3  # characters of each byte, percent-encoded
+    longest = {"URIPATH": len("/v1/movies/2100/") + encoded * limits["title"], "QUERYSTRING": len("cursor=") + limits["cursor"], "BODY": 64 * 1024}
+    (common,) = [group for rule in of("aws_wafv2_web_acl")["rule"] for group in rule["statement"][0]["managed_rule_group_statement"] if group["name"] == "AWSManagedRulesCommonRuleSet"]
+    counted = {override["name"] for override in common["rule_action_override"]}
+    for part, limit in {"URIPATH": 1024, "QUERYSTRING": 2048, "BODY": 8192}.items():
+        assert longest[part] <= limit or f"SizeRestrictions_{part}" in counted, f"the contract allows {longest[part]} bytes, WAF {limit}"
 
 
 def test_every_log_is_kept_for_400_days_with_its_key(of):
@@ -166,7 +182,8 @@ def test_the_function_stands_in_the_network_with_the_layer_and_knows_its_table(o
     (group,) = [group["id"] for address, group in of.all("aws_security_group").items() if address.endswith(".function")]
     assert len(subnets) == 3 and set(function["vpc_config"][0]["subnet_ids"]) == subnets and function["vpc_config"][0]["security_group_ids"] == [group]
     assert function["layers"] == [of("aws_lambda_layer_version")["arn"]] and function["architectures"] == of("aws_lambda_layer_version")["compatible_architectures"] == ["arm64"]
-    assert function["environment"][0]["variables"] == {"TABLE_NAME": table["name"], "CREATIONS_TABLE_NAME": f"{table['name']}-creations", "REGION": "eu-west-1", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    assert function["environment"][0]["variables"] == {"TABLE_NAME": table["name"], "CREATIONS_TABLE_NAME": f"{table['name']}-creations", "REGION": "eu-west-1", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "CONSUMERS": function["environment"][0]["variables"]["CONSUMERS"]}
+    assert re.sub(r"\w+=", "", function["environment"][0]["variables"]["CONSUMERS"]).split(",") == ["operations:9999-12-31", "reader:2028-12-31", "writer:2028-12-31"]
 
 
 def test_the_web_acl_stands_before_the_stage_and_the_stage_proves_itself(of):

@@ -26,7 +26,7 @@ variables {
   backup          = { vault_name = "mvdb-test-movies" }
   flow_log        = { log_group_name = "/aws/vpc/mvdb-test-movies", addresses = "10.0.0.*" }
   keys            = { table = { arn = "arn:aws:kms:eu-west-1:123456789012:key/table" } }
-  consumers       = { reader = { client_id = "abc", requests_per_hour = 5000 } }
+  consumers       = { reader = { requests_per_hour = 5000 } }
   silence_minutes = 30
   log_groups      = { function = "/aws/lambda/mvdb-test-movies", access = "/aws/api-gateway/mvdb-test-movies", waf = "aws-waf-logs-mvdb-test-movies" }
   subscribers     = { page = [{ protocol = "email", endpoint = "oncall@example.com" }], ticket = [] }

@@ -24,7 +24,7 @@ VARIABLES = {
     "canary": {"alias": "live", "version": "8"},
     "table": {"name": NAME, "operations": ["GetItem", "PutItem"]}, "web_acl": {"metric_name": NAME}, "switch": {"id": "set"},
     "backup": {"vault_name": NAME}, "flow_log": {"log_group_name": f"/aws/vpc/{NAME}", "addresses": "10.0.0.*"}, "keys": {},
-    "consumers": {"reader": {"client_id": "abc", "requests_per_hour": 5000}}, "silence_minutes": 30, "log_groups": {},
+    "consumers": {"reader": {"requests_per_hour": 5000}}, "silence_minutes": 30, "log_groups": {},
     "subscribers": {"page": [], "ticket": []}, "budget": {"usd_per_month": 50},
 }
 

@@ -131,7 +131,15 @@ impl Api {
     }
 
     fn new(door: Door, outputs: &Outputs, reader: String, writer: Option<String>, watch: Arc<Watch>) -> Result<Self> {
-        Ok(Self { door, contract: Contract::embedded()?, url: outputs.api_url().to_owned(), reader, writer, watch, wording: Mutex::default() })
+        Ok(Self {
+            door,
+            contract: Contract::embedded()?,
+            url: outputs.api_url().to_owned(),
+            reader,
+            writer,
+            watch,
+            wording: Mutex::default(),
+        })
     }
 
     pub(crate) fn note_wording(&self, what: String) {
@@ -193,7 +201,7 @@ fn token(agent: &Agent, outputs: &Outputs, scope: &str) -> Result<String> {
     struct TokenBody {
         access_token: String,
     }
-    let consumer = outputs.consumer(scope)?;
+    let consumer = outputs.operations(scope)?;
     let mut answer = agent
         .post(outputs.token_url())
         .send_form([
@@ -246,6 +254,7 @@ impl<'a> Call<'a> {
         for _ in 0..6 {
             match self.exchange() {
                 Ok(answer) if !matches!(answer.status, 429 | 502..=504) => return self.judge(answer),
+                Err(error) if error.is::<Blocked>() => return Err(error),
                 _ => sleep(pause.mul_f64(fastrand::f64())),
             }
             pause *= 2;
