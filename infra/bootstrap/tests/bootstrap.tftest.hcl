@@ -138,8 +138,8 @@ run "c37_the_plan_role_writes_nothing_but_saved_plans" {
   }
 }
 
-# "To view and manage environment variables that are encrypted using a customer managed key" one needs kms:Decrypt; without
-# it GetFunction returns an error in their place, and every plan and every night's drift shows them as changed.
+# Who views environment variables that are encrypted with a customer managed key needs kms:Decrypt; without it GetFunction
+# returns an error in their place, and every plan and every night's drift shows them as changed.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
 run "c37_a_plan_reads_a_functions_variables_and_decrypts_nothing_else" {
   command = plan
@@ -458,7 +458,7 @@ run "x_ray_may_keep_spans_of_this_account" {
   }
 }
 
-# "You must have an active trail" for events whose detail-type is AWS API Call via CloudTrail:
+# Events whose detail-type is AWS API Call via CloudTrail need a trail with logging enabled:
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
 run "management_events_reach_the_stacks_rules" {
   command = plan

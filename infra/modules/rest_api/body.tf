@@ -62,7 +62,6 @@ locals {
           # A merge patch may say null, which API Gateway's models cannot (no `nullable`): the function alone checks it.
           "x-amazon-apigateway-request-validator" = method == "patch" ? "parameters" : "all"
           "x-amazon-apigateway-integration"       = local.integration
-          responses                               = local.responses
         })
       if method != "parameters" },
 
@@ -72,13 +71,12 @@ locals {
         security                                = []
         "x-amazon-apigateway-request-validator" = "parameters"
         "x-amazon-apigateway-integration"       = local.integration
-        responses                               = local.responses
       } }
     )
   }
 
+  # No responses beside it: a proxy integration passes the function's on as they are.
   integration = { type = "aws_proxy", httpMethod = "POST", uri = var.function.invoke_arn }
-  responses   = { default = { description = "As the contract says." } } # in a proxy integration the function's word is final
 
   # Models are JSON schema draft 4, which has neither `nullable` nor `example`: schemas with the first, or that refer to
   # one with it, are left out, and the second is taken away.

@@ -64,7 +64,7 @@ variable "served_table" {
 }
 
 variable "network" {
-  description = "The network without a way out in which the function stands: an address range and three zones. Null, and it stands in Lambda's own, with the internet before it."
+  description = "The network without a way out in which the function stands: an address range and three zones. Null, and it stands in Lambda's own, with the internet before it. A function that has none gets one in two applies, the network first (infra/README.md): the provider plans no change while the subnets are not known."
   type        = object({ cidr = string, zones = list(string) })
   nullable    = true
 }

@@ -204,7 +204,7 @@ run "c34_cloudwatch_budgets_and_events_may_publish_and_nobody_else" {
   }
 }
 
-# "FailedInvocations: the number of invocations that failed permanently", per rule:
+# FailedInvocations is "the number of invocations that failed permanently", by rule:
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
 run "an_event_that_reaches_nobody_raises_an_alarm" {
   assert {
@@ -216,7 +216,7 @@ run "an_event_that_reaches_nobody_raises_an_alarm" {
   }
 }
 
-# A security group rejects the late packets of a connection that it has forgotten; those stay inside the network:
+# A packet that comes after its connection was closed is logged as REJECT; between two interfaces it never leaves the network:
 # https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-records-examples.html
 run "a_breakout_is_a_refused_packet_from_inside_to_outside" {
   command = plan

@@ -343,7 +343,7 @@ impl std::fmt::Display for Call<'_> {
 }
 
 impl Answer {
-    /// "x-amzn-errortype: ForbiddenException" beside 403: the request was filtered by a web ACL.
+    /// Whether a web ACL filtered the request: 403 with the error type `ForbiddenException`.
     /// <https://repost.aws/knowledge-center/api-gateway-troubleshoot-403-forbidden>
     fn is_of_waf(&self) -> bool {
         let kind = self.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
