@@ -70,18 +70,17 @@ def price(what, millions=0):
     return paid / millions
 
 
-def milliseconds(memory_mb, hit):
-    """Billed for one read; a cached one waits for no table."""
-    return math.ceil(REQUEST["cpu_milliseconds"] * max(1, WHOLE_CPU_MB / memory_mb) + (0 if hit else REQUEST["table_milliseconds"]))
+def milliseconds(memory_mb):
+    """Billed for one read."""
+    return math.ceil(REQUEST["cpu_milliseconds"] * max(1, WHOLE_CPU_MB / memory_mb) + REQUEST["table_milliseconds"])
 
 
-def function(stack, memory_mb, hit):
-    seconds = sum(share * milliseconds(memory_mb, cached) / 1000 for share, cached in ((hit, True), (1 - hit, False)))
-    return seconds * memory_mb / 1024 * price(f"Lambda {stack.architecture}") * 1e6
+def function(stack, memory_mb):
+    return milliseconds(memory_mb) / 1000 * memory_mb / 1024 * price(f"Lambda {stack.architecture}") * 1e6
 
 
 def per_million(stack, door, rps, hit):
-    """USD for a million reads that a share `hit` of a cache answers: the edge's where the door has one, else the function's."""
+    """USD for a million reads. Where the door has a cache, it answers a share `hit` of them."""
     millions = rps * MONTH_HOURS * 3600 / 1e6
     edge = door == "CloudFront"
     behind = 1 - hit if edge else 1  # what reaches the function
@@ -92,8 +91,8 @@ def per_million(stack, door, rps, hit):
     return {
         "front door": price(door, millions) + (price("CloudFront function") if edge else 0),
         "WAF": 0 if door == "HTTP API" else price("WAF"),
-        "function": behind * (price("Lambda") + function(stack, stack.memory_mb, 0 if edge else hit)),
-        "table": (1 - hit) * price("table, read") * math.ceil(REQUEST["item_bytes"] / 4096) / 2,
+        "function": behind * (price("Lambda") + function(stack, stack.memory_mb)),
+        "table": behind * price("table, read") * math.ceil(REQUEST["item_bytes"] / 4096) / 2,
         "logs": behind * lines / 1e3 * log,
         "traces": behind * traced * price("trace"),
         "sent out": REQUEST["answer_bytes"] / 1e3 * price("sent by CloudFront" if edge else "sent to the internet"),
@@ -126,9 +125,9 @@ def report(stack, rps, hit):
     rows += [[f"{stack.counts[what]} × {what}", "", f"{usd:.2f}"] for what, usd in standing.items() if usd]
     total = sum(used.values()) * millions + sum(hourly.values()) + sum(standing.values())
     rows += [["**all**", f"**{total / millions:.2f}**", f"**{total:.2f}**"]]
-    memory = [[f"{size} MB{', as configured' if size == stack.memory_mb else ''}", f"{milliseconds(size, False)}", f"{function(stack, size, hit):.3f}"] for size in MEMORY_SIZES]
+    memory = [[f"{size} MB{', as configured' if size == stack.memory_mb else ''}", f"{milliseconds(size)}", f"{function(stack, size):.3f}"] for size in MEMORY_SIZES]
     return "\n\n".join([
-        f"{rps:g} reads a second, {millions:.1f} million a month; a cache answers {100 * hit:g} %:",
+        f"{rps:g} reads a second, {millions:.1f} million a month; a cache at the edge answers {100 * hit:g} %:",
         table(["", "USD a million", "USD a month"], rows),
         "The function's time by its memory:",
         table(["", "ms billed", "USD a million"], memory),

@@ -13,7 +13,6 @@ locals {
     { TABLE_NAME = local.served.name, CREATIONS_TABLE_NAME = module.creations.table.name, REGION = var.environment.region },
     { CONSUMERS = join(",", [for client, id in module.identity.client_ids : "${id}=${local.consumers[client]}"]) },
     { for name in ["CORS_ORIGINS"] : name => join(",", var.cors_origins) if length(var.cors_origins) > 0 },
-    { for name in ["CACHE_TTL_SECONDS"] : name => tostring(var.function.cache_ttl_seconds) if var.function.cache_ttl_seconds > 0 },
     { for name in ["OTEL_EXPORTER_OTLP_ENDPOINT"] : name => "http://127.0.0.1:4318" if length(local.layers) > 0 },
   )
 
@@ -33,7 +32,7 @@ locals {
   table_arns = distinct([module.table.table.arn, local.served.arn])
 
   # The calls that the code makes, and no other: BatchWriteItem is the loader's, which runs as a person.
-  table_actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"]
+  table_actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"]
   # The same as CloudWatch counts it: each write comes in a transaction.
   table_calls = ["GetItem", "Query", "Scan", "TransactWriteItems"]
   statements = {

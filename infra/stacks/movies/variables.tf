@@ -23,19 +23,14 @@ locals {
 }
 
 variable "function" {
-  description = "What the function is given; reserved_concurrency null shares the account's pool. cache_ttl_seconds: for how long an environment of the function answers from its memory what it has read; so long a caller may miss what others wrote. 0 is off."
+  description = "What the function is given; reserved_concurrency null shares the account's pool."
   type = object({
     architecture         = string
     memory_mb            = number
     timeout_seconds      = number
     reserved_concurrency = optional(number)
     log_level            = string
-    cache_ttl_seconds    = optional(number, 0)
   })
-  validation {
-    condition     = var.function.cache_ttl_seconds >= 0 && var.function.cache_ttl_seconds <= 3600 && floor(var.function.cache_ttl_seconds) == var.function.cache_ttl_seconds
-    error_message = "cache_ttl_seconds is a whole number, 0 to 3600: the function does not start with another."
-  }
 }
 
 variable "canary" {

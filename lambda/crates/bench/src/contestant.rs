@@ -30,7 +30,7 @@ pub(crate) struct Contestant {
 
 const PLAIN: Contestant = Contestant { name: "", title: "", folder: "", variables: &[], layer: false };
 
-pub(crate) const CONTESTANTS: [Contestant; 8] = [
+pub(crate) const CONTESTANTS: [Contestant; 7] = [
     Contestant { name: "flask", title: "Python: Flask, boto3 (the original's stack)", folder: "flask", ..PLAIN },
     Contestant { name: "naive", title: "Rust as the documentation shows it", folder: "naive", ..PLAIN },
     Contestant { name: "mvdb", title: "mvdb as it ships", folder: "movies", ..PLAIN },
@@ -40,13 +40,6 @@ pub(crate) const CONTESTANTS: [Contestant; 8] = [
         folder: "movies",
         variables: &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")],
         layer: true,
-    },
-    Contestant {
-        name: "mvdb-cached",
-        title: "mvdb with its cache on, a hit",
-        folder: "movies",
-        variables: &[("CACHE_TTL_SECONDS", "3600")],
-        layer: false,
     },
     Contestant { name: "sdk", title: "the least around the SDK", folder: "sdk", ..PLAIN },
     Contestant { name: "limit", title: "the limit: sockets, TLS, SigV4", folder: "limit", ..PLAIN },

@@ -114,7 +114,7 @@ const fn must(figure: Figure, beside: &'static str, at_most: f64) -> Goal {
     Goal { who: "mvdb", figure, beside: Some(beside), at_most, aim: false }
 }
 
-pub(crate) const GOALS: [Goal; 12] = [
+pub(crate) const GOALS: [Goal; 11] = [
     must(ColdCpuMs, "naive", 0.12),
     must(ColdCpuMs, "flask", 1.0 / 80.0),
     must(ColdCpuMs, "limit", 2.5),
@@ -126,7 +126,6 @@ pub(crate) const GOALS: [Goal; 12] = [
     must(PackageKb, "naive", 0.35),
     Goal { who: "mvdb", figure: PackageKb, beside: None, at_most: 2800.0, aim: false },
     Goal { who: "mvdb", figure: WarmCpuUs, beside: Some("naive"), at_most: 0.27, aim: true },
-    Goal { who: "mvdb-cached", figure: WarmCpuUs, beside: Some("limit"), at_most: 2.5, aim: true },
 ];
 
 impl Goal {

@@ -53,9 +53,11 @@ fn differences(old: &Value, new: &Value) -> Result<Vec<Difference>> {
         let place = change.paths.first().map(|path| path.new.to_string()).unwrap_or_default();
         for info in change.changes {
             // What cannot be judged is to be judged by a person: it breaks until the version says otherwise.
-            // A status of 4xx that is not known is 400 to every client (RFC 9110, 15).
+            // A status of 4xx that is not known is 400 to every client (RFC 9110, 15). 304 comes only to a client that sent
+            // If-None-Match.
+            let added = ["added a new response code 4", "added a new response code 304"];
             let breaks = !matches!(info.class, ChangeClass::ForwardIncompatible | ChangeClass::Trivial)
-                && !info.message.contains("added a new response code 4");
+                && !added.iter().any(|added| info.message.contains(added));
             found.push(Difference { breaks, text: format!("{place} {}: {} ({:?})", info.new_subpath, info.message, info.class) });
         }
     }
@@ -137,6 +139,13 @@ mod tests {
         assert_eq!(changed("            - timeout\n", "            - timeout\n            - teapot\n"), (0, 1));
         let gone = "        '415': { $ref: '#/components/responses/UnsupportedMediaType' }\n";
         let (breaks, seen) = changed(gone, &format!("{gone}        '418': {{ $ref: '#/components/responses/NotFound' }}\n"));
+        assert!(breaks == 0 && seen > 0);
+    }
+
+    #[test]
+    fn a_new_304_is_no_break_but_seen() {
+        let conflict = "        '409': { $ref: '#/components/responses/Conflict' }\n";
+        let (breaks, seen) = changed(conflict, &format!("        '304': {{ description: Not modified. }}\n{conflict}"));
         assert!(breaks == 0 && seen > 0);
     }
 

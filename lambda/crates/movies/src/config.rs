@@ -5,10 +5,7 @@
 //! them, and to look at the others (profiles, a metadata service) takes time at every cold start.
 
 use aws_sdk_dynamodb::config::Credentials;
-use std::{fmt, time::Duration};
-
-/// A movie is not kept for longer: nobody remembers by then that there is a cache.
-const MAX_CACHE_SECONDS: u64 = 3600;
+use std::fmt;
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +16,6 @@ pub struct Config {
     pub creations_table_name: String,
     /// How AWS is reached.
     pub aws: Aws,
-    /// `CACHE_TTL_SECONDS`, at most an hour: for how long a movie that was read is kept in memory. Not at all by default.
-    pub cache_ttl: Duration,
     /// `CORS_ORIGINS`, separated by commas: the web origins whose pages may call the API. None by default.
     pub cors_origins: Vec<String>,
     /// `AWS_LAMBDA_FUNCTION_NAME` and `AWS_LAMBDA_FUNCTION_VERSION`: set where Lambda started the process, and nowhere else.
@@ -83,10 +78,6 @@ impl Config {
             creations_table_name: given("CREATIONS_TABLE_NAME").unwrap_or_else(|| format!("{table_name}-creations")),
             table_name,
             aws: Aws::from_variables(given)?,
-            cache_ttl: match given("CACHE_TTL_SECONDS").map_or(Ok(0), |seconds| seconds.parse()) {
-                Ok(seconds @ 0..=MAX_CACHE_SECONDS) => Duration::from_secs(seconds),
-                _ => return Err(error("CACHE_TTL_SECONDS", "must be a whole number of seconds, 0 to 3600")),
-            },
             cors_origins: given("CORS_ORIGINS")
                 .map(|list| list.split(',').map(|origin| origin.trim().to_owned()).collect())
                 .unwrap_or_default(),
@@ -162,15 +153,6 @@ mod tests {
         assert_eq!(region(&[("AWS_REGION", "eu-north-1"), ("REGION", "eu-west-2")]).unwrap(), "eu-west-2");
         assert_eq!(region(&[("REGION", "")]).unwrap(), "eu-west-1");
         assert!(region(&[("REGION", "eu west 1")]).unwrap_err().to_string().contains("REGION"));
-    }
-
-    #[test]
-    fn nothing_is_cached_unless_that_is_asked_for() {
-        let ttl = |seconds: &str| read(&[("CACHE_TTL_SECONDS", seconds)]).map(|config| config.cache_ttl.as_secs());
-        assert_eq!([ttl(""), ttl("0"), ttl("60"), ttl("3600")], [Ok(0), Ok(0), Ok(60), Ok(3600)]);
-        for wrong in ["3601", "-1", "1.5", "1m"] {
-            assert!(ttl(wrong).unwrap_err().to_string().contains("CACHE_TTL_SECONDS"), "{wrong}");
-        }
     }
 
     #[test]

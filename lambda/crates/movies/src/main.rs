@@ -26,8 +26,7 @@ In AWS Lambda it needs no arguments. Elsewhere:
     --help                  print this
 
 Environment: TABLE_NAME (required), CREATIONS_TABLE_NAME (else TABLE_NAME-creations), REGION (else AWS_REGION, else eu-west-1),
-CORS_ORIGINS (separated by commas), CACHE_TTL_SECONDS (for how long a movie that was read is kept in memory; not at all by
-default), AWS_LAMBDA_LOG_LEVEL; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required) and AWS_SESSION_TOKEN, for credentials
+CORS_ORIGINS (separated by commas), AWS_LAMBDA_LOG_LEVEL; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required) and AWS_SESSION_TOKEN, for credentials
 are read from nowhere else (`aws configure export-credentials --format env` gives a profile's); AWS_ENDPOINT_URL; SSL_CERT_FILE (root
 certificates to trust instead of the system's).
 SIGTERM and SIGINT let open requests finish.
@@ -91,12 +90,23 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     log(config.log_level, std::io::stdout).init();
     std::panic::set_hook(Box::new(tell_where));
 
-    let store = Store::open(config.table_name, config.creations_table_name, config.aws, config.cache_ttl)?;
-    store.warm().await;
+    // Before anything is waited for: a server is told to stop during its start too. Lambda ends its processes itself.
+    let mut stop = match command {
+        Command::Listen { .. } => Some(Box::pin(stop_signal()?)),
+        _ => None,
+    };
+    let store = Store::open(config.table_name, config.creations_table_name, config.aws)?;
+    match &mut stop {
+        None => store.warm().await,
+        Some(stop) => tokio::select! {
+            () = store.warm() => {}
+            () = stop => return Ok(()),
+        },
+    }
     let tracer = Tracer::new(config.otlp_endpoint.as_deref(), config.function.as_ref().map(|function| function.name.clone()));
     let door = Arc::new(Door::new(Api::new(store, config.cors_origins), config.function));
-    match command {
-        Command::Listen { address, jwks } => {
+    match (command, stop) {
+        (Command::Listen { address, jwks }, Some(stop)) => {
             let access = match jwks {
                 None => server::Access::Open,
                 Some(path) => {
@@ -107,7 +117,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?;
             // The port may have been 0: say which it became.
             eprintln!("movies: listening on http://{}", listener.local_addr()?);
-            Ok(server::run(door, listener, access, stop_signal()?).await?)
+            Ok(server::run(door, listener, access, stop).await?)
         }
         // In a task: before it goes on with this function itself the runtime asks the kernel once more, three times a request.
         _ => tokio::task::spawn_local(lambda::run(door, tracer)).await?,

@@ -1,4 +1,4 @@
-use super::{MovieId, Title, Year};
+use super::{Decimal, MovieId, Title, Year};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
@@ -9,8 +9,23 @@ pub struct ListQuery {
     pub scope: Scope,
     /// How many of them at the most, 1 to 100.
     pub limit: u8,
-    /// Only those after this one, in the list's order.
-    pub after: Option<MovieId>,
+    /// Only those after this position, in the list's order.
+    pub after: Option<Position>,
+}
+
+/// A position in a list: the key of an item. It need not be a movie's, for a page can end at a malformed item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The year, as DynamoDB writes numbers.
+    pub year: String,
+    /// The title.
+    pub title: String,
+}
+
+impl From<&MovieId> for Position {
+    fn from(id: &MovieId) -> Self {
+        Self { year: id.year.get().to_string(), title: id.title.as_str().to_owned() }
+    }
 }
 
 impl ListQuery {
@@ -47,7 +62,7 @@ pub enum Order {
 
 /// Where a list goes on: opaque to the caller, and good only for the query it came from.
 ///
-/// It holds the last movie of a page and a hash over that and the query. The hash is no signature: whoever forges one
+/// It holds the last position of a page and a hash over that and the query. The hash is no signature: whoever forges one
 /// reaches only movies that the query reaches anyway. It keeps honest callers from going on in the wrong list.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor;
@@ -55,36 +70,55 @@ pub struct Cursor;
 /// Bytes of the hash: enough that no accident passes.
 const HASH: usize = 12;
 
+/// Stands before a year that is none of [`Year`]'s, which is spelled out.
+const OTHER_YEAR: [u8; 2] = [0xff, 0xff];
+
 impl Cursor {
     /// The cursor that goes on after `last`.
     #[must_use]
-    pub fn encode(scope: &Scope, last: &MovieId) -> String {
-        let mut bytes = hash(scope, last.year.get(), last.title.as_str()).to_vec();
-        bytes.extend(last.year.get().to_be_bytes());
-        bytes.extend(last.title.as_str().as_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+    pub fn encode(scope: &Scope, last: &Position) -> String {
+        let mut bytes = year_bytes(&last.year);
+        bytes.extend(last.title.as_bytes());
+        URL_SAFE_NO_PAD.encode([&hash(scope, &bytes)[..], &bytes].concat())
     }
 
     /// Where to go on. `None` if the cursor is malformed, was changed, or came from another query.
     #[must_use]
-    pub fn decode(scope: &Scope, cursor: &str) -> Option<MovieId> {
+    pub fn decode(scope: &Scope, cursor: &str) -> Option<Position> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let (found, rest) = bytes.split_at_checked(HASH)?;
-        let (year, title) = rest.split_at_checked(2)?;
-        let year = Year::new(u32::from(u16::from_be_bytes(year.try_into().ok()?)))?;
-        let title = Title::new(std::str::from_utf8(title).ok()?)?;
+        let (found, position) = bytes.split_at_checked(HASH)?;
+        let (year, title) = position.split_at_checked(2)?;
+        let (year, title) = if year == OTHER_YEAR {
+            let (length, rest) = title.split_first()?;
+            let (year, title) = rest.split_at_checked(usize::from(*length))?;
+            let year = std::str::from_utf8(year).ok()?;
+            Decimal::parse(year).filter(|_| Year::parse(year).is_none())?;
+            (year.to_owned(), title)
+        } else {
+            (Year::new(u32::from(u16::from_be_bytes(year.try_into().ok()?)))?.get().to_string(), title)
+        };
+        let title = std::str::from_utf8(title).ok().filter(|title| (1..=Title::MAX_BYTES).contains(&title.len()))?;
         // DynamoDB refuses a start key outside of the range that it is asked for, with an error of ours: check it here.
         let within = match scope {
             Scope::All => true,
             Scope::Year { year: asked, prefix, .. } => {
-                *asked == year && prefix.as_ref().is_none_or(|prefix| title.as_str().starts_with(prefix.as_str()))
+                Year::parse(&year) == Some(*asked) && prefix.as_ref().is_none_or(|prefix| title.starts_with(prefix.as_str()))
             }
         };
-        (within && found == hash(scope, year.get(), title.as_str())).then_some(MovieId { year, title })
+        (within && found == hash(scope, position)).then(|| Position { year, title: title.to_owned() })
     }
 }
 
-fn hash(scope: &Scope, year: u16, title: &str) -> [u8; HASH] {
+fn year_bytes(year: &str) -> Vec<u8> {
+    match (Year::parse(year), u8::try_from(year.len())) {
+        (Some(year), _) => year.get().to_be_bytes().to_vec(),
+        (None, Ok(length)) => [&OTHER_YEAR[..], &[length], year.as_bytes()].concat(),
+        // DynamoDB's numbers are shorter.
+        (None, Err(_)) => OTHER_YEAR.to_vec(),
+    }
+}
+
+fn hash(scope: &Scope, position: &[u8]) -> [u8; HASH] {
     let mut hash = Sha256::new();
     match scope {
         Scope::All => hash.update([b'a']),
@@ -96,8 +130,7 @@ fn hash(scope: &Scope, year: u16, title: &str) -> [u8; HASH] {
             hash.update(prefix);
         }
     }
-    hash.update(year.to_be_bytes());
-    hash.update(title);
+    hash.update(position);
     let mut short = [0; HASH];
     short.copy_from_slice(&hash.finalize()[..HASH]);
     short
@@ -148,7 +181,7 @@ mod tests {
 
         #[test]
         fn a_cursor_leads_back_to_where_it_was_made((id, scope) in reached()) {
-            prop_assert_eq!(Cursor::decode(&scope, &Cursor::encode(&scope, &id)), Some(id));
+            prop_assert_eq!(Cursor::decode(&scope, &Cursor::encode(&scope, &Position::from(&id))), Some(Position::from(&id)));
         }
 
         #[test]
@@ -157,7 +190,7 @@ mod tests {
                 Scope::All => true,
                 Scope::Year { year, prefix, .. } => *year == id.year && prefix.as_ref().is_none_or(|prefix| id.title.as_str().starts_with(prefix.as_str())),
             };
-            prop_assert_eq!(Cursor::decode(&scope, &Cursor::encode(&scope, &id)), within.then_some(id));
+            prop_assert_eq!(Cursor::decode(&scope, &Cursor::encode(&scope, &Position::from(&id))), within.then(|| Position::from(&id)));
         }
 
         #[test]
@@ -169,7 +202,20 @@ mod tests {
             };
             for theirs in [theirs, ours_reversed] {
                 prop_assume!(ours != theirs);
-                prop_assert_eq!(Cursor::decode(&theirs, &Cursor::encode(&ours, &id)), None);
+                prop_assert_eq!(Cursor::decode(&theirs, &Cursor::encode(&ours, &Position::from(&id))), None);
+            }
+        }
+
+        #[test]
+        fn a_cursor_leads_to_any_key_of_an_item(
+            year in "-?[1-9][0-9]{0,20}(\\.[0-9]{0,10}[1-9])?|2013",
+            title in any::<String>().prop_filter("a key", |title| (1..=1024).contains(&title.len())),
+        ) {
+            let position = Position { year, title };
+            let within = Scope::Year { year: Year::new(2013).unwrap(), prefix: None, order: Order::Ascending };
+            for (scope, reached) in [(Scope::All, true), (within, position.year == "2013")] {
+                let cursor = Cursor::encode(&scope, &position);
+                prop_assert_eq!(Cursor::decode(&scope, &cursor), reached.then(|| position.clone()));
             }
         }
 
@@ -190,7 +236,7 @@ mod tests {
             (within(None, Order::Ascending), "4E0iQJ-qvVOEVT7PB91SdXNo"),
             (within(Some("R"), Order::Descending), "3wTrl9Fgvd9cH1JnB91SdXNo"),
         ] {
-            assert_eq!(Cursor::encode(&scope, &rush), cursor);
+            assert_eq!(Cursor::encode(&scope, &Position::from(&rush)), cursor);
         }
     }
 }

@@ -9,6 +9,6 @@ mod list;
 mod movie;
 
 pub use decimal::Decimal;
-pub use etag::{ETag, Precondition};
-pub use list::{Cursor, ListQuery, Order, Scope};
-pub use movie::{FieldError, Info, Movie, MovieId, Title, Year};
+pub use etag::ETag;
+pub use list::{Cursor, ListQuery, Order, Position, Scope};
+pub use movie::{FieldError, Info, InfoPatch, Movie, MovieId, Title, Year};

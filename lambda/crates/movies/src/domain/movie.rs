@@ -1,5 +1,5 @@
 use super::Decimal;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 use time::{PrimitiveDateTime, format_description::well_known::Rfc3339};
 use validator::{Validate, ValidateLength, ValidationError, ValidationErrors, ValidationErrorsKind};
 
@@ -130,6 +130,20 @@ impl Info {
         errors.sort_by(|a, b| a.field.cmp(&b.field));
         errors
     }
+}
+
+/// Changes to a movie's info.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InfoPatch {
+    /// Removes every field.
+    Clear,
+    /// Changes some fields.
+    Fields {
+        /// The fields that are changed.
+        named: BTreeSet<String>,
+        /// Their new values. A named field without one is removed.
+        values: Box<Info>,
+    },
 }
 
 /// A movie whose every part is within its limits.

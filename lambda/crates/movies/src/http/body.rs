@@ -4,14 +4,17 @@
 //! number never passes through a float.
 
 use super::{BodyError, MAX_BODY_BYTES, Problem, Request};
-use crate::domain::{Decimal, FieldError, Info, Movie, MovieId, Title, Year};
+use crate::domain::{Decimal, FieldError, Info, InfoPatch, Movie, MovieId, Title, Year};
 use http::header;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt,
+};
 
 #[derive(Serialize)]
 pub(super) struct MovieBody<'a> {
@@ -44,21 +47,21 @@ struct InfoBody<'a> {
 
 impl<'a> From<&'a Movie> for MovieBody<'a> {
     fn from(movie: &'a Movie) -> Self {
-        let info = movie.info();
+        let Info { directors, release_date, rating, genres, image_url, plot, rank, running_time_secs, actors } = movie.info();
         Self {
             year: movie.id().year.get(),
             title: movie.id().title.as_str(),
             info: InfoBody {
-                directors: info.directors.as_deref(),
-                release_date: info.release_date.as_deref(),
+                directors: directors.as_deref(),
+                release_date: release_date.as_deref(),
                 // A decimal's plain notation is a JSON number.
-                rating: info.rating.as_ref().and_then(|rating| RawValue::from_string(rating.as_str().to_owned()).ok()),
-                genres: info.genres.as_deref(),
-                image_url: info.image_url.as_deref(),
-                plot: info.plot.as_deref(),
-                rank: info.rank,
-                running_time_secs: info.running_time_secs,
-                actors: info.actors.as_deref(),
+                rating: rating.as_ref().and_then(|rating| RawValue::from_string(rating.as_str().to_owned()).ok()),
+                genres: genres.as_deref(),
+                image_url: image_url.as_deref(),
+                plot: plot.as_deref(),
+                rank: *rank,
+                running_time_secs: *running_time_secs,
+                actors: actors.as_deref(),
             },
         }
     }
@@ -71,8 +74,8 @@ pub(super) struct PageBody<'a> {
 }
 
 impl<'a> PageBody<'a> {
-    pub(super) fn new(movies: &'a [Movie], next: Option<String>) -> Self {
-        Self { movies: movies.iter().map(MovieBody::from).collect(), next }
+    pub(super) fn new(movies: &[&'a Movie], next: Option<String>) -> Self {
+        Self { movies: movies.iter().map(|movie| MovieBody::from(*movie)).collect(), next }
     }
 }
 
@@ -151,31 +154,39 @@ pub fn read_movie(text: &str) -> Result<Movie, Vec<FieldError>> {
     read(text, None)
 }
 
-/// A movie with a JSON Merge Patch (RFC 7396) applied. A movie has a fixed shape, two levels deep, so that the
-/// merge is: each member given replaces, null removes.
-pub(super) fn patched(text: &str, movie: &Movie) -> Result<Movie, Problem> {
-    let mut reader = Reader { errors: Vec::new(), removes: true };
-    let document = reader.document(text, Some(movie.id()), movie.info().clone());
-    reader.finish(document.and_then(|(_, info)| Movie::new(movie.id().clone(), info).ok())).map_err(Problem::invalid)
+/// Reads a JSON Merge Patch (RFC 7396) of a movie. A movie has a fixed shape, two levels deep, so that the merge is: each member
+/// given replaces, null removes. Only what is given is judged: a stored value may be beyond today's limits.
+///
+/// # Errors
+/// Every offending field, as a problem.
+pub(super) fn patch(text: &str, id: &MovieId) -> Result<InfoPatch, Problem> {
+    let mut reader = Reader { errors: Vec::new(), patch: Some(InfoPatch::Fields { named: BTreeSet::new(), values: Box::default() }) };
+    let document = reader.document(text, Some(id));
+    let patch = match (document, reader.patch.take()) {
+        (Some((_, info)), Some(InfoPatch::Fields { named, .. })) => Some(InfoPatch::Fields { named, values: Box::new(info) }),
+        (Some(_), patch) => patch,
+        (None, _) => None,
+    };
+    reader.finish(patch).map_err(Problem::invalid)
 }
 
 fn read(text: &str, id: Option<MovieId>) -> Result<Movie, Vec<FieldError>> {
-    let mut reader = Reader { errors: Vec::new(), removes: false };
-    let document = reader.document(text, id.as_ref(), Info::default());
+    let mut reader = Reader { errors: Vec::new(), patch: None };
+    let document = reader.document(text, id.as_ref());
     reader.finish(document.and_then(|(id, info)| Movie::new(id?, info).ok()))
 }
 
 /// Collects what is wrong while it reads.
 struct Reader {
     errors: Vec<FieldError>,
-    /// Whether null removes a member (in a patch) or is refused.
-    removes: bool,
+    /// What a patch names. In it null removes a member; elsewhere null is refused.
+    patch: Option<InfoPatch>,
 }
 
 impl Reader {
-    fn finish(self, movie: Option<Movie>) -> Result<Movie, Vec<FieldError>> {
-        match movie {
-            Some(movie) if self.errors.is_empty() => Ok(movie),
+    fn finish<T>(self, read: Option<T>) -> Result<T, Vec<FieldError>> {
+        match read {
+            Some(read) if self.errors.is_empty() => Ok(read),
             _ => Err(self.errors),
         }
     }
@@ -185,7 +196,8 @@ impl Reader {
     }
 
     /// Reads `{"year", "title", "info"}` over what is known already.
-    fn document(&mut self, text: &str, id: Option<&MovieId>, mut info: Info) -> Option<(Option<MovieId>, Info)> {
+    fn document(&mut self, text: &str, id: Option<&MovieId>) -> Option<(Option<MovieId>, Info)> {
+        let mut info = Info::default();
         let members = self.members("body", "", text)?;
         let (mut year, mut title) = (id.map(|id| id.year), id.map(|id| id.title.clone()));
         for name in ["year", "title"] {
@@ -203,7 +215,7 @@ impl Reader {
                     let given = serde_json::from_str::<String>(value.get()).ok().and_then(Title::new);
                     self.agree("title", &mut title, given, Title::WANTED);
                 }
-                "info" if self.removes && value.get() == "null" => info = Info::default(),
+                "info" if self.patch.is_some() && value.get() == "null" => self.patch = Some(InfoPatch::Clear),
                 "info" => self.info(value.get(), &mut info),
                 _ => self.refuse(name, "is not a field of a movie"),
             }
@@ -255,7 +267,11 @@ impl Reader {
     }
 
     fn set<T>(&mut self, name: &str, slot: &mut Option<T>, value: &str, parse: impl Fn(&str) -> Option<T>, wanted: &'static str) {
-        if self.removes && value == "null" {
+        let is_patch = self.patch.is_some();
+        if let Some(InfoPatch::Fields { named, .. }) = &mut self.patch {
+            named.insert(name.to_owned());
+        }
+        if is_patch && value == "null" {
             *slot = None;
         } else if let Some(value) = parse(value) {
             *slot = Some(value);
@@ -380,14 +396,19 @@ mod tests {
     }
 
     #[test]
-    fn a_merge_patch_replaces_what_is_given_and_removes_what_is_null() {
-        let before = read_movie(r#"{"year":2013,"title":"Rush","info":{"rating":8.3,"plot":"Two drivers.","actors":["a","b"]}}"#).unwrap();
-        let after = |patch: &str| patched(patch, &before).map(|movie| written(&movie)).ok();
-        let movie = |info: &str| Some(format!(r#"{{"year":2013,"title":"Rush","info":{info}}}"#));
-        assert_eq!(after("{}"), Some(written(&before)));
-        assert_eq!(after(r#"{"info":{"rating":9,"plot":null,"actors":["c"]}}"#), movie(r#"{"rating":9,"actors":["c"]}"#));
-        assert_eq!(after(r#"{"info":null}"#), movie("{}"));
-        assert_eq!(after(r#"{"year":2013,"title":"Rush","info":{"rank":null}}"#), Some(written(&before)));
+    fn a_merge_patch_names_what_it_sets_and_what_it_removes() {
+        let id = MovieId { year: Year::new(2013).unwrap(), title: Title::new("Rush").unwrap() };
+        let read = |text: &str| patch(text, &id).ok();
+        let fields = |named: &[&str], values| {
+            let named = named.iter().map(ToString::to_string).collect();
+            Some(InfoPatch::Fields { named, values: Box::new(values) })
+        };
+        assert_eq!(read("{}"), fields(&[], Info::default()));
+        assert_eq!(read(r#"{"info":{}}"#), fields(&[], Info::default()));
+        assert_eq!(read(r#"{"info":null}"#), Some(InfoPatch::Clear));
+        let values = Info { rating: Decimal::parse("9"), actors: Some(vec!["c".into()]), ..Info::default() };
+        assert_eq!(read(r#"{"info":{"rating":9,"plot":null,"actors":["c"]}}"#), fields(&["actors", "plot", "rating"], values));
+        assert_eq!(read(r#"{"year":2013,"title":"Rush","info":{"rank":null}}"#), fields(&["rank"], Info::default()));
         for refused in [
             "[]",
             "null",
@@ -396,8 +417,9 @@ mod tests {
             r#"{"info":[]}"#,
             r#"{"info":{"x":null}}"#,
             r#"{"info":{"rating":{}}}"#,
+            r#"{"info":{"rating":11}}"#,
         ] {
-            assert_eq!(after(refused), None, "{refused}");
+            assert_eq!(read(refused), None, "{refused}");
         }
     }
 

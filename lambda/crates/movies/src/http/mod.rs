@@ -10,12 +10,13 @@ mod query;
 pub use problem::Problem;
 
 use crate::{
-    domain::{Cursor, ETag, Movie, MovieId, Precondition},
-    store::{Cause, Creation, CreationKey, Deleted, Fault, Put, Store, policy},
+    domain::{Cursor, ETag, Movie, MovieId},
+    store::{Cause, Consistency, Creation, CreationKey, Fault, Put, Store, StoredMovie, policy},
     trace,
 };
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
+use precondition::{Current, Decision, Preconditions};
 use serde::Serialize;
 use std::{
     sync::Arc,
@@ -29,8 +30,8 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 pub const HEADERS: [&str; 7] =
     ["cache-control", "content-encoding", "content-type", "idempotency-key", "if-match", "if-none-match", "origin"];
 
-/// How often a patch is tried on a movie that others keep changing.
-const PATCH_ATTEMPTS: usize = 3;
+/// How often a write that depends on what is stored is tried on a movie that others keep changing.
+const WRITE_ATTEMPTS: usize = 3;
 
 /// A request, whichever door it came in by.
 #[derive(Debug)]
@@ -122,7 +123,7 @@ impl<'a> Route<'a> {
 
     fn methods(self) -> &'static str {
         match self {
-            Self::Movies => "GET, HEAD, POST",
+            Self::Movies => "GET, HEAD, POST, PUT, PATCH, DELETE",
             Self::Movie { .. } => "GET, HEAD, PUT, PATCH, DELETE",
             Self::Health | Self::Version => "GET, HEAD",
         }
@@ -158,7 +159,7 @@ impl From<Fault> for Failure {
     }
 }
 
-/// How many rows that are not whole an answer was made of: an extension of the answer, for the metrics, as a [`Cause`] is.
+/// How many malformed items an answer was made of: an extension of the answer, for the metrics, as a [`Cause`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged(pub usize);
 
@@ -203,62 +204,94 @@ impl Api {
         if !(request.caller.may_write || request.caller.may_read && method == Method::GET) {
             return Err(Problem::forbidden().into());
         }
-        let known: &[&str] = if route == Route::Movies && method == Method::GET { query::NAMES } else { &[] };
+        let known = match (route, &method) {
+            (Route::Movies, &Method::GET) => query::OF_LIST,
+            (Route::Movies, &(Method::PUT | Method::PATCH | Method::DELETE)) => query::OF_MOVIE,
+            _ => &[],
+        };
         query::refuse_unknown(&request.query, known)?;
+        let preconditions = Preconditions::read(&request.headers)?;
 
-        match route {
-            Route::Health => Ok(json(StatusCode::OK, &body::HealthBody { status: "ok" })),
-            Route::Version => Ok(json(StatusCode::OK, &body::VersionBody::CURRENT)),
-            Route::Movies if method == Method::POST => self.create(&request).await,
-            Route::Movies => self.list(&request).await,
-            Route::Movie { year, title } => {
+        match (route, method) {
+            (Route::Movie { year, title }, method) => {
                 let id = path::movie_id(year, title)?;
                 match method {
-                    Method::GET => self.get(&request, &id).await,
-                    Method::PUT => self.put(&request, id).await,
-                    Method::PATCH => self.patch(&request, &id).await,
-                    _ => self.delete(&request, &id).await,
+                    Method::GET => self.get(&request, &preconditions, &id).await,
+                    method => self.change(&request, &preconditions, &method, id).await,
                 }
             }
+            (Route::Movies, Method::GET) => self.list(&request, &preconditions).await,
+            (Route::Movies, method @ (Method::PUT | Method::PATCH | Method::DELETE)) => {
+                let id = query::movie_id(&request.query)?;
+                self.change(&request, &preconditions, &method, id).await
+            }
+            (route, method) => match preconditions.evaluate(&method, Current::Untagged) {
+                Decision::Failed => Err(Problem::precondition_failed().into()),
+                Decision::NotModified => Ok(empty(StatusCode::NOT_MODIFIED)),
+                Decision::Perform if route == Route::Health => Ok(json(StatusCode::OK, &body::HealthBody { status: "ok" })),
+                Decision::Perform if route == Route::Version => Ok(json(StatusCode::OK, &body::VersionBody::CURRENT)),
+                Decision::Perform => self.create(&request).await,
+            },
         }
     }
 
-    async fn get(&self, request: &Request, id: &MovieId) -> Answer {
-        let latest = precondition::wants_latest(&request.headers);
-        let found = if latest { self.store.get_latest(id).await } else { self.store.get(id, request.time).await };
-        let found = found?.ok_or_else(Problem::movie_not_found)?;
-        let fresh = match &found.etag {
-            Some(etag) => precondition::not_modified(&request.headers, etag)?,
-            None => false,
-        };
-        let mut response = if fresh { empty(StatusCode::NOT_MODIFIED) } else { movie(StatusCode::OK, &found.movie, None) };
-        if let Some(etag) = &found.etag {
-            tag(response.headers_mut(), etag);
+    async fn change(&self, request: &Request, preconditions: &Preconditions, method: &Method, id: MovieId) -> Answer {
+        match *method {
+            Method::PUT => self.put(request, preconditions, id).await,
+            Method::PATCH => self.patch(request, preconditions, &id).await,
+            _ => self.delete(preconditions, &id).await,
         }
-        // A copy may be kept, but is to be asked about each time.
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        response.extensions_mut().insert(Damaged(usize::from(!found.whole)));
+    }
+
+    async fn get(&self, request: &Request, preconditions: &Preconditions, id: &MovieId) -> Answer {
+        let found = self.store.get(id, precondition::consistency(&request.headers)).await?;
+        let found = found.ok_or_else(Problem::movie_not_found)?;
+        let mut response = match preconditions.evaluate(&Method::GET, Current::Tagged(&found.etag)) {
+            Decision::Failed => return Err(Problem::precondition_failed().into()),
+            Decision::NotModified => empty(StatusCode::NOT_MODIFIED),
+            Decision::Perform => json(StatusCode::OK, &body::MovieBody::from(&found.movie)),
+        };
+        cacheable(&mut response, &found);
         Ok(response)
     }
 
-    async fn list(&self, request: &Request) -> Answer {
-        let (movies, next, damaged) = match query::read(&request.query)? {
-            query::List::One(id) => {
-                let found = self.store.get(&id, request.time).await?;
-                let damaged = found.iter().filter(|found| !found.whole).count();
-                (found.into_iter().map(|found| found.movie).collect(), None, damaged)
+    async fn list(&self, request: &Request, preconditions: &Preconditions) -> Answer {
+        let (query, consistency) = (query::read(&request.query)?, precondition::consistency(&request.headers));
+        let found = match &query {
+            query::List::One(id) => self.store.get(id, consistency).await?,
+            query::List::Page(_) => None,
+        };
+        // A list has no ETag; one of a single movie has that movie's.
+        let current = match (&query, &found) {
+            (query::List::Page(_), _) => Current::Untagged,
+            (query::List::One(_), None) => Current::Absent,
+            (query::List::One(_), Some(found)) => Current::Tagged(&found.etag),
+        };
+        let is_current = match preconditions.evaluate(&Method::GET, current) {
+            Decision::Failed => return Err(Problem::precondition_failed().into()),
+            decision => decision == Decision::NotModified,
+        };
+        let mut response = match query {
+            _ if is_current => empty(StatusCode::NOT_MODIFIED),
+            query::List::One(_) => {
+                let movies: Vec<_> = found.iter().map(|found| &found.movie).collect();
+                json(StatusCode::OK, &body::PageBody::new(&movies, None))
             }
             query::List::Page(asked) => {
-                let page = self.store.list(&asked).await?;
-                (page.movies, page.last.map(|last| Cursor::encode(&asked.scope, &last)), page.damaged)
+                let page = self.store.list(&asked, consistency).await?;
+                let next = page.last.map(|last| Cursor::encode(&asked.scope, &last));
+                let link = next.as_ref().map(|next| format!("<{}>; rel=\"next\"", query::next_page(&request.query, next)));
+                let mut response = json(StatusCode::OK, &body::PageBody::new(&page.movies.iter().collect::<Vec<_>>(), next));
+                if let Some(link) = link.and_then(|link| HeaderValue::try_from(link).ok()) {
+                    response.headers_mut().insert(header::LINK, link);
+                }
+                response.extensions_mut().insert(Damaged(page.malformed));
+                response
             }
         };
-        let link = next.as_ref().map(|next| format!("<{}>; rel=\"next\"", query::next_page(&request.query, next)));
-        let mut response = json(StatusCode::OK, &body::PageBody::new(&movies, next));
-        if let Some(link) = link.and_then(|link| HeaderValue::try_from(link).ok()) {
-            response.headers_mut().insert(header::LINK, link);
+        if let Some(found) = &found {
+            cacheable(&mut response, found);
         }
-        response.extensions_mut().insert(Damaged(damaged));
         Ok(response)
     }
 
@@ -280,46 +313,76 @@ impl Api {
         }
     }
 
-    async fn put(&self, request: &Request, id: MovieId) -> Answer {
-        let precondition = precondition::of_put(&request.headers)?;
-        let movie_given = body::movie(body::text(request, &["application/json"])?, Some(id))?;
-        match self.store.put(&movie_given, &precondition).await? {
-            Put::Created(etag) => Ok(movie(StatusCode::CREATED, &movie_given, Some(&etag))),
-            Put::Replaced(etag) => Ok(movie(StatusCode::OK, &movie_given, Some(&etag))),
-            Put::Refused => Err(Problem::precondition_failed().into()),
+    async fn put(&self, request: &Request, preconditions: &Preconditions, id: MovieId) -> Answer {
+        let given = body::movie(body::text(request, &["application/json"])?, Some(id))?;
+        if preconditions.is_empty() {
+            return Ok(match self.store.put(&given).await? {
+                Put::Created(etag) => movie(StatusCode::CREATED, &given, Some(&etag)),
+                Put::Replaced(etag) => movie(StatusCode::OK, &given, Some(&etag)),
+            });
         }
+        for _ in 0..WRITE_ATTEMPTS {
+            let found = self.store.get(given.id(), Consistency::Strong).await?;
+            let current = found.as_ref().map_or(Current::Absent, |found| Current::Tagged(&found.etag));
+            if preconditions.evaluate(&Method::PUT, current) != Decision::Perform {
+                // A client that repeats a write whose response was lost is told that it was done.
+                return match found {
+                    Some(found) if preconditions.allow_repetition() && found.is_stored_as(&given)? => {
+                        Ok(movie(StatusCode::OK, &given, Some(&found.etag)))
+                    }
+                    _ => Err(Problem::precondition_failed().into()),
+                };
+            }
+            if let Some(etag) = self.store.replace(found.as_ref(), &given).await? {
+                let status = if found.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+                return Ok(movie(status, &given, Some(&etag)));
+            }
+        }
+        Err(kept_changing().into())
     }
 
-    async fn patch(&self, request: &Request, id: &MovieId) -> Answer {
-        let precondition = precondition::if_match(&request.headers)?;
-        let text = body::text(request, &["application/merge-patch+json", "application/json"])?;
+    async fn patch(&self, request: &Request, preconditions: &Preconditions, id: &MovieId) -> Answer {
         // What is wrong with the patch is told whether the movie exists or not.
-        body::patched(text, &Movie::stored(id.clone(), Default::default()))?;
-
-        for _ in 0..PATCH_ATTEMPTS {
-            let found = self.store.get_latest(id).await?.ok_or_else(Problem::movie_not_found)?;
-            if !precondition::holds(&precondition, found.etag.as_ref()) {
+        let patch = body::patch(body::text(request, &["application/merge-patch+json", "application/json"])?, id)?;
+        for _ in 0..WRITE_ATTEMPTS {
+            let found = self.store.get(id, Consistency::Strong).await?.ok_or_else(Problem::movie_not_found)?;
+            if preconditions.evaluate(&Method::PATCH, Current::Tagged(&found.etag)) != Decision::Perform {
+                if preconditions.allow_repetition() && found.has(&patch)? {
+                    return Ok(movie(StatusCode::OK, &found.movie, Some(&found.etag)));
+                }
                 return Err(Problem::precondition_failed().into());
             }
-            let changed = body::patched(text, &found.movie)?;
-            // Written only onto the very version that was read.
-            let unchanged = found.etag.map_or(Precondition::Unversioned, |etag| Precondition::OneOf(vec![etag]));
-            match self.store.put(&changed, &unchanged).await? {
-                Put::Created(etag) | Put::Replaced(etag) => return Ok(movie(StatusCode::OK, &changed, Some(&etag))),
-                Put::Refused => {}
+            // Written only onto the very item that was read.
+            if let Some(patched) = self.store.patch(&found, &patch).await? {
+                return Ok(movie(StatusCode::OK, &patched.movie, Some(&patched.etag)));
             }
         }
         Err(Problem::edit_conflict().into())
     }
 
-    async fn delete(&self, request: &Request, id: &MovieId) -> Answer {
-        let precondition = precondition::if_match(&request.headers)?;
-        match self.store.delete(id, &precondition).await? {
-            Deleted::Done => Ok(empty(StatusCode::NO_CONTENT)),
-            Deleted::Absent => Err(Problem::movie_not_found().into()),
-            Deleted::Refused => Err(Problem::precondition_failed().into()),
+    async fn delete(&self, preconditions: &Preconditions, id: &MovieId) -> Answer {
+        if preconditions.is_empty() {
+            return match self.store.delete(id).await? {
+                true => Ok(empty(StatusCode::NO_CONTENT)),
+                false => Err(Problem::movie_not_found().into()),
+            };
         }
+        for _ in 0..WRITE_ATTEMPTS {
+            let found = self.store.get(id, Consistency::Strong).await?.ok_or_else(Problem::movie_not_found)?;
+            if preconditions.evaluate(&Method::DELETE, Current::Tagged(&found.etag)) != Decision::Perform {
+                return Err(Problem::precondition_failed().into());
+            }
+            if self.store.delete_as_read(&found).await? {
+                return Ok(empty(StatusCode::NO_CONTENT));
+            }
+        }
+        Err(kept_changing().into())
     }
+}
+
+/// The conflict of a conditional write that others kept overtaking. Nothing was written.
+fn kept_changing() -> Fault {
+    Fault::new(Cause::Conflict, "the item changed between each read and its write")
 }
 
 /// Refuses what never became a [`Request`].
@@ -374,6 +437,14 @@ fn movie(status: StatusCode, movie: &Movie, etag: Option<&ETag>) -> Response<Str
         tag(response.headers_mut(), etag);
     }
     response
+}
+
+/// Adds what a client may keep of a movie, and when, and the metric of a malformed item.
+fn cacheable(response: &mut Response<String>, found: &StoredMovie) {
+    tag(response.headers_mut(), &found.etag);
+    // A copy may be kept, but is to be asked about each time.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    response.extensions_mut().insert(Damaged(usize::from(!found.is_well_formed)));
 }
 
 fn tag(headers: &mut HeaderMap, etag: &ETag) {

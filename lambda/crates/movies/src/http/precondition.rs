@@ -1,73 +1,126 @@
-use super::Problem;
-use crate::domain::{ETag, Precondition};
-use http::{HeaderMap, header};
+//! Headers that make a request conditional (RFC 9110, section 13), and those on the freshness and repetition of requests.
 
-/// More than this in one header is refused; DynamoDB compares with 100 values at the most.
-const MAX_TAGS: usize = 20;
+use super::Problem;
+use crate::{domain::ETag, store::Consistency};
+use http::{HeaderMap, HeaderName, Method, header};
+
 /// Characters of an `Idempotency-Key`; a UUID has 36.
 const MAX_KEY: usize = 128;
 
-/// The tags of a header such as `If-Match`.
+/// The preconditions of a request. Those on dates are ignored, as they are for a resource without a modification date.
+#[derive(Debug)]
+pub(super) struct Preconditions {
+    if_match: Option<Tags>,
+    if_none_match: Option<Tags>,
+}
+
+/// The entity tags of a header.
+#[derive(Debug, PartialEq, Eq)]
 enum Tags {
-    /// There is no such header.
-    Absent,
     /// `*`
     Any,
-    /// Each with whether it is weak.
-    List(Vec<(bool, ETag)>),
+    List(Vec<Tag>),
 }
 
-fn tags(headers: &HeaderMap, name: &header::HeaderName) -> Result<Tags, Problem> {
-    let wanted = || Problem::invalid_field(name.as_str(), "must be * or a list of entity tags such as \"5f3a\"");
-    let mut list = Vec::new();
-    for value in headers.get_all(name) {
-        let mut rest = value.to_str().map_err(|_| wanted())?.trim();
-        if rest == "*" {
-            return Ok(Tags::Any);
-        }
-        while !rest.is_empty() {
-            let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |rest| (true, rest));
-            let (tag, after) = quoted.strip_prefix('"').and_then(|rest| rest.split_once('"')).ok_or_else(wanted)?;
-            if list.len() == MAX_TAGS {
-                return Err(Problem::invalid_field(name.as_str(), "has more than 20 entity tags"));
+#[derive(Debug, PartialEq, Eq)]
+struct Tag {
+    is_weak: bool,
+    opaque: Vec<u8>,
+}
+
+/// What there is at a request's target.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Current<'a> {
+    Absent,
+    /// A representation without an ETag.
+    Untagged,
+    Tagged(&'a ETag),
+}
+
+/// What is to be done with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    Perform,
+    /// 304: the client's copy is current.
+    NotModified,
+    /// 412
+    Failed,
+}
+
+impl Preconditions {
+    /// Reads the headers.
+    pub(super) fn read(headers: &HeaderMap) -> Result<Self, Problem> {
+        Ok(Self { if_match: tags(headers, &header::IF_MATCH)?, if_none_match: tags(headers, &header::IF_NONE_MATCH)? })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.if_match.is_none() && self.if_none_match.is_none()
+    }
+
+    /// Decides on a request by what there is (RFC 9110, 13.2.2). `If-Match` compares strongly: a weak tag matches nothing.
+    /// `If-None-Match` compares weakly: gateways that compress make a strong tag weak.
+    pub(super) fn evaluate(&self, method: &Method, current: Current<'_>) -> Decision {
+        let matches = |tags: &Tags, weakly: bool| match (tags, current) {
+            (Tags::Any, current) => !matches!(current, Current::Absent),
+            (Tags::List(list), Current::Tagged(etag)) => {
+                list.iter().any(|tag| (weakly || !tag.is_weak) && tag.opaque == etag.as_str().as_bytes())
             }
-            list.push((weak, ETag::from_text(tag)));
-            let after = after.trim_start();
-            rest = match after.strip_prefix(',') {
-                Some(after) => after.trim_start(),
-                None if after.is_empty() => after,
-                None => return Err(wanted()),
-            };
+            (Tags::List(_), _) => false,
+        };
+        if self.if_match.as_ref().is_some_and(|tags| !matches(tags, false)) {
+            return Decision::Failed;
+        }
+        match &self.if_none_match {
+            Some(tags) if matches(tags, true) => {
+                if matches!(*method, Method::GET | Method::HEAD) {
+                    Decision::NotModified
+                } else {
+                    Decision::Failed
+                }
+            }
+            _ => Decision::Perform,
         }
     }
-    match list.is_empty() {
-        true if headers.contains_key(name) => Err(wanted()),
-        true => Ok(Tags::Absent),
-        false => Ok(Tags::List(list)),
+
+    /// Whether a failed write may be answered as done where the state is as it asks (RFC 9110, 13.1.1): so for `If-Match` alone.
+    pub(super) fn allow_repetition(&self) -> bool {
+        self.if_match.is_some() && self.if_none_match.is_none()
     }
 }
 
-/// What `If-Match` demands. It compares strongly: a weak tag matches nothing (RFC 9110, 13.1.1).
-pub(super) fn if_match(headers: &HeaderMap) -> Result<Precondition, Problem> {
-    Ok(match tags(headers, &header::IF_MATCH)? {
-        Tags::Absent => Precondition::Unconditional,
-        Tags::Any => Precondition::Present,
-        Tags::List(list) => {
-            let strong: Vec<_> = list.into_iter().filter(|(weak, _)| !weak).map(|(_, etag)| etag).collect();
-            // No movie has the empty tag, and DynamoDB wants one value at least.
-            Precondition::OneOf(if strong.is_empty() { vec![ETag::from_text("")] } else { strong })
-        }
-    })
+/// The tags of a header, whose lines are one list. (The crate `headers` skips tags that it cannot read, and so would take a
+/// request for unconditional or let it match less than it says.)
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
+    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let lines = lines.join(&b","[..]);
+    let mut rest = lines.trim_ascii();
+    if rest == b"*" {
+        return Ok(Some(Tags::Any));
+    }
+    let mut list = Vec::new();
+    loop {
+        // Empty members count for nothing (RFC 9110, 5.6.1.2).
+        let start = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b','));
+        let Some(start) = start else { return Ok(Some(Tags::List(list))) };
+        let (tag, after) = tag(&rest[start..])
+            .ok_or_else(|| Problem::invalid_field(name.as_str(), "must be * or a list of entity tags such as \"5f3a\""))?;
+        list.push(tag);
+        rest = after;
+    }
 }
 
-/// What `If-Match` or `If-None-Match: *` demands of a PUT.
-pub(super) fn of_put(headers: &HeaderMap) -> Result<Precondition, Problem> {
-    match (tags(headers, &header::IF_NONE_MATCH)?, if_match(headers)?) {
-        (Tags::Absent, precondition) => Ok(precondition),
-        (Tags::Any, Precondition::Unconditional) => Ok(Precondition::Absent),
-        (Tags::Any, _) => Err(Problem::invalid_field("if-none-match", "cannot be used with if-match")),
-        (Tags::List(_), _) => Err(Problem::invalid_field("if-none-match", "can only be * here")),
-    }
+/// The tag at the start of a list and what follows; `None` where there is none.
+fn tag(list: &[u8]) -> Option<(Tag, &[u8])> {
+    let (is_weak, quoted) = list.strip_prefix(b"W/").map_or((false, list), |rest| (true, rest));
+    let quoted = quoted.strip_prefix(b"\"")?;
+    let end = quoted.iter().position(|byte| *byte == b'"')?;
+    let (opaque, after) = (&quoted[..end], quoted[end + 1..].trim_ascii_start());
+    let is_tag = opaque.iter().all(|byte| matches!(byte, 0x21..=0x7e | 0x80..));
+    let is_end = after.is_empty() || after.starts_with(b",");
+    (is_tag && is_end).then(|| (Tag { is_weak, opaque: opaque.to_vec() }, after))
 }
 
 /// The caller's own key for this creation.
@@ -82,33 +135,15 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Probl
     }
 }
 
-/// Whether a stored version is one that a precondition on an existing movie allows.
-pub(super) fn holds(precondition: &Precondition, stored: Option<&ETag>) -> bool {
-    match precondition {
-        Precondition::Unconditional | Precondition::Present => true,
-        Precondition::Absent => false,
-        Precondition::Unversioned => stored.is_none(),
-        Precondition::OneOf(etags) => stored.is_some_and(|stored| etags.contains(stored)),
-    }
-}
-
-/// Whether the caller's copy is current by `If-None-Match`, which compares weakly (RFC 9110, 13.1.2): gateways that
-/// compress make a strong tag weak.
-pub(super) fn not_modified(headers: &HeaderMap, stored: &ETag) -> Result<bool, Problem> {
-    Ok(match tags(headers, &header::IF_NONE_MATCH)? {
-        Tags::Absent => false,
-        Tags::Any => true,
-        Tags::List(list) => list.iter().any(|(_, etag)| etag == stored),
-    })
-}
-
-/// Whether the caller asks for what is latest (`Cache-Control: no-cache`) and not for what is near.
-pub(super) fn wants_latest(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::CACHE_CONTROL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| value.split(',').any(|directive| directive.trim().eq_ignore_ascii_case("no-cache")))
+/// How current a read must be: `Cache-Control: no-cache` and `max-age=0` take nothing older than the last write.
+pub(super) fn consistency(headers: &HeaderMap) -> Consistency {
+    let lines = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let mut directives = lines.flat_map(|line| line.split(','));
+    let is_strong = directives.any(|directive| match directive.trim().split_once('=') {
+        None => directive.trim().eq_ignore_ascii_case("no-cache"),
+        Some((name, seconds)) => name.eq_ignore_ascii_case("max-age") && seconds.trim_matches('"').parse() == Ok(0_u64),
+    });
+    if is_strong { Consistency::Strong } else { Consistency::Eventual }
 }
 
 #[cfg(test)]
@@ -120,40 +155,92 @@ mod tests {
         values.iter().map(|value| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
     }
 
-    fn matching(values: &[&str]) -> Option<Precondition> {
-        if_match(&headers(header::IF_MATCH, values)).ok()
+    fn read(values: &[&str]) -> Option<Tags> {
+        tags(&headers(header::IF_MATCH, values), &header::IF_MATCH).unwrap()
     }
 
-    fn one_of(tags: &[&str]) -> Option<Precondition> {
-        Some(Precondition::OneOf(tags.iter().map(|tag| ETag::from_text(*tag)).collect()))
-    }
-
-    #[test]
-    fn if_match_takes_a_star_or_a_list_of_tags() {
-        assert_eq!(matching(&[]), Some(Precondition::Unconditional));
-        assert_eq!(matching(&["*"]), Some(Precondition::Present));
-        assert_eq!(matching(&["\"a\""]), one_of(&["a"]));
-        assert_eq!(matching(&["\"a\", \"b,c\" ,\"d\"", "\"e\""]), one_of(&["a", "b,c", "d", "e"]));
-        assert_eq!(matching(&["W/\"a\", \"b\""]), one_of(&["b"]));
-        assert_eq!(matching(&["W/\"a\""]), one_of(&[""]));
+    fn list(tags: &[&str]) -> Option<Tags> {
+        let tag = |text: &&str| match text.strip_prefix("W/") {
+            Some(opaque) => Tag { is_weak: true, opaque: opaque.into() },
+            None => Tag { is_weak: false, opaque: (*text).into() },
+        };
+        Some(Tags::List(tags.iter().map(tag).collect()))
     }
 
     #[test]
-    fn malformed_tags_are_refused() {
-        for value in ["", "a", "\"a", "\"a\" \"b\"", "w/\"a\"", "\"a\";", "* , \"a\""] {
-            assert_eq!(matching(&[value]), None, "{value:?}");
+    fn the_lines_of_a_header_are_one_list_of_tags() {
+        assert_eq!(read(&[]), None);
+        assert_eq!(read(&[" * "]), Some(Tags::Any));
+        assert_eq!(read(&["\"a\""]), list(&["a"]));
+        assert_eq!(read(&["\"a\", \"b,c\" ,\"d\"", "\"e\""]), list(&["a", "b,c", "d", "e"]));
+        assert_eq!(read(&["W/\"a\", \"b\""]), list(&["W/a", "b"]));
+        assert_eq!(read(&["", ", ,\t", "\"é\",,\"*\",\"\""]), list(&["é", "*", ""]));
+        assert_eq!(read(&[""]), list(&[]));
+    }
+
+    #[test]
+    fn malformed_tags_are_rejected() {
+        for values in [
+            &["a"][..],
+            &["\"a"],
+            &["\"a\" \"b\""],
+            &["w/\"a\""],
+            &["\"a\";"],
+            &["* , \"a\""],
+            &["\"a\"", "*"],
+            &["*", "*"],
+            &["\"a b\""],
+            &["W/"],
+            &["\"a\", b"],
+        ] {
+            assert!(tags(&headers(header::IF_MATCH, values), &header::IF_MATCH).is_err(), "{values:?}");
         }
-        assert_eq!(matching(&["\"a\","].repeat(21)), None);
     }
 
+    /// Every pair of headers, on every kind of target: what RFC 9110, 13.2.2 decides.
     #[test]
-    fn a_put_takes_only_a_star_as_if_none_match() {
-        let put = |values: &[&str]| of_put(&headers(header::IF_NONE_MATCH, values)).ok();
-        assert_eq!(put(&["*"]), Some(Precondition::Absent));
-        assert_eq!(put(&["\"a\""]), None);
-        let mut both = headers(header::IF_NONE_MATCH, &["*"]);
-        both.extend(headers(header::IF_MATCH, &["\"a\""]));
-        assert!(of_put(&both).is_err());
+    fn preconditions_are_evaluated_as_rfc_9110_says() {
+        use Decision::{Failed, NotModified, Perform};
+        let etag = ETag::from_text("a");
+        let decide = |if_match: &[&str], if_none_match: &[&str], method: Method, current| {
+            let mut both = headers(header::IF_MATCH, if_match);
+            both.extend(headers(header::IF_NONE_MATCH, if_none_match));
+            Preconditions::read(&both).unwrap().evaluate(&method, current)
+        };
+        let (absent, untagged, tagged) = (Current::Absent, Current::Untagged, Current::Tagged(&etag));
+        for (if_match, if_none_match, current, read, write) in [
+            (&[][..], &[][..], absent, Perform, Perform),
+            (&[], &[], tagged, Perform, Perform),
+            (&["*"], &[], absent, Failed, Failed),
+            (&["*"], &[], untagged, Perform, Perform),
+            (&["*"], &[], tagged, Perform, Perform),
+            (&["\"a\""], &[], absent, Failed, Failed),
+            (&["\"a\""], &[], untagged, Failed, Failed),
+            (&["\"b\", \"a\""], &[], tagged, Perform, Perform),
+            (&["W/\"a\""], &[], tagged, Failed, Failed),
+            (&["\"b\""], &[], tagged, Failed, Failed),
+            (&[""], &[], tagged, Failed, Failed),
+            (&[], &["*"], absent, Perform, Perform),
+            (&[], &["*"], untagged, NotModified, Failed),
+            (&[], &["*"], tagged, NotModified, Failed),
+            (&[], &["\"a\""], absent, Perform, Perform),
+            (&[], &["\"a\""], untagged, Perform, Perform),
+            (&[], &["\"b\"", "W/\"a\""], tagged, NotModified, Failed),
+            (&[], &["\"b\""], tagged, Perform, Perform),
+            (&[], &[""], tagged, Perform, Perform),
+            (&["\"a\""], &["\"a\""], tagged, NotModified, Failed),
+            (&["\"a\""], &["\"b\""], tagged, Perform, Perform),
+            (&["\"b\""], &["\"a\""], tagged, Failed, Failed),
+        ] {
+            for (methods, expected) in
+                [(&[Method::GET, Method::HEAD][..], read), (&[Method::PUT, Method::POST, Method::PATCH, Method::DELETE], write)]
+            {
+                for method in methods {
+                    let decision = decide(if_match, if_none_match, method.clone(), current);
+                    assert_eq!(decision, expected, "{method} {if_match:?} {if_none_match:?} {current:?}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -170,41 +257,13 @@ mod tests {
     }
 
     #[test]
-    fn if_none_match_compares_weakly() {
-        let fresh = |values: &[&str]| not_modified(&headers(header::IF_NONE_MATCH, values), &ETag::from_text("a")).ok();
-        assert_eq!(fresh(&[]), Some(false));
-        assert_eq!(fresh(&["*"]), Some(true));
-        assert_eq!(fresh(&["\"b\", W/\"a\""]), Some(true));
-        assert_eq!(fresh(&["\"b\""]), Some(false));
-    }
-
-    #[test]
-    fn twenty_tags_are_taken() {
-        assert_eq!(matching(&["\"a\","].repeat(20)), one_of(&["a"; 20]));
-    }
-
-    #[test]
-    fn a_put_takes_if_match_as_it_is() {
-        assert_eq!(of_put(&headers(header::IF_MATCH, &["\"a\""])).ok(), one_of(&["a"]));
-        assert_eq!(of_put(&HeaderMap::new()).ok(), Some(Precondition::Unconditional));
-    }
-
-    #[test]
-    fn a_precondition_is_held_against_the_stored_version() {
-        let (stored, other) = (ETag::from_text("a"), ETag::from_text("b"));
-        let held = |precondition: Precondition| (holds(&precondition, Some(&stored)), holds(&precondition, None));
-        assert_eq!(held(Precondition::Unconditional), (true, true));
-        assert_eq!(held(Precondition::Present), (true, true));
-        assert_eq!(held(Precondition::Absent), (false, false));
-        assert_eq!(held(Precondition::Unversioned), (false, true));
-        assert_eq!(held(Precondition::OneOf(vec![other.clone(), stored.clone()])), (true, false));
-        assert_eq!(held(Precondition::OneOf(vec![other])), (false, false));
-    }
-
-    #[test]
-    fn what_is_latest_is_asked_for_by_no_cache_alone() {
-        let latest = |values: &[&str]| wants_latest(&headers(header::CACHE_CONTROL, values));
-        assert!(latest(&["no-cache"]) && latest(&["max-age=0, No-Cache"]) && latest(&["no-store", "no-cache"]));
-        assert!(!latest(&[]) && !latest(&["no-store"]) && !latest(&["no-cache=x"]) && !latest(&["max-age=0"]));
+    fn no_cache_and_max_age_0_ask_for_a_consistent_read() {
+        let is_strong = |values: &[&str]| consistency(&headers(header::CACHE_CONTROL, values)) == Consistency::Strong;
+        for values in [&["no-cache"][..], &["max-age=0, No-Cache"], &["no-store", "no-cache"], &["Max-Age=0"], &["x, max-age=\"0\""]] {
+            assert!(is_strong(values), "{values:?}");
+        }
+        for values in [&[][..], &["no-store"], &["no-cache=x"], &["max-age=1"], &["max-age="], &["max-age"], &["s-maxage=0"]] {
+            assert!(!is_strong(values), "{values:?}");
+        }
     }
 }

@@ -2,7 +2,10 @@ use super::{Problem, path};
 use crate::domain::{Cursor, FieldError, ListQuery, MovieId, Order, Scope, Title, Year};
 
 /// The parameters of the list.
-pub(super) const NAMES: &[&str] = &["year", "title", "title_prefix", "sort", "limit", "cursor"];
+pub(super) const OF_LIST: &[&str] = &["year", "title", "title_prefix", "sort", "limit", "cursor"];
+
+/// The parameters that address one movie.
+pub(super) const OF_MOVIE: &[&str] = &["year", "title"];
 
 /// What a list is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,6 +76,21 @@ pub(super) fn read(query: &[(String, String)]) -> Result<List, Problem> {
     Ok(List::Page(ListQuery { scope, limit, after }))
 }
 
+/// The movie that the parameters address, each known and given once at most.
+pub(super) fn movie_id(query: &[(String, String)]) -> Result<MovieId, Problem> {
+    let given = |name: &str| query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
+    let (year, title) = (given("year"), given("title"));
+    let error = |given: Option<&str>, field, wanted| FieldError::new(field, if given.is_some() { wanted } else { "is missing" });
+    match (year.and_then(Year::parse), title.and_then(Title::new)) {
+        (Some(year), Some(title)) => Ok(MovieId { year, title }),
+        (good_year, good_title) => {
+            let year = good_year.is_none().then(|| error(year, "year", Year::WANTED));
+            let title = good_title.is_none().then(|| error(title, "title", Title::WANTED));
+            Err(Problem::invalid(year.into_iter().chain(title).collect()))
+        }
+    }
+}
+
 fn limit_of(text: &str) -> Option<u8> {
     let digits = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten().filter(|limit| (1..=ListQuery::MAX_LIMIT).contains(limit))
@@ -90,10 +108,11 @@ pub(super) fn next_page(query: &[(String, String)], cursor: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Position;
 
     fn asked(query: &[(&str, &str)]) -> Result<List, Vec<String>> {
         let query: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        refuse_unknown(&query, NAMES).and_then(|()| read(&query)).map_err(|problem| {
+        refuse_unknown(&query, OF_LIST).and_then(|()| read(&query)).map_err(|problem| {
             let body: serde_json::Value = serde_json::from_str(problem.into_response("id").body()).unwrap();
             body["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
         })
@@ -146,8 +165,8 @@ mod tests {
         let query = [("year", "2013"), ("title_prefix", "R"), ("sort", "-title"), ("limit", "7")];
         assert_eq!(asked(&query), page(scope.clone(), 7, None));
         let last = MovieId { year, title: title("Rush") };
-        let cursor = Cursor::encode(&scope, &last);
-        assert_eq!(asked(&[&query[..], &[("cursor", &cursor)]].concat()), page(scope, 7, Some(last.clone())));
+        let cursor = Cursor::encode(&scope, &Position::from(&last));
+        assert_eq!(asked(&[&query[..], &[("cursor", &cursor)]].concat()), page(scope, 7, Some(Position::from(&last))));
         assert_eq!(refused(&[("cursor", &cursor)]), ["cursor"]);
         assert_eq!(asked(&[("year", "2013"), ("title", "Rush")]), Ok(List::One(last)));
     }

@@ -18,24 +18,47 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::CertificateDer};
-use std::{borrow::Cow, fmt::Display, fs, io, path::PathBuf, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt::Display,
+    fs, io,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 #[derive(Debug)]
-struct Https(Client<HttpsConnector<connect::HttpConnector>, SdkBody>);
+struct Https {
+    client: Client<HttpsConnector<connect::HttpConnector>, SdkBody>,
+    read_timeout: Option<Duration>,
+}
 
-/// Connections that are kept for the next request. Trusted are the roots of this file, or the system's.
+/// Connections that are kept for the next request, under the timeouts of the SDK's configuration. Trusted are the roots of this
+/// file, or the system's.
 ///
 /// # Errors
 /// There are no such roots.
-pub(super) fn https(connect_timeout: Duration, roots: Option<String>) -> io::Result<SharedHttpClient> {
-    let mut tcp = connect::HttpConnector::new();
-    tcp.set_connect_timeout(Some(connect_timeout));
-    tcp.set_nodelay(true);
-    tcp.enforce_http(false);
-    let connector = HttpsConnectorBuilder::new().with_tls_config(tls(roots)?).https_or_http().enable_http1().wrap_connector(tcp);
-    let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-    let connector = SharedHttpConnector::new(Https(client));
-    Ok(http_client_fn(move |_, _| connector.clone()))
+pub(super) fn https(roots: Option<String>) -> io::Result<SharedHttpClient> {
+    let tls = tls(roots)?;
+    // The SDK asks for each attempt; the settings are most often the same.
+    let connectors = Mutex::new(HashMap::new());
+    Ok(http_client_fn(move |settings, _| {
+        let timeouts = (settings.connect_timeout(), settings.read_timeout());
+        let mut connectors = connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        connectors.entry(timeouts).or_insert_with(|| SharedHttpConnector::new(Https::new(tls.clone(), timeouts))).clone()
+    }))
+}
+
+impl Https {
+    fn new(tls: ClientConfig, (connect_timeout, read_timeout): (Option<Duration>, Option<Duration>)) -> Self {
+        let mut tcp = connect::HttpConnector::new();
+        tcp.set_connect_timeout(connect_timeout);
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        Self { client: Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector), read_timeout }
+    }
 }
 
 fn tls(roots: Option<String>) -> io::Result<ClientConfig> {
@@ -84,10 +107,14 @@ impl HttpConnector for Https {
                 Some(ConnectionMetadata::builder().proxied(false).poison_fn(poison).build())
             });
         }
-        let answering = self.0.request(request);
+        let (answering, read_timeout) = (self.client.request(request), self.read_timeout);
         HttpConnectorFuture::new(async move {
+            let answered = match read_timeout {
+                Some(limit) => tokio::time::timeout(limit, answering).await.map_err(|error| ConnectorError::timeout(error.into()))?,
+                None => answering.await,
+            };
             // What went wrong on the way may go well the next time: the SDK tries again.
-            let response = answering.await.map_err(|error| ConnectorError::io(error.into()))?;
+            let response = answered.map_err(|error| ConnectorError::io(error.into()))?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x)).map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
@@ -96,6 +123,48 @@ impl HttpConnector for Https {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_dynamodb::{config::timeout::TimeoutConfig, types::AttributeValue};
+
+    /// A client of a server that accepts connections and never answers, and of one that does not even accept.
+    async fn fails_within(timeouts: TimeoutConfig, url: &str) -> std::time::Duration {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+            .region(aws_sdk_dynamodb::config::Region::new("eu-west-1"))
+            .credentials_provider(aws_sdk_dynamodb::config::Credentials::new("AKIA", "secret", None, None, "test"))
+            .http_client(https(None).unwrap())
+            .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .endpoint_url(url);
+        let begin = std::time::Instant::now();
+        let request = aws_sdk_dynamodb::Client::from_conf(config.build()).get_item().table_name("t");
+        let ended = tokio::time::timeout(Duration::from_secs(5), request.key("a", AttributeValue::Null(true)).send()).await;
+        assert!(ended.is_ok_and(|result| result.is_err()), "no timeout took effect");
+        begin.elapsed()
+    }
+
+    #[tokio::test]
+    async fn the_read_timeout_of_the_configuration_takes_effect() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let timeouts = TimeoutConfig::builder().read_timeout(Duration::from_millis(100)).build();
+        assert!(fails_within(timeouts, &url).await < Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn the_connect_timeout_of_the_configuration_takes_effect() {
+        // Once its backlog is full, Linux leaves further connections without an answer.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let full = socket.listen(1).unwrap();
+        let address = full.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..8 {
+            waiting.push(tokio::time::timeout(Duration::from_millis(50), tokio::net::TcpStream::connect(address)).await);
+        }
+        assert!(waiting.iter().any(Result::is_err), "the backlog is not full");
+        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_millis(100)).build();
+        assert!(fails_within(timeouts, &format!("http://{address}")).await < Duration::from_secs(2));
+    }
 
     #[test]
     fn certificates_are_read_whatever_stands_between_them() {

@@ -67,13 +67,19 @@ impl Cause {
             | "MissingAuthenticationTokenException"
             | "RequestTimeTooSkewed"
             | "RequestExpired" => Self::Credentials,
-            "AccessDeniedException" | "AccessDenied" => Self::Denied,
-            kms if kms.starts_with("KMS") => Self::Denied,
+            "AccessDeniedException"
+            | "AccessDenied"
+            | "KMSAccessDeniedException"
+            | "KMSDisabledException"
+            | "KMSInvalidStateException"
+            | "KMSNotFoundException"
+            | "KMSOptInRequired" => Self::Denied,
             "ResourceNotFoundException" => Self::Missing,
             "ProvisionedThroughputExceededException"
             | "ProvisionedThroughputExceeded"
             | "ThrottlingException"
             | "ThrottlingError"
+            | "KMSThrottlingException"
             | "RequestLimitExceeded" => Self::Throttled,
             "TransactionConflict" | "TransactionConflictException" | "TransactionInProgressException" => Self::Conflict,
             "ValidationException" | "ValidationError" | "SerializationException" | "IdempotentParameterMismatchException" => Self::Defect,

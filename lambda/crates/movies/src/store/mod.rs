@@ -6,7 +6,7 @@
 //! went. A plain put that is repeated meets the row that it wrote itself: refused by its own success, or written over what
 //! somebody else put there in between.
 
-mod cache;
+mod condition;
 mod connection;
 mod fault;
 pub mod item;
@@ -17,7 +17,7 @@ pub use fault::{Cause, Fault};
 
 use crate::{
     config::Aws,
-    domain::{ETag, ListQuery, Movie, MovieId, Order, Precondition, Scope},
+    domain::{ETag, InfoPatch, ListQuery, Movie, MovieId, Order, Position, Scope},
     trace,
 };
 use aws_sdk_dynamodb::{
@@ -25,18 +25,17 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Config, Region},
     error::BuildError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, Delete, Put as PutRow, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+    types::{AttributeValue, Delete, Put as PutRow, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
-use cache::Cache;
+use condition::Condition;
 use std::{
     io,
-    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// What this store does to the tables, in IAM's words: the function's role allows this and no other. A wall holds the list to
 /// the code, a test of the stack holds the role to the list. (A transaction is allowed what its parts are allowed.)
-pub const OPERATIONS: [&str; 5] = ["GetItem", "Query", "Scan", "PutItem", "DeleteItem"];
+pub const OPERATIONS: [&str; 6] = ["GetItem", "Query", "Scan", "PutItem", "UpdateItem", "DeleteItem"];
 
 /// How long a creation is known by the caller's key for it.
 pub const KEYS_ARE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -44,19 +43,53 @@ pub const KEYS_ARE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often a put with no condition asks whether there is a row, should others make and delete it all the while.
 const PUT_ROUNDS: usize = 2;
 
-/// Pages that a list may read to find its first movie, should they be empty or hold no movie.
+/// Pages that a list reads to find its first movie, should they be empty or hold no movie. Then the caller gets an empty page and
+/// goes on from there.
 const EMPTY_PAGES: usize = 5;
 
-/// A movie and the version it is at. Rows written by others may lack the ETag; they can be read and replaced, but
-/// satisfy no `If-Match` but `*`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Versioned {
-    /// The movie.
+/// How current a read is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// It may lack the writes of the last second, and costs half.
+    Eventual,
+    /// It has every write that was answered before.
+    Strong,
+}
+
+/// A movie as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredMovie {
+    /// The movie, as far as the item holds one. It may be beyond today's limits.
     pub movie: Movie,
-    /// Its stored version.
-    pub etag: Option<ETag>,
-    /// Whether the row has all that this API writes, each part of its type; what is not is left out of the movie.
-    pub whole: bool,
+    /// The ETag of all that the item holds.
+    pub etag: ETag,
+    /// Whether the item has all that this API writes, each part of its type; what is not is left out of the movie.
+    pub is_well_formed: bool,
+    item: item::Item,
+}
+
+impl StoredMovie {
+    fn new(item: item::Item) -> Option<Self> {
+        let movie = item::from_item(item.clone())?;
+        Some(Self { movie, etag: item::etag(&item), is_well_formed: item::is_well_formed(&item), item })
+    }
+
+    /// Whether all of this is what a movie would be stored as.
+    ///
+    /// # Errors
+    /// None that a movie can cause.
+    pub fn is_stored_as(&self, movie: &Movie) -> Result<bool, Fault> {
+        Ok(self.etag == item::etag(&item::to_item(movie)?))
+    }
+
+    /// Whether a patch that names a field would change nothing.
+    ///
+    /// # Errors
+    /// None that a patch can cause.
+    pub fn has(&self, patch: &InfoPatch) -> Result<bool, Fault> {
+        let is_empty = matches!(patch, InfoPatch::Fields { named, .. } if named.is_empty());
+        Ok(!is_empty && item::patched(&self.item, patch)? == self.item)
+    }
 }
 
 /// What became of a put.
@@ -66,19 +99,6 @@ pub enum Put {
     Created(ETag),
     /// There was one; it is replaced.
     Replaced(ETag),
-    /// The precondition did not hold; nothing was written.
-    Refused,
-}
-
-/// What became of a delete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deleted {
-    /// It is gone.
-    Done,
-    /// There was none.
-    Absent,
-    /// The precondition did not hold; nothing was deleted.
-    Refused,
 }
 
 /// A part of a list.
@@ -87,9 +107,9 @@ pub struct Page {
     /// In the list's order.
     pub movies: Vec<Movie>,
     /// Where the next part begins; `None` at the end.
-    pub last: Option<MovieId>,
-    /// Rows that are not whole: served as far as they go, or left out if they are no movie at all.
-    pub damaged: usize,
+    pub last: Option<Position>,
+    /// Malformed items: served as far as they go, or left out if they are no movie at all.
+    pub malformed: usize,
 }
 
 /// A caller's own key for a creation (`Idempotency-Key`).
@@ -120,23 +140,22 @@ pub struct Store {
     client: Client,
     table: String,
     creations: String,
-    cache: Arc<Cache>,
 }
 
 impl Store {
-    /// Opens the tables under [`policy`], and keeps what it reads for `cache_ttl`. Makes no call.
+    /// Opens the tables under [`policy`]. Makes no call.
     ///
     /// # Errors
     /// There are no root certificates.
-    pub fn open(table: String, creations: String, aws: Aws, cache_ttl: Duration) -> io::Result<Self> {
+    pub fn open(table: String, creations: String, aws: Aws) -> io::Result<Self> {
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(aws.region))
             .credentials_provider(aws.credentials)
-            .http_client(connection::https(policy::CONNECT, aws.roots)?)
+            .http_client(connection::https(aws.roots)?)
             .interceptor(user_agent::Ours);
         config.set_endpoint_url(aws.endpoint);
-        Ok(Self { client: Client::from_conf(policy::apply(config).build()), table, creations, cache: Arc::new(Cache::new(cache_ttl)) })
+        Ok(Self { client: Client::from_conf(policy::apply(config).build()), table, creations })
     }
 
     /// Reads a movie of a year that has none, so that the first request finds a connection open and signed for.
@@ -150,60 +169,67 @@ impl Store {
         }
     }
 
-    /// Reads one movie for a request that came at `now`: as it was within the last second or so, or, with a cache, as this process
-    /// left it and others left it not longer ago than the cache keeps it.
+    /// Reads one movie.
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
-    pub async fn get(&self, id: &MovieId, now: SystemTime) -> Result<Option<Versioned>, Fault> {
-        if let Some(kept) = self.cache.get(id, now) {
-            return Ok(Some(kept));
-        }
-        let writes = self.cache.writes();
-        // What is kept is read consistently: else it could be older than a write of our own, and stay.
-        let found = self.read(id, self.cache.is_on()).await?;
-        if let Some(found) = &found {
-            self.cache.keep(id, found, now, writes);
-        }
-        Ok(found)
-    }
-
-    /// Reads one movie as it is after every write so far.
-    ///
-    /// # Errors
-    /// A fault of the table or of the way to it.
-    pub async fn get_latest(&self, id: &MovieId) -> Result<Option<Versioned>, Fault> {
-        // Nobody is to see an older one after this.
-        let _forget = self.cache.forget_after(id);
-        self.read(id, true).await
-    }
-
-    async fn read(&self, id: &MovieId, consistent: bool) -> Result<Option<Versioned>, Fault> {
-        let request = self.client.get_item().table_name(&self.table).set_key(Some(item::key(id))).consistent_read(consistent);
+    pub async fn get(&self, id: &MovieId, consistency: Consistency) -> Result<Option<StoredMovie>, Fault> {
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(item::key(id)));
+        let request = request.consistent_read(consistency == Consistency::Strong);
         let answer = trace::call("GetItem", Box::pin(request.send())).await?;
-        Ok(answer.item.and_then(|item| {
-            let whole = item::is_whole(&item);
-            item::from_item(item).map(|(movie, etag)| Versioned { movie, etag, whole })
-        }))
+        Ok(answer.item.and_then(StoredMovie::new))
     }
 
-    /// Writes a movie whole.
+    /// Writes a movie whole, whatever is stored.
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
-    pub async fn put(&self, movie: &Movie, precondition: &Precondition) -> Result<Put, Fault> {
-        let _forget = self.cache.forget_after(movie.id());
-        // Where nothing is asked, two conditions are tried in turn: what is answered, made or replaced, is then as true as the
-        // write itself. A row most often exists.
-        let either = [Precondition::Present, Precondition::Absent];
-        let tried = if *precondition == Precondition::Unconditional { &either[..] } else { std::slice::from_ref(precondition) };
-        for precondition in tried.iter().cycle().take(tried.len() * if tried.len() > 1 { PUT_ROUNDS } else { 1 }) {
-            if self.write(vec![self.row(movie, precondition)?]).await?.is_empty() {
-                let etag = ETag::of(movie);
-                return Ok(if *precondition == Precondition::Absent { Put::Created(etag) } else { Put::Replaced(etag) });
+    pub async fn put(&self, movie: &Movie) -> Result<Put, Fault> {
+        // Two conditions are tried in turn: what is answered, created or replaced, is then as true as the write itself. An item
+        // most often exists.
+        for exists in [true, false].into_iter().cycle().take(2 * PUT_ROUNDS) {
+            let condition = if exists { Condition::present() } else { Condition::absent() };
+            let (write, etag) = self.put_item(movie, condition)?;
+            if self.write(vec![write]).await?.is_empty() {
+                return Ok(if exists { Put::Replaced(etag) } else { Put::Created(etag) });
             }
         }
-        if tried.len() == 1 { Ok(Put::Refused) } else { Err(Fault::new(Cause::Conflict, "the row came and went between writes")) }
+        Err(Fault::new(Cause::Conflict, "the item came and went between writes"))
+    }
+
+    /// Writes a movie whole in place of what was read, with all that this held; or, where nothing was, creates it. `None`: the item
+    /// has changed since, and nothing was written.
+    ///
+    /// # Errors
+    /// A fault of the table or of the way to it.
+    pub async fn replace(&self, current: Option<&StoredMovie>, movie: &Movie) -> Result<Option<ETag>, Fault> {
+        let condition = current.map_or_else(Condition::absent, |current| Condition::as_read(&current.item));
+        let (write, etag) = self.put_item(movie, condition)?;
+        Ok(self.write(vec![write]).await?.is_empty().then_some(etag))
+    }
+
+    /// Changes what a patch names of an item as it was read, and nothing else. `None`: the item has changed since, and nothing was
+    /// written.
+    ///
+    /// # Errors
+    /// A fault of the table or of the way to it.
+    pub async fn patch(&self, current: &StoredMovie, patch: &InfoPatch) -> Result<Option<StoredMovie>, Fault> {
+        let patched = item::patched(&current.item, patch)?;
+        if patched == current.item {
+            return Ok(Some(current.clone()));
+        }
+        let changes = item::changes(&current.item, &patched);
+        let condition = Condition::as_read(&current.item);
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(item::key(current.movie.id())))
+            .update_expression(changes.expression)
+            .condition_expression(condition.expression)
+            .set_expression_attribute_names(Some(changes.names.into_iter().chain(condition.names).collect()))
+            .set_expression_attribute_values(Some(changes.values.into_iter().chain(condition.values).collect()))
+            .build()?;
+        let unmet = self.write(vec![TransactWriteItem::builder().update(update).build()]).await?;
+        Ok(if unmet.is_empty() { StoredMovie::new(patched) } else { None })
     }
 
     /// Writes a movie that does not exist yet. With a key, the same creation again is answered as the first was, even after the
@@ -212,19 +238,12 @@ impl Store {
     /// # Errors
     /// A fault of the tables or of the way to them.
     pub async fn create(&self, movie: &Movie, key: Option<CreationKey<'_>>) -> Result<Creation, Fault> {
-        let _forget = self.cache.forget_after(movie.id());
-        let etag = ETag::of(movie);
-        let mut writes = vec![self.row(movie, &Precondition::Absent)?];
+        let (write, etag) = self.put_item(movie, Condition::absent())?;
+        let mut writes = vec![write];
         if let Some(key) = key {
             let now = key.now.duration_since(UNIX_EPOCH).unwrap_or_default();
-            // DynamoDB deletes what has expired within days, not at once.
-            let condition = Condition::of_expired(now);
-            writes.push(put(PutRow::builder()
-                .table_name(&self.creations)
-                .set_item(Some(item::of_key(&key, &etag, now + KEYS_ARE_KEPT)))
-                .set_condition_expression(condition.expression)
-                .set_expression_attribute_names(condition.names)
-                .set_expression_attribute_values(condition.values))?);
+            // The last of the writes: a conflict on it says that the same creation may be under way; see policy.rs.
+            writes.push(put(&self.creations, item::of_key(&key, &etag, now + KEYS_ARE_KEPT), Condition::expired(now))?);
         }
         let unmet = self.write(writes).await?;
         // The key first: where it is known, the movie most often exists because of it.
@@ -236,37 +255,37 @@ impl Store {
         })
     }
 
-    /// Deletes a movie.
+    /// Deletes a movie, whatever is stored. Whether there was one.
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
-    pub async fn delete(&self, id: &MovieId, precondition: &Precondition) -> Result<Deleted, Fault> {
-        let _forget = self.cache.forget_after(id);
-        let condition = Condition::of(if *precondition == Precondition::Unconditional { &Precondition::Present } else { precondition });
+    pub async fn delete(&self, id: &MovieId) -> Result<bool, Fault> {
+        self.delete_if(id, Condition::present()).await
+    }
+
+    /// Deletes a movie as it was read. Whether it was: else it has changed since.
+    ///
+    /// # Errors
+    /// A fault of the table or of the way to it.
+    pub async fn delete_as_read(&self, current: &StoredMovie) -> Result<bool, Fault> {
+        self.delete_if(current.movie.id(), Condition::as_read(&current.item)).await
+    }
+
+    async fn delete_if(&self, id: &MovieId, condition: Condition) -> Result<bool, Fault> {
         let delete = Delete::builder()
             .table_name(&self.table)
             .set_key(Some(item::key(id)))
-            .set_condition_expression(condition.expression)
-            .set_expression_attribute_names(condition.names)
-            .set_expression_attribute_values(condition.values)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .condition_expression(&condition.expression)
+            .set_expression_attribute_names(Some(condition.names.clone()))
+            .set_expression_attribute_values(condition.values())
             .build()?;
-        let unmet = self.write(vec![TransactWriteItem::builder().delete(delete).build()]).await?;
-        Ok(match unmet.first() {
-            None => Deleted::Done,
-            Some((_, found)) if found.is_empty() => Deleted::Absent,
-            Some(_) => Deleted::Refused,
-        })
+        Ok(self.write(vec![TransactWriteItem::builder().delete(delete).build()]).await?.is_empty())
     }
 
-    fn row(&self, movie: &Movie, precondition: &Precondition) -> Result<TransactWriteItem, Fault> {
-        let condition = Condition::of(precondition);
-        put(PutRow::builder()
-            .table_name(&self.table)
-            .set_item(Some(item::to_item(movie)?))
-            .set_condition_expression(condition.expression)
-            .set_expression_attribute_names(condition.names)
-            .set_expression_attribute_values(condition.values))
+    fn put_item(&self, movie: &Movie, condition: Condition) -> Result<(TransactWriteItem, ETag), Fault> {
+        let item = item::to_item(movie)?;
+        let etag = item::etag(&item);
+        Ok((put(&self.table, item, condition)?, etag))
     }
 
     /// Does all of these or nothing, once, however often the call has to be made. Gives the writes whose condition did not hold,
@@ -281,44 +300,52 @@ impl Store {
             return Err(error.into());
         };
         let reasons = cancelled.cancellation_reasons();
+        if policy::may_pass(reasons) {
+            return Err(Fault::of_codes(reasons.iter().filter_map(|reason| reason.code())));
+        }
         let unmet = reasons.iter().enumerate().filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"));
         let unmet: Vec<_> = unmet.map(|(write, reason)| (write, reason.item().cloned().unwrap_or_default())).collect();
         if unmet.is_empty() { Err(Fault::of_codes(reasons.iter().filter_map(|reason| reason.code()))) } else { Ok(unmet) }
     }
 
-    /// Reads one page of a list. It costs what it returns: a Query within one year or a Scan that stops at the limit.
+    /// Reads one page of a list. It costs what it returns: a Query within one year or a Scan that stops at the limit. Only among
+    /// items that are no movies it reads on, as many at a time as the largest page has.
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
-    pub async fn list(&self, query: &ListQuery) -> Result<Page, Fault> {
+    pub async fn list(&self, query: &ListQuery, consistency: Consistency) -> Result<Page, Fault> {
         // One more than asked for tells whether there is a next page.
-        let limit = i32::from(query.limit) + 1;
-        let mut start = query.after.as_ref().map(item::key);
-        let mut damaged = 0;
+        let mut limit = i32::from(query.limit) + 1;
+        let (mut last, mut malformed) = (query.after.clone(), 0);
         for _ in 0..EMPTY_PAGES {
-            let (items, next) = self.page(&query.scope, limit, start.take()).await?;
-            damaged += items.iter().filter(|item| !item::is_whole(item)).count();
-            let mut movies: Vec<Movie> = items.into_iter().filter_map(item::from_item).map(|(movie, _)| movie).collect();
+            let (items, next) = self.page(&query.scope, limit, last.as_ref().map(item::key_at), consistency).await?;
+            malformed += items.iter().filter(|item| !item::is_well_formed(item)).count();
+            let mut movies: Vec<Movie> = items.into_iter().filter_map(item::from_item).collect();
+            last = next.as_ref().and_then(item::position);
             if movies.len() > usize::from(query.limit) {
                 movies.truncate(query.limit.into());
-                let last = movies.last().map(|movie| movie.id().clone());
-                return Ok(Page { movies, last, damaged });
+                last = movies.last().map(|movie| movie.id().into());
             }
-            let Some(next) = next else { return Ok(Page { movies, last: None, damaged }) };
-            // A row that is no movie can be the last one read, and a cursor names a movie: then rows are read again.
-            let last = item::id_of(&next).or_else(|| movies.last().map(|movie| movie.id().clone()));
-            if !movies.is_empty() {
-                return Ok(Page { movies, last, damaged });
+            if last.is_none() || !movies.is_empty() {
+                return Ok(Page { movies, last, malformed });
             }
-            start = Some(next);
+            limit = i32::from(ListQuery::MAX_LIMIT) + 1;
         }
-        Err(Fault::new(Cause::Garbled, format!("{EMPTY_PAGES} pages without a movie in a row")))
+        Ok(Page { movies: Vec::new(), last, malformed })
     }
 
-    async fn page(&self, scope: &Scope, limit: i32, start: Option<item::Item>) -> Result<(Vec<item::Item>, Option<item::Item>), Fault> {
+    async fn page(
+        &self,
+        scope: &Scope,
+        limit: i32,
+        start: Option<item::Item>,
+        consistency: Consistency,
+    ) -> Result<(Vec<item::Item>, Option<item::Item>), Fault> {
+        let is_consistent = consistency == Consistency::Strong;
         let (items, next) = match scope {
             Scope::All => {
                 let request = self.client.scan().table_name(&self.table).limit(limit).set_exclusive_start_key(start);
+                let request = request.consistent_read(is_consistent);
                 let answer = trace::call("Scan", Box::pin(request.send())).await?;
                 (answer.items, answer.last_evaluated_key)
             }
@@ -329,6 +356,7 @@ impl Store {
                     .table_name(&self.table)
                     .limit(limit)
                     .set_exclusive_start_key(start)
+                    .consistent_read(is_consistent)
                     .scan_index_forward(*order == Order::Ascending)
                     .expression_attribute_names("#year", item::YEAR)
                     .expression_attribute_values(":year", AttributeValue::N(year.get().to_string()));
@@ -347,57 +375,20 @@ impl Store {
     }
 }
 
-fn put(row: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<TransactWriteItem, Fault> {
-    let row = row.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld).build()?;
-    Ok(TransactWriteItem::builder().put(row).build())
+fn put(table: &str, item: item::Item, condition: Condition) -> Result<TransactWriteItem, Fault> {
+    let put = PutRow::builder()
+        .table_name(table)
+        .set_item(Some(item))
+        .condition_expression(&condition.expression)
+        .set_expression_attribute_names(Some(condition.names.clone()))
+        .set_expression_attribute_values(condition.values())
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .build()?;
+    Ok(TransactWriteItem::builder().put(put).build())
 }
 
 impl From<BuildError> for Fault {
     fn from(error: BuildError) -> Self {
         Self::new(Cause::Defect, error.to_string())
-    }
-}
-
-/// A precondition in DynamoDB's words.
-#[derive(Default)]
-struct Condition {
-    expression: Option<String>,
-    names: Option<std::collections::HashMap<String, String>>,
-    values: Option<item::Item>,
-}
-
-impl Condition {
-    fn of(precondition: &Precondition) -> Self {
-        let on = |expression: String, name: &str| Self {
-            expression: Some(expression),
-            names: Some([("#a".to_owned(), name.to_owned())].into()),
-            values: None,
-        };
-        match precondition {
-            Precondition::Unconditional => Self::default(),
-            Precondition::Absent => on("attribute_not_exists(#a)".into(), item::TITLE),
-            Precondition::Present => on("attribute_exists(#a)".into(), item::TITLE),
-            Precondition::Unversioned => {
-                let mut condition = on("attribute_exists(#a) AND attribute_not_exists(#etag)".into(), item::TITLE);
-                condition.names.get_or_insert_default().insert("#etag".into(), item::ETAG.into());
-                condition
-            }
-            Precondition::OneOf(etags) => {
-                let values: item::Item =
-                    etags.iter().enumerate().map(|(n, etag)| (format!(":e{n}"), AttributeValue::S(etag.as_str().to_owned()))).collect();
-                let list = (0..etags.len()).map(|n| format!(":e{n}")).collect::<Vec<_>>().join(", ");
-                Self { values: Some(values), ..on(format!("#a IN ({list})"), item::ETAG) }
-            }
-        }
-    }
-
-    /// There is no such key, or there was one.
-    fn of_expired(now: Duration) -> Self {
-        let names = [("#key".to_owned(), item::KEY.to_owned()), ("#expires".to_owned(), item::EXPIRES.to_owned())];
-        Self {
-            expression: Some("attribute_not_exists(#key) OR #expires <= :now".into()),
-            names: Some(names.into()),
-            values: Some([(":now".to_owned(), AttributeValue::N(now.as_secs().to_string()))].into()),
-        }
     }
 }

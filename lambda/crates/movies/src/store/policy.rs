@@ -23,13 +23,16 @@ use aws_sdk_dynamodb::{
         retry::{ClassifyRetry, RetryAction, RetryConfig, RetryPartition, TokenBucket},
         timeout::TimeoutConfig,
     },
-    error::BoxError,
-    operation::transact_write_items::TransactWriteItemsError,
+    error::{BoxError, ProvideErrorMetadata},
+    operation::{get_item::GetItemError, query::QueryError, scan::ScanError, transact_write_items::TransactWriteItemsError},
+    types::CancellationReason,
 };
+use aws_smithy_runtime_api::client::interceptors::context::Error as OperationError;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use std::{
+    error::Error,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -45,7 +48,7 @@ pub const WORTH_TRYING: Duration = Duration::from_millis(100);
 const OPERATION: Duration = Duration::from_millis(2500);
 const ATTEMPT: Duration = Duration::from_millis(750);
 /// For the connection; part of the attempt's time.
-pub(super) const CONNECT: Duration = Duration::from_millis(500);
+const CONNECT: Duration = Duration::from_millis(500);
 const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -63,35 +66,57 @@ pub(super) fn apply(config: Builder) -> Builder {
         .throttling_retry_cost(TOKENS_PER_RETRY)
         .timeout_retry_cost(TOKENS_PER_RETRY)
         .build();
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT);
+    let timeouts = timeouts.operation_timeout(OPERATION).build();
     config
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE))
         .retry_partition(RetryPartition::custom("movies").token_bucket(bucket).build())
-        .retry_classifier(Cancelled)
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build())
+        .retry_classifier(Passing)
+        .timeout_config(timeouts)
         // An answer is read to its end within its attempt's time.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .interceptor(Verify)
 }
 
-/// Has a transaction repeated that was cancelled because another held the row, or by a lack of capacity. One whose condition
-/// failed is answered.
-#[derive(Debug)]
-struct Cancelled;
+/// Whether a cancelled transaction may pass when it is made again: nothing but conflicts and a lack of capacity kept it, or these
+/// kept its last write. DynamoDB judges each item on its own: a creation that races its own retry can find the movie written
+/// (a condition that fails) while the key, its last write, is still locked by the first (a conflict). What it is to be answered
+/// is known only when the key can be read.
+pub(super) fn may_pass(reasons: &[CancellationReason]) -> bool {
+    let passes = |code: &str| matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded");
+    let codes = || reasons.iter().map(|reason| reason.code().unwrap_or("None"));
+    codes().all(|code| code == "None" || passes(code)) || codes().next_back().is_some_and(passes)
+}
 
-impl ClassifyRetry for Cancelled {
+/// Has a request repeated that the SDK would not: a cancelled transaction that [`may_pass`], and one that KMS throttled.
+#[derive(Debug)]
+struct Passing;
+
+impl ClassifyRetry for Passing {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let error = context.output_or_error().and_then(Result::err).and_then(|error| error.as_operation_error());
-        let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.and_then(|error| error.downcast_ref()) else {
-            return RetryAction::NoActionIndicated;
+        let Some(error) = error else { return RetryAction::NoActionIndicated };
+        let passes = match error.downcast_ref() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => may_pass(cancelled.cancellation_reasons()),
+            _ => code(error) == Some("KMSThrottlingException"),
         };
-        let mut codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code()).filter(|code| *code != "None");
-        let passes = |code| matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded");
-        if codes.all(passes) { RetryAction::throttling_error() } else { RetryAction::NoActionIndicated }
+        if passes { RetryAction::throttling_error() } else { RetryAction::NoActionIndicated }
     }
 
     fn name(&self) -> &'static str {
-        "cancelled transactions"
+        "what may pass"
     }
+}
+
+/// The code of an error of any operation of this store.
+fn code(error: &OperationError) -> Option<&str> {
+    fn of<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(error: &OperationError) -> Option<&str> {
+        error.downcast_ref::<E>()?.code()
+    }
+    of::<GetItemError>(error)
+        .or_else(|| of::<QueryError>(error))
+        .or_else(|| of::<ScanError>(error))
+        .or_else(|| of::<TransactWriteItemsError>(error))
 }
 
 /// Has every answer read through [`Verified`].

@@ -43,10 +43,7 @@ mod tests {
     use crate::{config::Aws, store::Store};
     use aws_sdk_dynamodb::config::Credentials;
     use runtime_api::Server;
-    use std::{
-        sync::{Arc, Mutex},
-        time::Duration,
-    };
+    use std::sync::{Arc, Mutex};
 
     #[tokio::test]
     async fn calls_bear_our_user_agent_and_no_other() {
@@ -58,7 +55,7 @@ mod tests {
         });
         let (table, credentials) = (table.await.unwrap(), Credentials::new("AKIA", "secret", None, None, "test"));
         let aws = Aws { region: "eu-west-1".into(), endpoint: Some(table.url().into()), roots: None, credentials };
-        Store::open("t".into(), "c".into(), aws, Duration::ZERO).unwrap().warm().await;
+        Store::open("t".into(), "c".into(), aws).unwrap().warm().await;
         let calls = calls.lock().unwrap();
         assert_eq!((calls.len(), &calls[0]["user-agent"]), (1, &http::HeaderValue::from_static(USER_AGENT)));
         assert!(!calls[0].contains_key("x-amz-user-agent"), "{calls:?}");

@@ -1,10 +1,8 @@
 //! The binary as it is started: what it refuses, and in which words.
 
-use super::server::answer_of;
-use std::{
-    io::{BufRead, BufReader, Read},
-    process::{Command, Output, Stdio},
-};
+use super::contract;
+use std::process::{Command, Output};
+use testkit::{RequestBuilder, TestApp};
 
 fn movies(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
@@ -55,24 +53,31 @@ fn wrong_arguments_are_told() {
     assert!(help.status.success() && said(&help).contains("--jwks FILE"));
 }
 
+/// While it starts it waits for a table that does not answer: it need not be waited for.
+#[tokio::test]
+async fn a_signal_to_stop_during_the_start_ends_the_server_at_once_and_well() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    for signal in ["TERM", "INT"] {
+        let mut child = movies(&["--listen", "127.0.0.1:0"], &[("TABLE_NAME", "t"), ("AWS_ENDPOINT_URL", &url)]).spawn().unwrap();
+        let _waiting = silent.accept().unwrap();
+        // It has asked the table, and so has long begun to listen for signals.
+        let begin = std::time::Instant::now();
+        let killed = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let status = child.wait().unwrap();
+        assert!(status.success() && begin.elapsed() < std::time::Duration::from_millis(500), "{signal}: {status} {:?}", begin.elapsed());
+    }
+}
+
 /// A table that cannot be reached must not keep the process from starting: what is wrong shows at a request.
-#[test]
-fn it_listens_though_the_table_is_out_of_reach_and_stops_at_a_signal() {
+#[tokio::test]
+async fn it_listens_though_the_table_is_out_of_reach_and_stops_at_a_signal() {
     let variables = [("TABLE_NAME", "t"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9")];
-    let mut child = movies(&["--listen", "127.0.0.1:0"], &variables).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("movies: listening on http://").unwrap_or_else(|| panic!("{line:?}")).to_owned();
-
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    let request = "GET /movies/2013/Rush HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let answer = answer_of(request, &text);
-    answer.refused(503, "unavailable");
-    assert!(answer.header("retry-after") == Some("1") && !text.contains("127.0.0.1"), "{text}");
-
-    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-    assert!(child.wait().unwrap().success());
+    let app = TestApp::server(contract(), movies(&["--listen", "127.0.0.1:0"], &variables));
+    let response = app.send(RequestBuilder::new("GET", "/movies/2013/Rush")).await;
+    response.assert_problem(503, "unavailable");
+    assert!(response.header("retry-after") == Some("1") && !response.text.contains("127.0.0.1"), "{response:?}");
+    let (status, ..) = app.into_http_server().stop();
+    assert!(status.success(), "{status}");
 }

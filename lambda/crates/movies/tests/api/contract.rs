@@ -1,165 +1,54 @@
-//! The contract as a judge of answers, and as a list of what must be there.
+//! The contract as a list of what must be there.
 
-use super::{Answer, Ask, World};
+use super::{App, READ, WRITE, contract};
 use movies::domain::{Info, ListQuery, Title, Year};
-use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, sync::OnceLock};
-
-pub(super) struct Contract {
-    document: Value,
-    validators: BTreeMap<String, jsonschema::Validator>,
-}
-
-impl Contract {
-    pub(super) fn get() -> &'static Self {
-        static CONTRACT: OnceLock<Contract> = OnceLock::new();
-        CONTRACT.get_or_init(|| {
-            let document: Value = serde_saphyr::from_str(include_str!("../../openapi.yaml")).unwrap();
-            let mut validators = BTreeMap::new();
-            for name in document["components"]["schemas"].as_object().unwrap().keys() {
-                let mut schema = json!({ "$ref": format!("#/components/schemas/{name}"), "components": document["components"] });
-                null_as_json_schema(&mut schema);
-                let validator = jsonschema::draft4::options().should_validate_formats(true).build(&schema).unwrap();
-                validators.insert(format!("#/components/schemas/{name}"), validator);
-            }
-            Self { document, validators }
-        })
-    }
-
-    /// The value that references lead to.
-    fn follow<'a>(&'a self, value: &'a Value) -> &'a Value {
-        match value["$ref"].as_str() {
-            Some(reference) => self.document.pointer(reference.trim_start_matches('#')).unwrap(),
-            None => value,
-        }
-    }
-
-    fn operation(&self, method: &str, path: &str) -> Option<&Value> {
-        let template = match path {
-            "/movies" | "/health" | "/version" => path,
-            _ if path.strip_prefix("/movies/").is_some_and(|rest| rest.contains('/')) => "/movies/{year}/{title}",
-            _ => return None,
-        };
-        self.document["paths"][template].get(method.to_ascii_lowercase())
-    }
-
-    pub(super) fn operations(&self) -> Vec<(String, String)> {
-        let methods = ["get", "head", "put", "post", "patch", "delete", "options", "trace"];
-        let paths = self.document["paths"].as_object().unwrap();
-        let operations =
-            paths.iter().flat_map(|(path, item)| item.as_object().unwrap().keys().map(move |method| (method.to_uppercase(), path.clone())));
-        operations.filter(|(method, _)| methods.contains(&method.to_ascii_lowercase().as_str())).collect()
-    }
-
-    /// Panics if the contract does not have this answer. Where it has no operation, only a problem may come.
-    /// `without` is a header that this answer, and no other, is to lack.
-    #[track_caller]
-    pub(super) fn check(&self, method: &str, path: &str, without: Option<&str>, answer: &Answer) {
-        let context = || format!("{method} {path} -> {answer:?}");
-        let id = answer.header("x-request-id").unwrap_or_else(|| panic!("no X-Request-Id: {}", context()));
-        if answer.header("content-type") == Some("application/problem+json") && method != "HEAD" {
-            let body = answer.json();
-            assert_eq!((&body["request_id"], &body["status"]), (&json!(id), &json!(answer.status)), "{}", context());
-        }
-        let Some(operation) = self.operation(method, path) else {
-            let preflight = method == "OPTIONS" && answer.status == 204;
-            assert!(
-                preflight || matches!(answer.status, 400 | 404 | 405) && (method == "HEAD" || self.is_problem(answer)),
-                "{}",
-                context()
-            );
-            return;
-        };
-        let declared = &operation["responses"][answer.status.to_string()];
-        assert!(!declared.is_null(), "the contract has no such status: {}", context());
-        let declared = self.follow(declared);
-        for (name, header) in declared["headers"].as_object().unwrap_or(&Map::new()) {
-            let found = answer.header(&name.to_ascii_lowercase());
-            assert!(name == "Link" || found.is_some() != (without == Some(name)), "{name}: {}", context());
-            let schema = &self.follow(header)["schema"];
-            let fits =
-                |found: &str| jsonschema::is_valid(schema, &found.parse().map_or_else(|_| json!(found), |number: u64| json!(number)));
-            assert!(found.is_none_or(fits), "{name}: {}", context());
-        }
-        match declared["content"].as_object().and_then(|content| content.iter().next()) {
-            None => assert_eq!(answer.text, "", "{}", context()),
-            Some((media_type, content)) => {
-                assert_eq!(answer.header("content-type"), Some(media_type.as_str()), "{}", context());
-                self.validate(content["schema"]["$ref"].as_str().unwrap(), answer);
-            }
-        }
-    }
-
-    fn is_problem(&self, answer: &Answer) -> bool {
-        self.validate("#/components/schemas/Problem", answer);
-        answer.header("content-type") == Some("application/problem+json")
-    }
-
-    #[track_caller]
-    fn validate(&self, schema: &str, answer: &Answer) {
-        let body = answer.json();
-        let errors: Vec<_> =
-            self.validators[schema].iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path())).collect();
-        assert!(errors.is_empty(), "{schema}: {errors:?}: {answer:?}");
-    }
-
-    fn schema(&self, name: &str) -> &Value {
-        &self.document["components"]["schemas"][name]
-    }
-}
-
-/// OpenAPI 3.0 writes `nullable` where JSON Schema has a type of its own.
-fn null_as_json_schema(schema: &mut Value) {
-    match schema {
-        Value::Object(map) => {
-            map.values_mut().for_each(null_as_json_schema);
-            if map.remove("nullable") == Some(json!(true)) {
-                let inner = std::mem::take(map);
-                map.insert("anyOf".into(), json!([inner, { "type": "null" }]));
-            }
-        }
-        Value::Array(list) => list.iter_mut().for_each(null_as_json_schema),
-        _ => {}
-    }
-}
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use testkit::{RequestBuilder, Response, assert_contract, sample::rush};
 
 #[tokio::test]
 async fn every_operation_of_the_contract_is_routed() {
-    let world = World::new().await;
-    let operations = Contract::get().operations();
-    assert_eq!(operations.len(), 12, "{operations:?}");
-    for (method, path) in operations {
+    let app = App::new().await;
+    let mut methods = BTreeMap::<_, BTreeSet<_>>::new();
+    for (method, path) in contract().operations() {
         let path = path.replace("{year}", "2013").replace("{title}", "Rush");
-        let answer = world.ask(&method, &path).await;
+        methods.entry(path.clone()).or_default().insert(method.clone());
+        let answer = app.ask(&method, &path).await;
         assert_ne!(answer.status, 405, "{method} {path}");
         if method != "HEAD" && answer.status == 404 {
-            answer.refused(404, "movie_not_found");
+            answer.assert_problem(404, "movie_not_found");
         }
+    }
+    // And no other is.
+    for (path, methods) in methods {
+        let answer = app.ask("TRACE", &path).await;
+        let allowed = answer.header("allow").unwrap().split(", ").map(str::to_owned).collect::<BTreeSet<_>>();
+        assert_eq!(allowed, methods, "{path}");
     }
 }
 
 #[tokio::test]
 async fn an_operation_takes_the_scopes_that_the_contract_declares() {
-    let world = World::new().await;
-    let contract = Contract::get();
+    let app = App::new().await;
+    let contract = contract();
     for (method, template) in contract.operations() {
         let path = template.replace("{year}", "2013").replace("{title}", "Rush");
         let operation = contract.operation(&method, &path).unwrap();
         let security = operation.get("security").unwrap_or(&contract.document["security"]);
         let declared: Vec<&str> = security.as_array().unwrap().iter().map(|one| one["oauth2"][0].as_str().unwrap()).collect();
-        for scope in [super::READ, super::WRITE] {
-            let answer = world.send(Ask::new(&method, &path).scope(Some(scope))).await;
+        for scope in [READ, WRITE] {
+            let answer = app.send(RequestBuilder::new(&method, &path).scope(Some(scope))).await;
             assert_eq!(answer.status != 403, declared.contains(&scope), "{method} {path} with {scope}");
         }
         for scope in [None, Some(""), Some("movies/readwrite"), Some("openid movies/reads")] {
-            assert_eq!(world.send(Ask::new(&method, &path).scope(scope)).await.status, 403, "{method} {path} with {scope:?}");
+            assert_eq!(app.send(RequestBuilder::new(&method, &path).scope(scope)).await.status, 403, "{method} {path} with {scope:?}");
         }
     }
 }
 
 #[test]
 fn the_codes_limits_follow_the_contract() {
-    let contract = Contract::get();
+    let contract = contract();
     let year = contract.schema("MovieYear");
     assert_eq!((year["minimum"].as_u64(), year["maximum"].as_u64()), (Some(Year::MIN.into()), Some(Year::MAX.into())));
     assert_eq!(contract.schema("MovieTitle")["maxLength"], Title::MAX_BYTES);
@@ -211,20 +100,21 @@ fn the_codes_limits_follow_the_contract() {
 
 #[test]
 fn the_judge_refuses_what_the_contract_does_not_have() {
-    let answer = |status: u16, body: Value| Answer {
+    let answer = |status: u16, body: Value| Response {
         status,
         headers: json!({ "content-type": "application/json", "x-request-id": "request-1", "etag": format!("\"{}\"", "0".repeat(32)) }),
         text: body.to_string(),
     };
-    let judged = |answer: Answer| std::panic::catch_unwind(|| Contract::get().check("GET", "/movies/2013/Rush", None, &answer)).is_ok();
-    assert!(judged(answer(200, super::rush())));
-    assert!(!judged(answer(418, super::rush())), "a status that is not declared");
+    let judged =
+        |answer: Response| std::panic::catch_unwind(|| assert_contract(contract(), "GET", "/movies/2013/Rush", None, &answer)).is_ok();
+    assert!(judged(answer(200, rush())));
+    assert!(!judged(answer(418, rush())), "a status that is not declared");
     assert!(!judged(answer(200, json!({ "year": 2013 }))), "a body without title");
     assert!(!judged(answer(200, json!({ "year": 2013, "title": "a", "etag": "x" }))), "a field that is not declared");
     for (header, value) in
         [("etag", Value::Null), ("etag", json!("\"0\"")), ("x-request-id", Value::Null), ("content-type", json!("text/plain"))]
     {
-        let mut wrong = answer(200, super::rush());
+        let mut wrong = answer(200, rush());
         wrong.headers[header] = value;
         assert!(!judged(wrong), "{header}");
     }
@@ -234,6 +124,6 @@ fn the_judge_refuses_what_the_contract_does_not_have() {
     );
     problem.headers["content-type"] = json!("application/problem+json");
     assert!(judged(problem.clone()));
-    assert!(!judged(Answer { text: problem.text.replace("404", "409"), ..problem.clone() }), "another status in the body");
-    assert!(!judged(Answer { text: problem.text.replace("request-1", "request-2"), ..problem }), "another request's id in the body");
+    assert!(!judged(Response { text: problem.text.replace("404", "409"), ..problem.clone() }), "another status in the body");
+    assert!(!judged(Response { text: problem.text.replace("request-1", "request-2"), ..problem }), "another request's id in the body");
 }

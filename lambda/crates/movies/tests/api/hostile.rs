@@ -2,7 +2,7 @@
 //! contract has, what was sent comes back as text alone, the next request is served as ever, nothing panics, and little memory
 //! is taken. (What each trick is answered with is asserted where its rule is.)
 
-use super::{Answer, Ask, contract::Contract, logs, path_of, rush};
+use super::{contract, logs};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use movies::domain::{Title, Year};
 use naughty_strings::BLNS;
@@ -16,6 +16,10 @@ use proptest::{
 use runtime_api::{Environment, Event, Launch, Outcome, Server, dynamodb};
 use serde_json::{Value, json};
 use std::time::Duration;
+use testkit::{
+    RequestBuilder, Response, assert_contract,
+    sample::{path_of, rush, rush_item},
+};
 
 /// What the process may ever hold, of the 256 MB that the function is given.
 const MEMORY_BYTES: u64 = 64 * 1024 * 1024;
@@ -29,7 +33,7 @@ struct Function {
     environment: Environment,
     _table: Server,
     /// What a good request is answered with.
-    good: Answer,
+    good: Response,
     /// After how many hostile requests a good one is sent.
     looks_every: usize,
     looks: usize,
@@ -38,12 +42,12 @@ struct Function {
 
 impl Function {
     async fn start() -> Self {
-        let row =
-            |title: &str| json!({ "year": { "N": "2013" }, "title": { "S": title }, "etag": { "S": "0123456789abcdef0123456789abcdef" } });
-        let table = Server::http(dynamodb::canned(vec![row("Rush"), row("Rushed")])).await.unwrap();
+        let mut second = rush_item();
+        second["title"] = json!({ "S": "Rushed" });
+        let table = Server::http(dynamodb::canned(vec![rush_item(), second])).await.unwrap();
         let launch = Launch::new(env!("CARGO_BIN_EXE_movies")).variable("AWS_ENDPOINT_URL", table.url()).variable("TABLE_NAME", "movies");
         let mut environment = Environment::start(launch.never_frozen()).await.unwrap();
-        let good = invoke(&mut environment, Ask::new("GET", "/movies/2013/Rush").event(), 0).await;
+        let good = invoke(&mut environment, RequestBuilder::new("GET", "/movies/2013/Rush").event(), 0).await;
         assert_eq!((good.status, &good.json()["title"]), (200, &json!("Rush")));
         Self { environment, _table: table, good, looks_every: 1, looks: 1, sent: 0 }
     }
@@ -53,17 +57,17 @@ impl Function {
         Self { looks_every: 20, ..Self::start().await }
     }
 
-    async fn send(&mut self, ask: &Ask) -> Answer {
+    async fn send(&mut self, ask: &RequestBuilder) -> Response {
         self.deliver(ask.event()).await
     }
 
     /// Gives it an event, then asks for a movie.
-    async fn deliver(&mut self, event: Value) -> Answer {
+    async fn deliver(&mut self, event: Value) -> Response {
         self.sent += 1;
         let answer = invoke(&mut self.environment, event.clone(), self.sent).await;
         if self.sent.is_multiple_of(self.looks_every) {
             self.looks += 1;
-            let next = invoke(&mut self.environment, Ask::new("GET", "/movies/2013/Rush").event(), 0).await;
+            let next = invoke(&mut self.environment, RequestBuilder::new("GET", "/movies/2013/Rush").event(), 0).await;
             assert_eq!((next.status, &next.text), (self.good.status, &self.good.text), "after {}", cut(&event.to_string()));
         }
         answer
@@ -84,7 +88,7 @@ impl Function {
     }
 }
 
-async fn invoke(environment: &mut Environment, mut event: Value, number: usize) -> Answer {
+async fn invoke(environment: &mut Environment, mut event: Value, number: usize) -> Response {
     let id = format!("request-{number}");
     if let Some(given) = event.pointer_mut("/requestContext/requestId").filter(|given| **given == "request-1") {
         *given = json!(id);
@@ -92,17 +96,17 @@ async fn invoke(environment: &mut Environment, mut event: Value, number: usize) 
     let text = event.to_string();
     let answer = environment.invoke(Event::new(text.clone()).time_limit(PATIENCE)).await.unwrap();
     let Outcome::Response(response) = answer.outcome else { panic!("{:?} to {}", answer.outcome, cut(&text)) };
-    let seen = Answer::from(serde_json::from_slice::<Value>(&response).unwrap());
+    let seen = Response::from_proxy(&serde_json::from_slice(&response).unwrap());
     let part = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
     assert!(seen.status < 500, "{seen:?} to {}", cut(&text));
     let given = event.pointer("/requestContext/requestId").and_then(Value::as_str);
     if seen.header("x-request-id") == Some(&*answer.id) {
         // What is no request has no operation; and what is no id is not taken for one.
         let (method, path) = if seen.status == 400 { Default::default() } else { (part("httpMethod"), part("path")) };
-        Contract::get().check(&method, &path, None, &seen);
+        assert_contract(contract(), &method, &path, None, &seen);
     } else {
         assert_eq!(seen.header("x-request-id"), given, "{}", cut(&text));
-        Contract::get().check(&part("httpMethod"), &part("path"), None, &seen);
+        assert_contract(contract(), &part("httpMethod"), &part("path"), None, &seen);
     }
     harmless(&seen);
     seen
@@ -110,7 +114,7 @@ async fn invoke(environment: &mut Environment, mut event: Value, number: usize) 
 
 /// What comes back means nothing to a browser, a terminal or a proxy on the way.
 #[track_caller]
-fn harmless(answer: &Answer) {
+fn harmless(answer: &Response) {
     const KNOWN: [&str; 9] =
         ["allow", "cache-control", "content-type", "etag", "link", "location", "retry-after", "x-content-type-options", "x-request-id"];
     for (name, value) in answer.headers.as_object().unwrap() {
@@ -138,20 +142,23 @@ fn encoded(text: &str) -> String {
 }
 
 /// A request with a path as it is, whatever it holds.
-fn raw(method: &str, path: impl Into<String>) -> Ask {
-    Ask { path: path.into(), ..Ask::new(method, "") }
+fn raw(method: &str, path: impl Into<String>) -> RequestBuilder {
+    RequestBuilder::new(method, "").path(path)
 }
 
-fn query(pairs: &[(&str, &str)]) -> Ask {
-    let query = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Ask { query, ..Ask::new("GET", "/movies") }
+fn query(pairs: &[(&str, &str)]) -> RequestBuilder {
+    pairs.iter().fold(RequestBuilder::new("GET", "/movies"), |request, (name, value)| request.parameter(name, value))
+}
+
+fn of(method: &str, title: &str) -> RequestBuilder {
+    RequestBuilder::new(method, "/movies").parameter("year", "2013").parameter("title", title)
 }
 
 /// A place that a caller's text can stand in: what it is, and the request with a text there.
-type Position = (String, Box<dyn Fn(&str) -> Ask>);
+type Position = (String, Box<dyn Fn(&str) -> RequestBuilder>);
 
 fn positions() -> Vec<Position> {
-    fn at(name: impl Into<String>, ask: impl Fn(&str) -> Ask + 'static) -> Position {
+    fn at(name: impl Into<String>, ask: impl Fn(&str) -> RequestBuilder + 'static) -> Position {
         (name.into(), Box::new(ask))
     }
     let mut positions = vec![
@@ -166,6 +173,9 @@ fn positions() -> Vec<Position> {
         at("title of a movie that is put", |text| raw("PUT", path_of(2013, text)).json(&json!({}))),
         at("title of a movie that is patched", |text| raw("PATCH", path_of(2013, text)).json(&json!({ "info": {} }))),
         at("title of a movie that is deleted", |text| raw("DELETE", path_of(2013, text))),
+        at("title of a movie that is put by query", |text| of("PUT", text).json(&json!({}))),
+        at("title of a movie that is patched by query", |text| of("PATCH", text).json(&json!({ "info": {} }))),
+        at("title of a movie that is deleted by query", |text| of("DELETE", text)),
         at("parameter year", |text| query(&[("year", text)])),
         at("parameter title", |text| query(&[("year", "2013"), ("title", text)])),
         at("parameter title_prefix", |text| query(&[("year", "2013"), ("title_prefix", text)])),
@@ -173,18 +183,18 @@ fn positions() -> Vec<Position> {
         at("parameter limit", |text| query(&[("limit", text)])),
         at("parameter cursor", |text| query(&[("year", "2013"), ("cursor", text)])),
         at("parameter of no name", |text| query(&[(text, "1")])),
-        at("header of no name", |text| Ask::new("GET", "/movies/2013/Rush").header(text, "1")),
-        at("body", |text| Ask::new("POST", "/movies").body("application/json", text)),
-        at("patch", |text| Ask::new("PATCH", "/movies/2013/Rush").body("application/merge-patch+json", text)),
-        at("member", |text| Ask::new("POST", "/movies").json(&json!({ text: 1 }))),
-        at("member of info", |text| Ask::new("PUT", "/movies/2013/Rush").json(&json!({ "info": { text: 1 } }))),
-        at("year in the body", |text| Ask::new("POST", "/movies").json(&json!({ "year": text, "title": "Rush" }))),
+        at("header of no name", |text| RequestBuilder::new("GET", "/movies/2013/Rush").header(text, "1")),
+        at("body", |text| RequestBuilder::new("POST", "/movies").body("application/json", text)),
+        at("patch", |text| RequestBuilder::new("PATCH", "/movies/2013/Rush").body("application/merge-patch+json", text)),
+        at("member", |text| RequestBuilder::new("POST", "/movies").json(&json!({ text: 1 }))),
+        at("member of info", |text| RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({ "info": { text: 1 } }))),
+        at("year in the body", |text| RequestBuilder::new("POST", "/movies").json(&json!({ "year": text, "title": "Rush" }))),
         at("year in the body, as it is", |text| {
-            Ask::new("POST", "/movies").body("application/json", &format!(r#"{{"year":{text},"title":"Rush"}}"#))
+            RequestBuilder::new("POST", "/movies").body("application/json", &format!(r#"{{"year":{text},"title":"Rush"}}"#))
         }),
-        at("title in the body", |text| Ask::new("POST", "/movies").json(&json!({ "year": 2013, "title": text }))),
+        at("title in the body", |text| RequestBuilder::new("POST", "/movies").json(&json!({ "year": 2013, "title": text }))),
         at("title in the body, as it is", |text| {
-            Ask::new("POST", "/movies").body("application/json", &format!(r#"{{"year":2013,"title":"{text}"}}"#))
+            RequestBuilder::new("POST", "/movies").body("application/json", &format!(r#"{{"year":2013,"title":"{text}"}}"#))
         }),
     ];
     for name in [
@@ -199,19 +209,28 @@ fn positions() -> Vec<Position> {
         "Accept",
         "X-Request-Id",
     ] {
-        positions.push(at(format!("{name} of a read"), move |text| Ask::new("GET", "/movies/2013/Rush").header(name, text)));
+        positions.push(at(format!("{name} of a read"), move |text| RequestBuilder::new("GET", "/movies/2013/Rush").header(name, text)));
+    }
+    for name in ["If-Match", "If-None-Match"] {
+        positions.push(at(format!("{name} of a patch"), move |text| {
+            RequestBuilder::new("PATCH", "/movies/2013/Rush").json(&json!({})).header(name, text)
+        }));
+        positions
+            .push(at(format!("{name} of a delete"), move |text| RequestBuilder::new("DELETE", "/movies/2013/Rush").header(name, text)));
+        positions.push(at(format!("{name} of a list"), move |text| RequestBuilder::new("GET", "/movies").header(name, text)));
     }
     for name in ["If-Match", "If-None-Match", "Content-Encoding", "Content-Length", "Transfer-Encoding"] {
-        let put = || Ask::new("PUT", "/movies/2013/Rush").json(&json!({}));
+        let put = || RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({}));
         positions.push(at(format!("{name} of a write"), move |text| put().header(name, text)));
     }
-    positions.push(at("Content-Type", |text| Ask::new("PUT", "/movies/2013/Rush").body(text, "{}")));
+    positions.push(at("Content-Type", |text| RequestBuilder::new("PUT", "/movies/2013/Rush").body(text, "{}")));
     for name in ["release_date", "rating", "image_url", "plot", "rank", "running_time_secs"] {
-        positions
-            .push(at(format!("info.{name}"), move |text| Ask::new("PUT", "/movies/2013/Rush").json(&json!({ "info": { name: text } }))));
+        positions.push(at(format!("info.{name}"), move |text| {
+            RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({ "info": { name: text } }))
+        }));
     }
     for name in ["directors", "genres", "actors"] {
-        let put = move |text: &str| Ask::new("PUT", "/movies/2013/Rush").json(&json!({ "info": { name: [text] } }));
+        let put = move |text: &str| RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({ "info": { name: [text] } }));
         positions.push(at(format!("info.{name}"), put));
     }
     positions
@@ -270,7 +289,7 @@ fn document() -> impl Strategy<Value = Value> {
     })
 }
 
-fn request() -> impl Strategy<Value = Ask> {
+fn request() -> impl Strategy<Value = RequestBuilder> {
     let method = prop::sample::select(vec!["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]);
     let path = prop_oneof![
         Just("/movies".to_owned()),
@@ -286,7 +305,8 @@ fn request() -> impl Strategy<Value = Ask> {
     let headers = vec((name.prop_map(String::from), value), 0..3);
     let body = prop_oneof![Just(None), document().prop_map(|body| Some(body.to_string())), any::<String>().prop_map(Some)];
     (method, path, parameters, headers, body).prop_map(|(method, path, query, headers, body)| {
-        let ask = Ask { query, headers, ..raw(method, path) };
+        let ask = query.iter().fold(raw(method, path), |ask, (name, value)| ask.parameter(name, value));
+        let ask = headers.iter().fold(ask, |ask, (name, value)| ask.header(name, value));
         match body {
             Some(text) => ask.body("application/json", &text),
             None => ask,
@@ -354,7 +374,7 @@ async fn every_escape_is_decoded_once_or_refused() {
         let answer = function.send(&raw("PUT", format!("/movies/2013/{part}")).json(&json!({}))).await;
         match title {
             Some(title) => assert_eq!((answer.status / 100, answer.json()["title"].as_str()), (2, Some(title.as_str())), "{part}"),
-            None => assert_eq!(answer.refused(400, "invalid_request"), ["title"], "{part}"),
+            None => assert_eq!(answer.assert_problem(400, "invalid_request"), ["title"], "{part}"),
         }
         let answer = function.send(&raw("GET", format!("/movies/{part}/Rush"))).await;
         assert_eq!(answer.status, 400, "{part}");
@@ -408,15 +428,17 @@ async fn numbers_of_every_size_are_kept_or_refused() {
             assert_eq!(answer.status == 400, Year::parse(number).is_none(), "{number}: {answer:?}");
         }
         function.send(&query(&[("limit", number)])).await;
-        function.send(&Ask::new("POST", "/movies").body("application/json", &format!(r#"{{"year":{number},"title":"a"}}"#))).await;
+        function
+            .send(&RequestBuilder::new("POST", "/movies").body("application/json", &format!(r#"{{"year":{number},"title":"a"}}"#)))
+            .await;
         for field in ["rating", "rank", "running_time_secs"] {
             let body = format!(r#"{{"info":{{"{field}":{number}}}}}"#);
-            let answer = function.send(&Ask::new("PUT", "/movies/2013/Rush").body("application/json", &body)).await;
+            let answer = function.send(&RequestBuilder::new("PUT", "/movies/2013/Rush").body("application/json", &body)).await;
             if answer.status < 400 {
                 let (sent, kept): (f64, f64) = (number.parse().unwrap(), answer.json()["info"][field].as_f64().unwrap());
                 assert!((sent - kept).abs() <= sent.abs() * f64::EPSILON, "{field}: {number} became {kept}");
             } else {
-                answer.refused(400, "invalid_request");
+                answer.assert_problem(400, "invalid_request");
             }
         }
     }
@@ -449,7 +471,7 @@ async fn bombs_are_refused_in_little_memory() {
         "\0".repeat(60_000),
     ];
     for text in &bodies {
-        let answer = function.send(&Ask::new("POST", "/movies").body("application/json", text)).await;
+        let answer = function.send(&RequestBuilder::new("POST", "/movies").body("application/json", text)).await;
         assert!(matches!(answer.status, 400 | 413), "{}: {answer:?}", cut(text));
         assert!(answer.text.len() < 64 * 1024, "{} bytes to {}", answer.text.len(), cut(text));
     }
@@ -461,31 +483,29 @@ async fn bombs_are_refused_in_little_memory() {
         STANDARD.encode([0x1f, 0x8b, 8, 0]),
     ];
     for body in encoded {
-        let mut event = Ask::new("POST", "/movies").body("application/json", &body).event();
+        let mut event = RequestBuilder::new("POST", "/movies").body("application/json", &body).event();
         event["isBase64Encoded"] = json!(true);
         let answer = function.deliver(event).await;
         assert!(matches!(answer.status, 400 | 413), "{answer:?}");
     }
     for encoding in ["gzip", "br", "deflate", "zstd", "gzip, gzip", "identity, gzip"] {
-        let packed = Ask::new("PUT", "/movies/2013/Rush").body("application/json", "\u{1f}").header("Content-Encoding", encoding);
-        function.send(&packed).await.refused(415, "unsupported_media_type");
+        let packed =
+            RequestBuilder::new("PUT", "/movies/2013/Rush").body("application/json", "\u{1f}").header("Content-Encoding", encoding);
+        function.send(&packed).await.assert_problem(415, "unsupported_media_type");
     }
-    let mut many = Ask::new("GET", "/movies/2013/Rush");
-    many.headers = (0..100).map(|n| (format!("X-{n}"), "x".repeat(8 * 1024))).collect();
-    assert_eq!(function.send(&many).await.status, 200);
-    many.headers = (0..40_000).map(|n| (format!("X-{n}"), "x".to_owned())).collect();
-    function.send(&many).await;
-    many.headers = vec![("If-None-Match".into(), "\"a\",".repeat(500_000))];
-    function.send(&many).await.refused(400, "invalid_request");
+    let get = || RequestBuilder::new("GET", "/movies/2013/Rush");
+    let headers = |count, value: &str| (0..count).fold(get(), |ask, n| ask.header(&format!("X-{n}"), value));
+    assert_eq!(function.send(&headers(100, &"x".repeat(8 * 1024))).await.status, 200);
+    function.send(&headers(40_000, "x")).await;
+    let tags = get().header("If-None-Match", &"\"a\",".repeat(500_000));
+    assert_eq!(function.send(&tags).await.status, 200);
     let long = "x".repeat(MOST / 4);
-    function.send(&query(&[("year", "2013"), ("cursor", &long)])).await.refused(400, "invalid_request");
-    function.send(&query(&[(&long, &long)])).await.refused(400, "invalid_request");
-    function
-        .send(&Ask { query: (0..50_000).map(|n| (format!("p{n}"), String::new())).collect(), ..Ask::new("GET", "/movies") })
-        .await
-        .refused(400, "invalid_request");
-    function.send(&raw("GET", format!("/movies/2013/{}", "%41".repeat(500_000)))).await.refused(400, "invalid_request");
-    function.send(&raw("GET", "/".repeat(MOST / 2))).await.refused(404, "route_not_found");
+    function.send(&query(&[("year", "2013"), ("cursor", &long)])).await.assert_problem(400, "invalid_request");
+    function.send(&query(&[(&long, &long)])).await.assert_problem(400, "invalid_request");
+    let parameters = (0..50_000).fold(query(&[]), |ask, n| ask.parameter(&format!("p{n}"), ""));
+    function.send(&parameters).await.assert_problem(400, "invalid_request");
+    function.send(&raw("GET", format!("/movies/2013/{}", "%41".repeat(500_000)))).await.assert_problem(400, "invalid_request");
+    function.send(&raw("GET", "/".repeat(MOST / 2))).await.assert_problem(404, "route_not_found");
     function.send(&raw(&"X".repeat(MOST / 2), "/movies")).await;
     function.end().await;
 }
@@ -495,7 +515,7 @@ async fn bombs_are_refused_in_little_memory() {
 async fn events_that_no_gateway_makes_are_answered() {
     let (mut function, mut made) = (Function::start().await, Made::new());
     let (document, text) = (document(), any::<String>());
-    let whole = Ask::new("PUT", "/movies/2013/Rush").json(&json!({})).event();
+    let whole = RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({})).event();
     let members: Vec<_> = whole.as_object().unwrap().keys().cloned().collect();
     let deep = serde_json::from_str::<Value>(&format!("{}{}", "[".repeat(100), "]".repeat(100))).unwrap();
     for _ in 0..60 {
@@ -543,7 +563,7 @@ async fn a_cursor_that_was_touched_is_refused() {
         cursor.repeat(1_000),
     ]);
     for cursor in touched.iter().filter(|text| **text != cursor) {
-        assert_eq!(function.send(&of(cursor)).await.refused(400, "invalid_request"), ["cursor"], "{cursor}");
+        assert_eq!(function.send(&of(cursor)).await.assert_problem(400, "invalid_request"), ["cursor"], "{cursor}");
     }
     for query in [
         query(&[("year", "2014"), ("cursor", &cursor)]),
@@ -551,7 +571,7 @@ async fn a_cursor_that_was_touched_is_refused() {
         query(&[("year", "2013"), ("title_prefix", "R"), ("cursor", &cursor)]),
         query(&[("cursor", &cursor)]),
     ] {
-        assert_eq!(function.send(&query).await.refused(400, "invalid_request"), ["cursor"]);
+        assert_eq!(function.send(&query).await.assert_problem(400, "invalid_request"), ["cursor"]);
     }
     function.end().await;
 }

@@ -1,6 +1,6 @@
 //! What reaches the log, of the binary: fields that are on a list, and nothing that a caller or the environment holds in confidence.
 
-use super::{Ask, server::Issuer};
+use super::server::Issuer;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use runtime_api::{Environment, Event, Launch, Outcome, Server};
@@ -13,9 +13,7 @@ use std::{
     process::{Command, Stdio},
     sync::{Arc, Mutex},
 };
-
-/// Stands in all that no log may hold; what follows it tells what that was.
-const MARK: &str = "canary";
+use testkit::{CANARY, RequestBuilder};
 
 const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
@@ -56,16 +54,16 @@ pub(super) fn fields(line: &str) -> Value {
 fn launch(level: &str) -> Launch {
     ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "TABLE_NAME", "DATABASE_PASSWORD"]
         .iter()
-        .fold(Launch::new(env!("CARGO_BIN_EXE_movies")), |launch, name| launch.variable(name, format!("{MARK}-{name}")))
-        .variable("CORS_ORIGINS", format!("https://{MARK}-origin"))
+        .fold(Launch::new(env!("CARGO_BIN_EXE_movies")), |launch, name| launch.variable(name, format!("{CANARY}-{name}")))
+        .variable("CORS_ORIGINS", format!("https://{CANARY}-origin"))
         .variable("AWS_LAMBDA_LOG_LEVEL", level)
         .never_frozen()
 }
 
 /// A request that is marked wherever a caller can write something, and another in which as much is refused.
-fn marked() -> Vec<Ask> {
-    let mark = |place: &str| format!("{MARK}-{place}");
-    let confident = |ask: Ask| {
+fn marked() -> Vec<RequestBuilder> {
+    let mark = |place: &str| format!("{CANARY}-{place}");
+    let confident = |ask: RequestBuilder| {
         [
             "Authorization",
             "Cookie",
@@ -85,24 +83,25 @@ fn marked() -> Vec<Ask> {
     let path = format!("/movies/2013/{}", mark("title"));
     let info = json!({ "info": { "plot": mark("plot"), "actors": [mark("actor")], "image_url": format!("https://{}", mark("image")) } });
     let asks = vec![
-        Ask::new("GET", &path),
-        Ask::new("GET", &path).header("If-None-Match", &format!("\"{}\"", mark("etag"))),
-        Ask::new("PUT", &path).json(&info),
-        Ask::new("PUT", &path).json(&info).header("If-Match", &format!("\"{}\"", mark("etag"))),
-        Ask::new("PATCH", &path).json(&info),
-        Ask::new("DELETE", &path),
-        Ask::new("POST", "/movies").json(&json!({ "year": 2013, "title": mark("title"), "info": info["info"] })),
-        Ask::new("POST", "/movies").json(&json!({ "year": mark("year"), "title": mark("title"), mark("member"): mark("value") })),
-        Ask::new("POST", "/movies").body("application/json", &mark("body")),
-        Ask::new("POST", "/movies").body(&mark("content-type"), "{}"),
-        Ask::new("GET", &format!("/movies?year=2013&title_prefix={}", mark("prefix"))),
-        Ask::new("GET", &format!("/movies?{}={}", mark("parameter"), mark("value"))),
-        Ask::new("GET", &format!("/movies?cursor={}", mark("cursor"))),
-        Ask::new("GET", &format!("/movies/{}/x", mark("year"))),
-        Ask::new("GET", &format!("/{}", mark("path"))),
-        Ask::new(&mark("method"), "/movies"),
-        Ask::new("OPTIONS", "/movies").header("Access-Control-Request-Headers", &mark("cors")),
-        Ask::new("GET", &path).scope(None),
+        RequestBuilder::new("GET", &path),
+        RequestBuilder::new("GET", &path).header("If-None-Match", &format!("\"{}\"", mark("etag"))),
+        RequestBuilder::new("PUT", &path).json(&info),
+        RequestBuilder::new("PUT", &path).json(&info).header("If-Match", &format!("\"{}\"", mark("etag"))),
+        RequestBuilder::new("PATCH", &path).json(&info),
+        RequestBuilder::new("DELETE", &path),
+        RequestBuilder::new("POST", "/movies").json(&json!({ "year": 2013, "title": mark("title"), "info": info["info"] })),
+        RequestBuilder::new("POST", "/movies")
+            .json(&json!({ "year": mark("year"), "title": mark("title"), mark("member"): mark("value") })),
+        RequestBuilder::new("POST", "/movies").body("application/json", &mark("body")),
+        RequestBuilder::new("POST", "/movies").body(&mark("content-type"), "{}"),
+        RequestBuilder::new("GET", &format!("/movies?year=2013&title_prefix={}", mark("prefix"))),
+        RequestBuilder::new("GET", &format!("/movies?{}={}", mark("parameter"), mark("value"))),
+        RequestBuilder::new("GET", &format!("/movies?cursor={}", mark("cursor"))),
+        RequestBuilder::new("GET", &format!("/movies/{}/x", mark("year"))),
+        RequestBuilder::new("GET", &format!("/{}", mark("path"))),
+        RequestBuilder::new(&mark("method"), "/movies"),
+        RequestBuilder::new("OPTIONS", "/movies").header("Access-Control-Request-Headers", &mark("cors")),
+        RequestBuilder::new("GET", &path).scope(None),
     ];
     asks.into_iter().map(confident).collect()
 }
@@ -133,8 +132,8 @@ type Table = Box<dyn Fn(&Request<Bytes>) -> Option<Response<Bytes>> + Send + Syn
 /// Tables that serve, that refuse, and that break in every way which gives them something to say.
 fn tables() -> Vec<Table> {
     const JSON: &str = "application/x-amz-json-1.0";
-    let row = json!({ "year": { "N": "2013" }, "title": { "S": format!("{MARK}-row") }, "etag": { "S": format!("{MARK}-etag") } });
-    let served = json!({ "Item": row, "Attributes": row, "Items": [row, { "year": { "S": format!("{MARK}-no-year") } }] }).to_string();
+    let row = json!({ "year": { "N": "2013" }, "title": { "S": format!("{CANARY}-row") }, "etag": { "S": format!("{CANARY}-etag") } });
+    let served = json!({ "Item": row, "Attributes": row, "Items": [row, { "year": { "S": format!("{CANARY}-no-year") } }] }).to_string();
     vec![
         Box::new(move |_| Some(reply(200, JSON, served.clone()))),
         Box::new(failing(400, "ConditionalCheckFailedException")),
@@ -156,7 +155,7 @@ fn tables() -> Vec<Table> {
 fn without_marks(lines: impl IntoIterator<Item = String>) -> BTreeSet<String> {
     let mut messages = BTreeSet::new();
     for line in lines {
-        assert!(!line.contains(MARK), "{line}");
+        assert!(!line.contains(CANARY), "{line}");
         messages.insert(fields(&line)["message"].as_str().unwrap().to_owned());
     }
     messages
@@ -190,12 +189,12 @@ async fn messages(level: &str, table: Table) -> BTreeSet<String> {
         let answer = environment.invoke(event).await.unwrap();
         assert!(matches!(answer.outcome, Outcome::Response(_)), "{answer:?}");
     }
-    for event in [format!("\"{MARK}\""), json!({ MARK: MARK, "httpMethod": MARK }).to_string()] {
+    for event in [format!("\"{CANARY}\""), json!({ CANARY: CANARY, "httpMethod": CANARY }).to_string()] {
         environment.invoke(Event::new(event)).await.unwrap();
     }
     let lines = environment.shutdown().await.unwrap().lines;
     let traces = traces.lock().unwrap();
-    assert!(!traces.is_empty() && traces.iter().all(|trace| !trace.contains(MARK)), "{traces:#?}");
+    assert!(!traces.is_empty() && traces.iter().all(|trace| !trace.contains(CANARY)), "{traces:#?}");
     without_marks(lines.into_iter().map(|line| line.text))
 }
 
@@ -259,5 +258,5 @@ fn nor_by_the_socket() {
 #[test]
 fn a_field_that_is_not_on_the_list_is_seen() {
     assert!(std::panic::catch_unwind(|| fields(r#"{"message":"request","title":"Rush"}"#)).is_err());
-    assert!(std::panic::catch_unwind(|| without_marks([format!(r#"{{"message":"{MARK}"}}"#)])).is_err());
+    assert!(std::panic::catch_unwind(|| without_marks([format!(r#"{{"message":"{CANARY}"}}"#)])).is_err());
 }

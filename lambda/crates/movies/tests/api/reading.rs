@@ -1,17 +1,15 @@
-use super::{Ask, READ, World, named, path_of, rush};
-use movies::{
-    config::Aws,
-    domain::{Info, Movie, Precondition, Title, Year},
-    store::Put,
-};
+use super::{App, READ};
 use serde_json::json;
-use std::time::Duration;
+use testkit::{
+    RequestBuilder,
+    sample::{path_of, rush, titled},
+};
 
 #[tokio::test]
 async fn a_created_movie_can_be_fetched() {
-    let world = World::new().await;
-    let created = world.create(&rush()).await;
-    let found = world.send(Ask::new("GET", "/movies/2013/Rush").scope(Some(READ))).await;
+    let app = App::new().await;
+    let created = app.create(&rush()).await;
+    let found = app.send(RequestBuilder::new("GET", "/movies/2013/Rush").scope(Some(READ))).await;
     assert_eq!((found.status, found.json()), (200, rush()));
     assert_eq!(found.etag(), created.etag());
     assert_eq!(found.header("cache-control"), Some("private, no-cache"));
@@ -19,16 +17,16 @@ async fn a_created_movie_can_be_fetched() {
 
 #[tokio::test]
 async fn a_movie_that_is_not_there_is_not_found() {
-    let world = World::new().await;
-    world.create(&rush()).await;
+    let app = App::new().await;
+    app.create(&rush()).await;
     for path in ["/movies/2014/Rush", "/movies/2013/rush", "/movies/2013/Rush%20"] {
-        world.ask("GET", path).await.refused(404, "movie_not_found");
+        app.ask("GET", path).await.assert_problem(404, "movie_not_found");
     }
 }
 
 #[tokio::test]
 async fn awkward_titles_round_trip_by_path_and_by_query() {
-    let world = World::new().await;
+    let app = App::new().await;
     let titles = [
         "50/50",
         "Face/Off",
@@ -67,129 +65,95 @@ async fn awkward_titles_round_trip_by_path_and_by_query() {
         "'; DROP TABLE movies;--",
     ];
     for title in titles {
-        world.create(&named(title)).await;
+        app.create(&titled(title)).await;
     }
     for title in titles {
         let movie = json!({ "year": 2013, "title": title, "info": {} });
-        assert_eq!(world.ask("GET", &path_of(2013, title)).await.json(), movie);
+        assert_eq!(app.ask("GET", &path_of(2013, title)).await.json(), movie);
         let encoded = percent_encoding::utf8_percent_encode(title, percent_encoding::NON_ALPHANUMERIC);
-        let list = world.ask("GET", &format!("/movies?year=2013&title={encoded}")).await.json();
+        let list = app.ask("GET", &format!("/movies?year=2013&title={encoded}")).await.json();
         assert_eq!(list, json!({ "movies": [movie], "next": null }));
     }
 }
 
 #[tokio::test]
 async fn slashes_and_pluses_may_be_sent_as_they_are() {
-    let world = World::new().await;
+    let app = App::new().await;
     for title in ["50/50", "Romeo + Juliet", "a//b"] {
-        world.create(&named(title)).await;
+        app.create(&titled(title)).await;
     }
     for (path, title) in
         [("/movies/2013/50/50", "50/50"), ("/movies/2013/Romeo%20+%20Juliet", "Romeo + Juliet"), ("/movies/2013/a//b", "a//b")]
     {
-        assert_eq!(world.ask("GET", path).await.json()["title"], title);
+        assert_eq!(app.ask("GET", path).await.json()["title"], title);
     }
 }
 
 #[tokio::test]
 async fn a_title_is_decoded_once_and_no_more() {
-    let world = World::new().await;
-    world.create(&named("100%25")).await;
-    assert_eq!(world.ask("GET", "/movies/2013/100%2525").await.json()["title"], "100%25");
-    world.ask("GET", "/movies/2013/100%25").await.refused(404, "movie_not_found");
+    let app = App::new().await;
+    app.create(&titled("100%25")).await;
+    assert_eq!(app.ask("GET", "/movies/2013/100%2525").await.json()["title"], "100%25");
+    app.ask("GET", "/movies/2013/100%25").await.assert_problem(404, "movie_not_found");
 }
 
 #[tokio::test]
 async fn the_copy_that_a_caller_has_is_confirmed_with_304() {
-    let world = World::new().await;
-    let etag = world.create(&rush()).await.etag();
-    let fresh = world.send(Ask::new("GET", "/movies/2013/Rush").header("If-None-Match", &etag)).await;
+    let app = App::new().await;
+    let etag = app.create(&rush()).await.etag();
+    let fresh = app.send(RequestBuilder::new("GET", "/movies/2013/Rush").header("If-None-Match", &etag)).await;
     assert_eq!((fresh.status, fresh.text.as_str(), fresh.etag()), (304, "", etag.clone()));
-    let stale = world.send(Ask::new("GET", "/movies/2013/Rush").header("If-None-Match", "\"0\"")).await;
+    let stale = app.send(RequestBuilder::new("GET", "/movies/2013/Rush").header("If-None-Match", "\"0\"")).await;
     assert_eq!(stale.status, 200);
-    let head = world.send(Ask::new("HEAD", "/movies/2013/Rush").header("If-None-Match", &format!("W/{etag}"))).await;
+    let head = app.send(RequestBuilder::new("HEAD", "/movies/2013/Rush").header("If-None-Match", &format!("W/{etag}"))).await;
     assert_eq!(head.status, 304);
 }
 
 #[tokio::test]
 async fn head_is_get_without_the_body() {
-    let world = World::new().await;
-    let etag = world.create(&rush()).await.etag();
-    let head = world.ask("HEAD", "/movies/2013/Rush").await;
+    let app = App::new().await;
+    let etag = app.create(&rush()).await.etag();
+    let head = app.ask("HEAD", "/movies/2013/Rush").await;
     assert_eq!((head.status, head.text.as_str(), head.etag()), (200, "", etag));
     for (path, status) in
         [("/movies", 200), ("/health", 200), ("/version", 200), ("/movies/2013/none", 404), ("/movies/1/none", 400), ("/none", 404)]
     {
-        let head = world.ask("HEAD", path).await;
+        let head = app.ask("HEAD", path).await;
         assert_eq!((head.status, head.text.as_str()), (status, ""), "{path}");
     }
 }
 
 #[tokio::test]
 async fn numbers_come_back_exactly() {
-    let world = World::new().await;
+    let app = App::new().await;
     for (n, rating) in ["8.3", "8", "0", "10", "0.1", "7.1234567890123456789012345678901234567"].into_iter().enumerate() {
         let body = format!(r#"{{"year":2013,"title":"{n}","info":{{"rating":{rating}}}}}"#);
-        let created = world.send(Ask::new("POST", "/movies").body("application/json", &body)).await;
+        let created = app.send(RequestBuilder::new("POST", "/movies").body("application/json", &body)).await;
         assert_eq!(created.text, body);
-        assert_eq!(world.ask("GET", &format!("/movies/2013/{n}")).await.text, body);
+        assert_eq!(app.ask("GET", &format!("/movies/2013/{n}")).await.text, body);
     }
     let spelled = r#"{"year":2013,"title":"spelled","info":{"rating":83e-1,"rank":1.0e2}}"#;
-    let created = world.send(Ask::new("POST", "/movies").body("application/json", spelled)).await;
+    let created = app.send(RequestBuilder::new("POST", "/movies").body("application/json", spelled)).await;
     assert_eq!(created.text, r#"{"year":2013,"title":"spelled","info":{"rating":8.3,"rank":100}}"#);
-}
-
-#[tokio::test]
-async fn rows_of_others_are_read_as_far_as_they_can_be() {
-    use aws_sdk_dynamodb::types::AttributeValue;
-    let world = World::new().await;
-    let row = |title: &str, info: AttributeValue| {
-        let key = world.client.put_item().table_name(&world.table).item("year", AttributeValue::N("2013".into()));
-        key.item("title", AttributeValue::S(title.into())).item("info", info).send()
-    };
-    let map = [
-        ("rating".to_owned(), AttributeValue::Bool(true)),
-        ("plot".to_owned(), AttributeValue::S("Kept.".into())),
-        ("more".to_owned(), AttributeValue::Null(true)),
-    ];
-    row("wrong types", AttributeValue::M(map.into())).await.unwrap();
-    row("no map", AttributeValue::S("x".into())).await.unwrap();
-    let found = world.send(Ask::new("GET", "/movies/2013/wrong%20types").lacking("ETag")).await;
-    assert_eq!((found.status, found.json()["info"].clone()), (200, json!({ "plot": "Kept." })));
-    let list = world.ask("GET", "/movies?year=2013").await;
-    assert_eq!((list.status, list.json()["movies"].as_array().unwrap().len()), (200, 2));
-
-    // A patch is written on the very row that was read: a second one, made on the same reading, is refused.
-    let aws = Aws::from_environment().unwrap();
-    let store = movies::store::Store::open(world.table.clone(), world.creations.clone(), aws, Duration::ZERO).unwrap();
-    let id = movies::domain::MovieId { year: Year::parse("2013").unwrap(), title: Title::new("no map").unwrap() };
-    let changed = Movie::new(id, Info::default()).unwrap();
-    let put = || store.put(&changed, &Precondition::Unversioned);
-    assert!(matches!((put().await.unwrap(), put().await.unwrap()), (Put::Replaced(_), Put::Refused)));
-
-    let patch = || world.send(Ask::new("PATCH", "/movies/2013/wrong%20types").json(&json!({ "info": { "rank": 1 } })));
-    let etag = patch().await.etag();
-    assert_eq!(patch().await.etag(), etag);
-    assert_eq!(world.ask("GET", "/movies/2013/wrong%20types").await.json()["info"], json!({ "plot": "Kept.", "rank": 1 }));
 }
 
 #[tokio::test]
 async fn a_row_that_is_no_movie_ends_no_list() {
     use aws_sdk_dynamodb::types::AttributeValue;
-    let world = World::new().await;
+    let app = App::new().await;
     for title in ["c", "d", "e"] {
-        world.create(&named(title)).await;
+        app.create(&titled(title)).await;
     }
     // Titles that no movie has, in between: a page of one reads two rows, and ends with such a one.
     for title in ["c\u{1}", "c\u{2}", "c\u{3}", "d\u{1}"] {
-        let row = world.client.put_item().table_name(&world.table).item("year", AttributeValue::N("2013".into()));
+        let row = app.tables.client.put_item().table_name(app.table()).item("year", AttributeValue::N("2013".into()));
         row.item("title", AttributeValue::S(title.into())).send().await.unwrap();
     }
     for query in ["/movies?limit=1", "/movies?limit=1&year=2013", "/movies?limit=1&year=2013&sort=-title"] {
         let mut found = Vec::new();
         let mut path = query.to_owned();
         loop {
-            let page = world.ask("GET", &path).await.json();
+            let page = app.ask("GET", &path).await.json();
             found.extend(page["movies"].as_array().unwrap().iter().map(|movie| movie["title"].as_str().unwrap().to_owned()));
             let Some(next) = page["next"].as_str() else { break };
             path = format!("{query}&cursor={next}");
@@ -201,40 +165,8 @@ async fn a_row_that_is_no_movie_ends_no_list() {
 
 #[tokio::test]
 async fn health_and_version_tell_of_themselves() {
-    let world = World::new().await;
-    assert_eq!(world.ask("GET", "/health").await.json(), json!({ "status": "ok" }));
-    let version = world.ask("GET", "/version").await.json();
+    let app = App::new().await;
+    assert_eq!(app.ask("GET", "/health").await.json(), json!({ "status": "ok" }));
+    let version = app.ask("GET", "/version").await.json();
     assert!(version["build"].as_str().unwrap().starts_with(env!("CARGO_PKG_VERSION")), "{version}");
-}
-
-/// The cache keeps what this process has read; it forgets what this process writes, or was asked to read past it.
-#[tokio::test]
-async fn a_cache_hides_the_writes_of_others_until_it_is_passed_by_and_none_of_our_own() {
-    let (world, other) = World::with_cache(Duration::from_secs(600)).await;
-    let path = "/movies/2013/Rush";
-    let with_rank = |rank: u32| json!({ "year": 2013, "title": "Rush", "info": { "rank": rank } });
-    let rank = async |ask: Ask| world.send(ask).await.json()["info"]["rank"].as_u64();
-    let put = |world: World, rank: u32| async move { world.send(Ask::new("PUT", path).json(&with_rank(rank))).await.status };
-
-    world.create(&with_rank(1)).await;
-    assert_eq!(rank(Ask::new("GET", path)).await, Some(1));
-    assert_eq!(put(other.clone(), 2).await, 200);
-    assert_eq!(rank(Ask::new("GET", path)).await, Some(1), "kept");
-    assert_eq!(rank(Ask::new("GET", path).header("Cache-Control", "no-cache")).await, Some(2), "passed by");
-    assert_eq!(rank(Ask::new("GET", path)).await, Some(2), "nothing older is seen after");
-
-    assert_eq!(put(world.clone(), 3).await, 200);
-    assert_eq!(rank(Ask::new("GET", path)).await, Some(3), "our own write");
-    assert_eq!(rank(Ask::new("PATCH", path).json(&json!({ "info": { "rank": 4 } }))).await, Some(4));
-    assert_eq!(rank(Ask::new("GET", path)).await, Some(4), "our own patch");
-
-    assert_eq!(put(other.clone(), 5).await, 200);
-    let refused = world.send(Ask::new("PUT", path).header("If-Match", "\"none\"").json(&with_rank(6))).await;
-    refused.refused(412, "precondition_failed");
-    assert_eq!(rank(Ask::new("GET", path)).await, Some(5), "a write that was refused shows that something changed");
-
-    assert_eq!(world.ask("DELETE", path).await.status, 204);
-    world.ask("GET", path).await.refused(404, "movie_not_found");
-    assert_eq!(put(other, 7).await, 201);
-    assert_eq!(rank(Ask::new("GET", path)).await, Some(7), "what is not there is not kept");
 }

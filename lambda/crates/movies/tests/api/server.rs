@@ -1,6 +1,6 @@
 //! The other door: HTTP on a socket, spoken byte by byte, so that nothing of the client's cleans up what is sent.
 
-use super::{Answer, World, contract::Contract, rush};
+use super::{App, contract};
 use aws_lc_rs::{
     rsa::KeySize,
     signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
@@ -9,6 +9,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use movies::entry::server::{self, Access};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
+use testkit::{Response, assert_contract, sample::rush};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -21,11 +22,11 @@ struct Served {
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
-async fn serve(world: &World, access: Access) -> Served {
+async fn serve(app: &App, access: Access) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let door = Arc::clone(&world.door);
+    let door = Arc::clone(&app.door);
     let task = tokio::spawn(server::run(door, listener, access, async {
         let _ = stopped.await;
     }));
@@ -34,50 +35,43 @@ async fn serve(world: &World, access: Access) -> Served {
 
 impl Served {
     /// Sends these bytes and holds what comes back to the contract.
-    async fn send(&self, request: &str) -> Answer {
+    async fn send(&self, request: &str) -> Response {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         judged(request, &mut stream).await
     }
 
-    async fn get(&self, path: &str, headers: &str) -> Answer {
+    async fn get(&self, path: &str, headers: &str) -> Response {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")).await
     }
 }
 
 /// Reads the answer to a request until the connection ends.
-async fn judged(request: &str, stream: &mut TcpStream) -> Answer {
+async fn judged(request: &str, stream: &mut TcpStream) -> Response {
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
     answer_of(request, &text)
 }
 
 /// What was answered to a request, held to the contract.
-pub(super) fn answer_of(request: &str, text: &str) -> Answer {
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
-    let (status, headers) = head.split_once("\r\n").unwrap();
-    let headers = headers.lines().map(|line| line.split_once(": ").unwrap());
-    let answer = Answer {
-        status: status.split(' ').nth(1).unwrap().parse().unwrap(),
-        headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), json!(value))).collect::<serde_json::Map<_, _>>().into(),
-        text: body.into(),
-    };
+fn answer_of(request: &str, text: &str) -> Response {
+    let answer = Response::from_http1(text);
     let mut line = request.split(' ');
     let (method, target) = (line.next().unwrap(), line.next().unwrap());
-    Contract::get().check(method, target.split('?').next().unwrap(), None, &answer);
+    assert_contract(contract(), method, target.split('?').next().unwrap(), None, &answer);
     answer
 }
 
 #[tokio::test]
 async fn a_socket_serves_the_same_api() {
-    let world = World::new().await;
-    world.create(&rush()).await;
-    let served = serve(&world, Access::Open).await;
+    let app = App::new().await;
+    app.create(&rush()).await;
+    let served = serve(&app, Access::Open).await;
     let answer = served.get("/movies/2013/Rush", "").await;
     assert_eq!((answer.status, answer.json()), (200, rush()));
     let answer = served.get("/movies?year=2013&title_prefix=R%75", "").await;
     assert_eq!((answer.status, &answer.json()["movies"]), (200, &json!([rush()])));
-    served.get("/movies?year=2013&title_prefix=%ff", "").await.refused(400, "invalid_request");
+    served.get("/movies?year=2013&title_prefix=%ff", "").await.assert_problem(400, "invalid_request");
     let head = served.send("HEAD /movies/2013/Rush HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
     assert_eq!((head.status, head.text.as_str()), (200, ""));
     let body = " ".repeat(70_000);
@@ -85,7 +79,7 @@ async fn a_socket_serves_the_same_api() {
         "PUT /movies/2013/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    served.send(&put).await.refused(413, "payload_too_large");
+    served.send(&put).await.assert_problem(413, "payload_too_large");
 
     // What is not HTTP has no operation whose contract could be kept.
     let mut stream = TcpStream::connect(served.address).await.unwrap();
@@ -97,8 +91,8 @@ async fn a_socket_serves_the_same_api() {
 
 #[tokio::test]
 async fn a_signal_to_stop_lets_open_requests_finish() {
-    let world = World::new().await;
-    let served = serve(&world, Access::Open).await;
+    let app = App::new().await;
+    let served = serve(&app, Access::Open).await;
     let mut stream = TcpStream::connect(served.address).await.unwrap();
     let body = rush().to_string();
     let head = format!("POST /movies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -140,10 +134,10 @@ impl Issuer {
 
 #[tokio::test]
 async fn a_socket_beyond_loopback_takes_only_good_tokens() {
-    let world = World::new().await;
-    world.create(&rush()).await;
+    let app = App::new().await;
+    app.create(&rush()).await;
     let (issuer, stranger) = (Issuer::new(), Issuer::new());
-    let served = serve(&world, Access::by_jwks(&issuer.jwks()).unwrap()).await;
+    let served = serve(&app, Access::by_jwks(&issuer.jwks()).unwrap()).await;
     let header = json!({ "alg": "RS256", "kid": "1" });
     let claims = |scope: &str, age: i64| {
         let now = i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()).unwrap();
@@ -172,23 +166,23 @@ async fn a_socket_beyond_loopback_takes_only_good_tokens() {
     );
     assert_eq!(get(bearer(unsigned)).await, 401, "unsigned");
     let preflight = "OPTIONS /movies HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    served.send(preflight).await.refused(405, "method_not_allowed");
+    served.send(preflight).await.assert_problem(405, "method_not_allowed");
     for headers in ["", "Authorization: Basic x\r\n", "Authorization: Bearer\r\n", "Authorization: Bearer x.y.z\r\n"] {
         assert_eq!(get(headers.to_owned()).await, 401, "{headers}");
     }
     let answer = served.get("/health", "").await;
-    answer.refused(401, "unauthorized");
+    answer.assert_problem(401, "unauthorized");
     assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
 }
 
 #[tokio::test]
 async fn a_browsers_question_needs_no_token() {
-    let world = World::with_origins(&["https://example.org"]).await;
-    let served = serve(&world, Access::by_jwks(&Issuer::new().jwks()).unwrap()).await;
+    let app = App::with_origins(&["https://example.org"]).await;
+    let served = serve(&app, Access::by_jwks(&Issuer::new().jwks()).unwrap()).await;
     let ask = "OPTIONS /movies HTTP/1.1\r\nHost: x\r\nOrigin: https://example.org\r\nConnection: close\r\n\r\n";
     let answer = served.send(ask).await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some("https://example.org")));
-    served.get("/movies", "Origin: https://example.org\r\n").await.refused(401, "unauthorized");
+    served.get("/movies", "Origin: https://example.org\r\n").await.assert_problem(401, "unauthorized");
 }
 
 #[test]

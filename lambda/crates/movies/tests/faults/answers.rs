@@ -1,7 +1,8 @@
 //! DynamoDB answers, and not as it should.
 
-use super::{Ask, Fault, Function, SESSION_TOKEN, cancelled, error};
+use super::{Fault, Function, SESSION_TOKEN, cancelled, error};
 use serde_json::json;
+use testkit::{RequestBuilder, sample::rush_item};
 
 /// Once and for two attempts it is not noticed; for ever, it is told after three.
 async fn passes_or_is_told(fault: Fault, cause: &str) {
@@ -110,13 +111,30 @@ async fn f19_a_missing_table_is_not_asked_again() {
 
 #[tokio::test]
 async fn f20_a_failed_condition_is_an_answer_and_a_conflict_is_tried_again() {
-    let post = || Ask::new("POST", "/movies").json(&json!({ "year": 2013, "title": "Rush" }));
-    let put = || Ask::new("PUT", "/movies/2013/Rush").json(&json!({})).header("If-Match", "\"a\"");
+    let post = || RequestBuilder::new("POST", "/movies").json(&json!({ "year": 2013, "title": "Rush" }));
+    let etag = format!("\"{}\"", rush_item()["etag"]["S"].as_str().unwrap());
+    let conditional = |method: &str| RequestBuilder::new(method, "/movies/2013/Rush").json(&json!({ "info": { "rank": 1 } }));
+    let conditional = |method: &str| conditional(method).header("If-Match", &etag);
 
     let mut function = Function::start().await;
     function.proxy.otherwise(cancelled(&["ConditionalCheckFailed"]));
     function.send(post()).await.refused(409, "movie_exists").calls(1);
-    function.send(put()).await.refused(412, "precondition_failed").calls(1);
+    function.proxy.otherwise(Fault::None);
+    let stale = RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({})).header("If-Match", "\"a\"");
+    function.send(stale).await.refused(412, "precondition_failed").calls(1);
+    // Others change the movie between each read and its write.
+    let overtaken = || [Fault::None, cancelled(&["ConditionalCheckFailed"])];
+    for (method, status) in [("PUT", 503), ("DELETE", 503), ("PATCH", 409)] {
+        function.proxy.script([overtaken(), overtaken(), overtaken()].concat());
+        let seen = function.send(conditional(method)).await;
+        match status {
+            503 => seen.failed(503, "conflict"),
+            _ => seen.refused(409, "edit_conflict"),
+        };
+        seen.calls(6);
+        function.proxy.script(overtaken());
+        assert!(matches!(function.send(conditional(method)).await.no_fault().calls(4).status, 200 | 204), "{method}");
+    }
     function.unharmed().await;
 
     function.proxy.script([cancelled(&["TransactionConflict"])]);
@@ -126,10 +144,52 @@ async fn f20_a_failed_condition_is_an_answer_and_a_conflict_is_tried_again() {
     function.send(post().header("Idempotency-Key", "k")).await.refused(409, "movie_exists").calls(2);
 
     function.proxy.otherwise(cancelled(&["TransactionConflict"]));
-    for ask in [post(), put()] {
-        function.send(ask).await.failed(503, "conflict").calls(3).within(1000);
+    function.send(post()).await.failed(503, "conflict").calls(3).within(1000);
+    for method in ["PUT", "PATCH", "DELETE"] {
+        let mut function = Function::start().await;
+        function.proxy.script([Fault::None]);
+        function.proxy.otherwise(cancelled(&["TransactionConflict"]));
+        function.send(conditional(method)).await.failed(503, "conflict").calls(4).within(1000);
     }
     function.unharmed().await;
+}
+
+/// DynamoDB prepares the items of a transaction each on its own: a creation that races its own retry can find the movie written
+/// and the key still locked, or the other way round.
+#[tokio::test]
+async fn f20_a_creation_that_races_its_own_retry_is_never_a_conflict_with_itself() {
+    const FAILED: &str = "ConditionalCheckFailed";
+    const LOCKED: &str = "TransactionConflict";
+    let post = || RequestBuilder::new("POST", "/movies").json(&json!({ "year": 2013, "title": "Rush" })).header("Idempotency-Key", "k");
+    let mut function = Function::start().await;
+    let first = function.send(post()).await;
+    let etag = first.headers["etag"].as_str().unwrap().trim_matches('"').to_owned();
+    let mixed = |reasons: [&str; 2]| {
+        let reason = |code: &str| json!({ "Code": code, "Message": "-", "Item": { "etag": { "S": etag } } });
+        let body = json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "Message": "-", "CancellationReasons": reasons.map(reason),
+        });
+        Fault::Answer { status: 400, content_type: "application/x-amz-json-1.0".into(), body: body.to_string() }
+    };
+    for (reasons, calls) in [([FAILED, FAILED], 1), ([FAILED, LOCKED], 2), ([LOCKED, FAILED], 1), ([LOCKED, LOCKED], 2)] {
+        // Once; then the first has come to its end and the key is found.
+        function.proxy.script([mixed(reasons), mixed([FAILED, FAILED])]);
+        let again = function.send(post()).await;
+        assert_eq!(again.no_fault().calls(calls).status, 201, "{reasons:?}: {again:#?}");
+        assert_eq!((&again.text, &again.headers["etag"]), (&first.text, &first.headers["etag"]), "{reasons:?}");
+    }
+    for reasons in [[FAILED, LOCKED], [LOCKED, LOCKED], ["None", LOCKED], [FAILED, "ThrottlingError"]] {
+        let mut function = Function::start().await;
+        function.proxy.otherwise(mixed(reasons));
+        let cause = if reasons[1] == LOCKED { "conflict" } else { "throttled" };
+        function.send(post()).await.failed(503, cause).calls(3).within(1000);
+    }
+}
+
+#[tokio::test]
+async fn f18_a_throttled_key_service_is_asked_again_and_locks_nobody_out() {
+    passes_or_is_told(error(400, "KMSThrottlingException"), "throttled").await;
+    passes_or_is_told(error(500, "KMSInternalException"), "table").await;
 }
 
 #[tokio::test]

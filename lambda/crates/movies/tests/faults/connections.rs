@@ -1,8 +1,9 @@
 //! The table is silent, slow, gone, or hangs up.
 
-use super::{Fault, Function, binary, launch, rush};
+use super::{Fault, Function, binary, launch};
 use runtime_api::{Authority, Environment, Launch, Proxy, Server, dynamodb};
 use std::time::{Duration, Instant};
+use testkit::sample::rush_item;
 
 /// Once it is not noticed; for ever, it is told within `milliseconds`.
 async fn passes_or_is_told(fault: Fault, causes: &[&str], milliseconds: u64) {
@@ -73,8 +74,8 @@ async fn f12_a_connection_that_died_while_the_function_was_frozen_is_not_noticed
 #[tokio::test]
 async fn f16_a_name_that_leads_nowhere_and_a_failed_handshake_are_told() {
     let authority = Authority::new().unwrap();
-    let untrusted = Server::https(&authority, dynamodb::canned(vec![rush()])).await.unwrap();
-    let plain = Proxy::start(dynamodb::canned(vec![rush()])).await.unwrap();
+    let untrusted = Server::https(&authority, dynamodb::canned(vec![rush_item()])).await.unwrap();
+    let plain = Proxy::start(dynamodb::canned(vec![rush_item()])).await.unwrap();
     for url in ["http://table.invalid:8000", untrusted.url(), &plain.url().replace("http:", "https:")] {
         let proxy = Proxy::start(dynamodb::canned(vec![])).await.unwrap();
         let mut function = Function::launched(launch().variable("AWS_ENDPOINT_URL", url), proxy).await;
@@ -87,7 +88,7 @@ async fn f16_a_name_that_leads_nowhere_and_a_failed_handshake_are_told() {
 /// A hundred environments at once, on a table that takes its time: as many processes, on however few cores there are.
 #[tokio::test]
 async fn f28_a_hundred_cold_starts_at_once_are_within_lambdas_ten_seconds() {
-    let proxy = Proxy::start(dynamodb::canned(vec![rush()])).await.unwrap();
+    let proxy = Proxy::start(dynamodb::canned(vec![rush_item()])).await.unwrap();
     proxy.otherwise(Fault::Delay { milliseconds: 200 });
     let launch = Launch::new(binary()).variable("TABLE_NAME", "movies").variable("AWS_ENDPOINT_URL", proxy.url());
     let begin = Instant::now();

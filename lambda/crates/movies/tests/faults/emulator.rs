@@ -1,8 +1,8 @@
 //! A function on an emulator of DynamoDB, where conditions and tokens are real.
 
 use super::{Fault, Function, launch};
-use crate::tables::Tables;
 use runtime_api::{Launch, Proxy, proxy::forward};
+use testkit::Tables;
 
 /// What may befall a call: it does not reach the table, or its answer does not reach the function.
 fn faults() -> [Fault; 8] {
@@ -33,7 +33,7 @@ impl Function {
 
 pub(super) fn on(tables: &Tables) -> Launch {
     launch()
-        .variable("TABLE_NAME", &tables.movies)
-        .variable("CREATIONS_TABLE_NAME", &tables.creations)
+        .variable("TABLE_NAME", tables.name("movies"))
+        .variable("CREATIONS_TABLE_NAME", tables.name("creations"))
         .variable("AWS_ACCESS_KEY_ID", "test")
 }

@@ -1,17 +1,20 @@
 //! What callers send. Every answer is the caller's own fault or what was asked for; the table is not asked in vain.
 
-use super::{Ask, Function, Seen};
+use super::{Function, Seen};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
+use std::time::Duration;
+use testkit::{
+    RequestBuilder,
+    sample::{path_of, rush_item},
+};
 
-async fn refused(function: &mut Function, ask: Ask) -> Seen {
+const LIMIT: Duration = Duration::from_secs(10);
+
+async fn refused(function: &mut Function, ask: RequestBuilder) -> Seen {
     let seen = function.send(ask).await;
     seen.refused(400, "invalid_request").calls(0);
     seen
-}
-
-fn path_of(title: &str) -> String {
-    format!("/movies/2013/{}", utf8_percent_encode(title, NON_ALPHANUMERIC))
 }
 
 #[tokio::test]
@@ -33,7 +36,7 @@ async fn f33_bodies_that_are_no_clean_json_are_refused() {
         movie(",\"info\":{\"plot\":\"\\u0000\"}"),
         movie(",\"info\":{\"plot\":\"a\0b\"}"),
     ] {
-        refused(&mut function, Ask::new("POST", "/movies").body(&body)).await;
+        refused(&mut function, RequestBuilder::new("POST", "/movies").body("application/json", &body)).await;
     }
     function.unharmed().await;
 }
@@ -44,7 +47,7 @@ async fn f34_a_path_is_decoded_exactly_once() {
     for path in
         ["/movies/2013/%", "/movies/2013/%zz", "/movies/2013/a%00b", "/movies/2013/%c0%af", "/movies/2013/%ff", "/movies/2013/%e2%80"]
     {
-        refused(&mut function, Ask::new("GET", path)).await;
+        refused(&mut function, RequestBuilder::new("GET", path)).await;
     }
     // What is found in the table's row is what was asked for.
     for (path, title) in [
@@ -56,7 +59,7 @@ async fn f34_a_path_is_decoded_exactly_once() {
         ("a%2Fb", "a/b"),
         ("%25zz", "%zz"),
     ] {
-        let seen = function.send(Ask::new("PUT", &format!("/movies/2013/{path}")).json(&json!({}))).await;
+        let seen = function.send(RequestBuilder::new("PUT", &format!("/movies/2013/{path}")).json(&json!({}))).await;
         assert_eq!((seen.no_fault().status, &seen.json()["title"]), (200, &json!(title)), "{seen:#?}");
     }
     function.unharmed().await;
@@ -66,14 +69,14 @@ async fn f34_a_path_is_decoded_exactly_once() {
 async fn f35_titles_are_kept_byte_for_byte_and_years_are_ascii() {
     let mut function = Function::start().await;
     for title in ["é", "e\u{301}", "👨‍👩‍👧", "\u{202e}abc", "İ", "ı", "ß", "ฝ๒", "ﷺ"] {
-        let seen = function.send(Ask::new("PUT", &path_of(title)).json(&json!({ "title": title }))).await;
+        let seen = function.send(RequestBuilder::new("PUT", &path_of(2013, title)).json(&json!({ "title": title }))).await;
         assert_eq!((seen.no_fault().status, &seen.json()["title"]), (200, &json!(title)), "{seen:#?}");
     }
     for year in ["๒๐๑๓", "٢٠١٣", "２０１３", "²⁰¹³"] {
-        refused(&mut function, Ask::new("GET", &format!("/movies/{year}/a"))).await;
+        refused(&mut function, RequestBuilder::new("GET", &format!("/movies/{year}/a"))).await;
         let encoded = utf8_percent_encode(year, NON_ALPHANUMERIC);
-        refused(&mut function, Ask::new("GET", &format!("/movies/{encoded}/a"))).await;
-        refused(&mut function, Ask::new("GET", &format!("/movies?year={year}"))).await;
+        refused(&mut function, RequestBuilder::new("GET", &format!("/movies/{encoded}/a"))).await;
+        refused(&mut function, RequestBuilder::new("GET", &format!("/movies?year={year}"))).await;
     }
     function.unharmed().await;
 }
@@ -84,18 +87,22 @@ async fn f36_numbers_out_of_range_are_refused() {
     let digits = "1".repeat(10_000);
     let numbers = ["-1", "0", "1e3", "2147483648", "9223372036854775808", "18446744073709551616", "2001.0", "٢٠٠١", digits.as_str()];
     for number in numbers {
-        refused(&mut function, Ask::new("GET", &format!("/movies/{number}/a"))).await;
-        refused(&mut function, Ask::new("GET", &format!("/movies?year={number}"))).await;
+        refused(&mut function, RequestBuilder::new("GET", &format!("/movies/{number}/a"))).await;
+        refused(&mut function, RequestBuilder::new("GET", &format!("/movies?year={number}"))).await;
         if number != "1e3" {
-            refused(&mut function, Ask::new("GET", &format!("/movies?limit={number}"))).await;
+            refused(&mut function, RequestBuilder::new("GET", &format!("/movies?limit={number}"))).await;
         }
         // In JSON 2001.0 is the integer 2001.
         if number != "2001.0" {
-            refused(&mut function, Ask::new("POST", "/movies").body(&format!("{{\"year\":{number},\"title\":\"a\"}}"))).await;
+            refused(
+                &mut function,
+                RequestBuilder::new("POST", "/movies").body("application/json", &format!("{{\"year\":{number},\"title\":\"a\"}}")),
+            )
+            .await;
         }
         if !matches!(number, "1e3" | "2147483648" | "2001.0") {
             let body = format!("{{\"info\":{{\"rank\":{number}}}}}");
-            refused(&mut function, Ask::new("PUT", "/movies/2013/a").body(&body)).await;
+            refused(&mut function, RequestBuilder::new("PUT", "/movies/2013/a").body("application/json", &body)).await;
         }
     }
     function.unharmed().await;
@@ -104,11 +111,11 @@ async fn f36_numbers_out_of_range_are_refused() {
 #[tokio::test]
 async fn f37_a_title_fits_a_sort_key() {
     let mut function = Function::start().await;
-    let seen = function.send(Ask::new("PUT", &path_of(&"é".repeat(512))).json(&json!({}))).await;
+    let seen = function.send(RequestBuilder::new("PUT", &path_of(2013, &"é".repeat(512))).json(&json!({}))).await;
     assert_eq!(seen.no_fault().status, 200, "{seen:#?}");
     for title in [String::new(), "x".repeat(1025), "é".repeat(513)] {
-        refused(&mut function, Ask::new("PUT", &path_of(&title)).json(&json!({}))).await;
-        refused(&mut function, Ask::new("POST", "/movies").json(&json!({ "year": 2013, "title": title }))).await;
+        refused(&mut function, RequestBuilder::new("PUT", &path_of(2013, &title)).json(&json!({}))).await;
+        refused(&mut function, RequestBuilder::new("POST", "/movies").json(&json!({ "year": 2013, "title": title }))).await;
     }
     function.unharmed().await;
 }
@@ -117,7 +124,7 @@ async fn f37_a_title_fits_a_sort_key() {
 async fn f38_a_cursor_is_good_for_its_own_query_alone() {
     let mut function = Function::start().await;
     let key = json!({ "year": { "N": "2013" }, "title": { "S": "Rush" } });
-    let page = json!({ "Items": [super::rush()], "LastEvaluatedKey": key }).to_string();
+    let page = json!({ "Items": [rush_item()], "LastEvaluatedKey": key }).to_string();
     let fault = super::Fault::Answer { status: 200, content_type: "application/x-amz-json-1.0".into(), body: page };
     function.proxy.script([fault]);
     let cursor = function.ask("GET", "/movies?year=2013").await.json()["next"].as_str().unwrap().to_owned();
@@ -137,7 +144,7 @@ async fn f38_a_cursor_is_good_for_its_own_query_alone() {
         format!("year=2013&title_prefix=R&cursor={cursor}"),
         format!("cursor={cursor}"),
     ] {
-        refused(&mut function, Ask::new("GET", &format!("/movies?{query}"))).await;
+        refused(&mut function, RequestBuilder::new("GET", &format!("/movies?{query}"))).await;
     }
     function.unharmed().await;
 }
@@ -145,7 +152,7 @@ async fn f38_a_cursor_is_good_for_its_own_query_alone() {
 #[tokio::test]
 async fn f39_headers_say_nothing_of_who_calls_or_what_is_done() {
     let mut function = Function::start().await;
-    let get = || Ask::new("GET", "/movies/2013/Rush");
+    let get = || RequestBuilder::new("GET", "/movies/2013/Rush");
     for (name, value) in [
         ("X-HTTP-Method-Override", "DELETE"),
         ("X-Forwarded-For", "127.0.0.1"),
@@ -167,22 +174,21 @@ async fn f39_headers_say_nothing_of_who_calls_or_what_is_done() {
     function.send(hundred).await.served();
 
     // No header stands in for a token.
-    let mut ask = get().header("Authorization", "Bearer x").header("X-Amzn-Oidc-Identity", "admin").header("X-Client-Id", "admin");
-    ask.event["requestContext"] = json!({ "authorizer": null });
-    function.send(ask).await.refused(403, "forbidden").calls(0);
+    let anonymous = get().scope(None).header("Authorization", "Bearer x");
+    let anonymous = anonymous.header("X-Amzn-Oidc-Identity", "admin").header("X-Client-Id", "admin");
+    function.send(anonymous).await.refused(403, "forbidden").calls(0);
 
     // The multi-value map holds all; the single one, where they disagree, is not looked at.
-    let mut ask = get();
-    ask.event["headers"] = json!({ "If-None-Match": "\"0123456789abcdef0123456789abcdef\"" });
-    ask.event["multiValueHeaders"] = json!({ "Accept": ["*/*"] });
-    function.send(ask).await.served();
-    let mut ask = get();
+    let mut event = get().event();
+    event["headers"] = json!({ "If-None-Match": "\"0123456789abcdef0123456789abcdef\"" });
+    event["multiValueHeaders"] = json!({ "Accept": ["*/*"] });
+    function.deliver(event, LIMIT).await.served();
+    let mut event = get().event();
     for map in ["headers", "multiValueHeaders", "queryStringParameters", "multiValueQueryStringParameters"] {
-        ask.event[map] = json!(null);
+        event[map] = json!(null);
     }
-    function.send(ask).await.served();
-    let mut ask = Ask::new("POST", "/movies").body("{}");
-    ask.event["multiValueHeaders"] = json!({ "Content-Type": ["application/json", "text/plain"] });
-    function.send(ask).await.refused(415, "unsupported_media_type");
+    function.deliver(event, LIMIT).await.served();
+    let types = RequestBuilder::new("POST", "/movies").body("application/json", "{}").header("Content-Type", "text/plain");
+    function.send(types).await.refused(415, "unsupported_media_type");
     function.unharmed().await;
 }

@@ -11,8 +11,6 @@ mod load;
 mod reliability;
 mod rows;
 mod runtime;
-#[path = "../tables/mod.rs"]
-mod tables;
 mod writes;
 
 use runtime_api::{
@@ -20,7 +18,19 @@ use runtime_api::{
     proxy::{Call, Fault},
 };
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    ops::Deref,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+use testkit::{Contract, RequestBuilder, Response, sample::rush_item};
+
+const TABLES: &str = include_str!("../../tables.json");
+
+fn contract() -> &'static Contract {
+    static CONTRACT: OnceLock<Contract> = OnceLock::new();
+    CONTRACT.get_or_init(|| Contract::new(include_str!("../../openapi.yaml")))
+}
 
 /// The binary that Cargo built for the tests, or another by the variable `BOOTSTRAP`, such as the one that ships.
 fn binary() -> String {
@@ -39,7 +49,7 @@ struct Function {
 impl Function {
     /// On a table of one movie.
     async fn start() -> Self {
-        Self::on(Proxy::start(dynamodb::canned(vec![rush()])).await.unwrap()).await
+        Self::on(Proxy::start(dynamodb::canned(vec![rush_item()])).await.unwrap()).await
     }
 
     async fn on(proxy: Proxy) -> Self {
@@ -57,29 +67,27 @@ impl Function {
         self.ask("GET", "/movies/2013/Rush").await
     }
 
-    async fn ask(&mut self, method: &str, path: &str) -> Seen {
-        self.send(Ask::new(method, path)).await
+    async fn ask(&mut self, method: &str, target: &str) -> Seen {
+        self.send(RequestBuilder::new(method, target)).await
     }
 
-    async fn send(&mut self, ask: Ask) -> Seen {
+    async fn send(&mut self, request: RequestBuilder) -> Seen {
+        let seen = self.deliver(request.event(), request.limit()).await;
+        request.assert_contract(contract(), &seen);
+        seen
+    }
+
+    /// Invokes the function with an event as it is, but for the request's id.
+    async fn deliver(&mut self, mut event: Value, time_limit: Duration) -> Seen {
         self.requests += 1;
         let id = format!("request-{}", self.requests);
-        let mut event = ask.event;
         event["requestContext"]["requestId"] = json!(id);
         let _ = self.proxy.calls();
-        let answer = self.environment.invoke(Event::new(event.to_string()).time_limit(ask.time_limit)).await.unwrap();
+        let answer = self.environment.invoke(Event::new(event.to_string()).time_limit(time_limit)).await.unwrap();
         let Outcome::Response(response) = &answer.outcome else { panic!("{answer:?}: {:#?}", self.environment.lines()) };
-        let response: Value = serde_json::from_slice(response).unwrap();
+        let response = Response::from_proxy(&serde_json::from_slice(response).unwrap());
         let lines = self.lines_of(&id).await;
-        Seen {
-            id,
-            status: response["statusCode"].as_u64().unwrap(),
-            headers: response["headers"].clone(),
-            text: response["body"].as_str().unwrap().to_owned(),
-            took: answer.latency,
-            calls: self.proxy.calls(),
-            lines,
-        }
+        Seen { id, response, took: answer.latency, calls: self.proxy.calls(), lines }
     }
 
     /// What a request left in the log: its last line is the one that every request leaves.
@@ -113,13 +121,6 @@ fn launch() -> Launch {
 
 const SESSION_TOKEN: &str = "a-session-token-that-no-log-may-hold";
 
-fn rush() -> Value {
-    json!({
-        "year": { "N": "2013" }, "title": { "S": "Rush" }, "etag": { "S": "0123456789abcdef0123456789abcdef" },
-        "info": { "M": { "plot": { "S": "Two drivers, one season." }, "rating": { "N": "8.3" } } },
-    })
-}
-
 fn error(status: u16, code: &str) -> Fault {
     Fault::Error { status, code: code.into() }
 }
@@ -133,66 +134,25 @@ fn cancelled(reasons: &[&str]) -> Fault {
     Fault::Answer { status: 400, content_type: "application/x-amz-json-1.0".into(), body: body.to_string() }
 }
 
-/// A request by a caller who may write, as API Gateway sends it.
-struct Ask {
-    event: Value,
-    time_limit: Duration,
-}
-
-impl Ask {
-    fn new(method: &str, path: &str) -> Self {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let query = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.to_owned(), json!([value])));
-        let event = json!({
-            "httpMethod": method, "path": path, "headers": null, "multiValueHeaders": {}, "queryStringParameters": null,
-            "multiValueQueryStringParameters": query.collect::<serde_json::Map<_, _>>(), "body": null, "isBase64Encoded": false,
-            "requestContext": { "authorizer": { "claims": { "scope": "movies/write", "client_id": "client-1" } } },
-        });
-        Self { event, time_limit: Duration::from_secs(10) }
-    }
-
-    fn header(mut self, name: &str, value: &str) -> Self {
-        self.event["multiValueHeaders"][name] = json!([value]);
-        self
-    }
-
-    fn body(mut self, text: &str) -> Self {
-        self.event["body"] = json!(text);
-        self.header("Content-Type", "application/json")
-    }
-
-    fn json(self, body: &Value) -> Self {
-        self.body(&body.to_string())
-    }
-
-    fn client(mut self, id: &str) -> Self {
-        self.event["requestContext"]["authorizer"]["claims"]["client_id"] = json!(id);
-        self
-    }
-
-    fn time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = limit;
-        self
-    }
-}
-
 /// What came of a request.
 #[derive(Debug)]
 struct Seen {
     id: String,
-    status: u64,
-    headers: Value,
-    text: String,
+    response: Response,
     took: Duration,
     calls: Vec<Call>,
     lines: Vec<Value>,
 }
 
-impl Seen {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
-    }
+impl Deref for Seen {
+    type Target = Response;
 
+    fn deref(&self) -> &Response {
+        &self.response
+    }
+}
+
+impl Seen {
     fn line(&self) -> &Value {
         self.lines.iter().find(|line| line["message"] == "request").unwrap()
     }
@@ -224,14 +184,14 @@ impl Seen {
 
     /// A refusal of the caller's request; nothing is our fault.
     #[track_caller]
-    fn refused(&self, status: u64, code: &str) -> &Self {
+    fn refused(&self, status: u16, code: &str) -> &Self {
         assert_eq!((self.status, self.json()["code"].as_str()), (status, Some(code)), "{self:#?}");
         self.problem().no_fault()
     }
 
     /// A fault of ours: told as a problem, counted by its cause, logged in one line, within the budget.
     #[track_caller]
-    fn failed(&self, status: u64, cause: &str) -> &Self {
+    fn failed(&self, status: u16, cause: &str) -> &Self {
         let code = if status == 503 { "unavailable" } else { "internal_error" };
         assert_eq!((self.status, self.json()["code"].as_str()), (status, Some(code)), "{self:#?}");
         assert_eq!(self.headers["retry-after"].as_str(), (status == 503).then_some("1"), "{self:#?}");

@@ -1,9 +1,9 @@
 //! Lambda itself fails the function, or sends what is no request.
 
-use super::{Ask, Fault, Function, binary};
+use super::{Fault, Function, binary};
 use runtime_api::{Environment, Event, Launch, NextFault, Outcome};
-use serde_json::json;
 use std::time::{Duration, Instant};
+use testkit::RequestBuilder;
 
 #[tokio::test]
 async fn f30_a_setting_that_is_missing_or_wrong_fails_the_start_at_once_and_by_name() {
@@ -34,12 +34,12 @@ async fn f31_a_runtime_api_that_fails_is_asked_again() {
 async fn f31_with_too_little_time_left_the_table_is_not_asked() {
     let mut function = Function::start().await;
     for left in [0, 250] {
-        let ask = Ask::new("GET", "/movies/2013/Rush").time_limit(Duration::from_millis(left));
+        let ask = RequestBuilder::new("GET", "/movies/2013/Rush").time_limit(Duration::from_millis(left));
         function.send(ask).await.failed(503, "deadline").calls(0).within(200);
     }
     // With some, it is asked for as long as that lasts.
     function.proxy.otherwise(Fault::Silence);
-    let ask = Ask::new("GET", "/movies/2013/Rush").time_limit(Duration::from_millis(1200));
+    let ask = RequestBuilder::new("GET", "/movies/2013/Rush").time_limit(Duration::from_millis(1200));
     function.send(ask).await.failed(503, "deadline").within(1150);
     function.unharmed().await;
 }
@@ -48,14 +48,12 @@ async fn f31_with_too_little_time_left_the_table_is_not_asked() {
 #[tokio::test]
 async fn f32_bodies_that_are_too_long_or_garbled_are_refused_in_bounded_memory() {
     let mut function = Function::start().await;
-    let post = |body: &str| Ask::new("POST", "/movies").body(body);
+    let post = |body: &str| RequestBuilder::new("POST", "/movies").body("application/json", body);
     for length in [64 * 1024 + 1, 6 << 20] {
         function.send(post(&" ".repeat(length))).await.refused(413, "payload_too_large").calls(0);
     }
     for (body, status, code) in [("!", 400, "invalid_request"), (&"A".repeat(6 << 20), 413, "payload_too_large")] {
-        let mut ask = post(body);
-        ask.event["isBase64Encoded"] = json!(true);
-        function.send(ask).await.refused(status, code).calls(0);
+        function.send(post(body).base64()).await.refused(status, code).calls(0);
     }
     // Compressed bodies are not unpacked at all, so that none can be a bomb.
     function.send(post("H4sIAAAAAAAA").header("Content-Encoding", "gzip")).await.refused(415, "unsupported_media_type").calls(0);

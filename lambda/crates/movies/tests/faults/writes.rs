@@ -1,10 +1,9 @@
 //! No write is lost, and none is done twice, whatever becomes of the answers.
 
 use super::{
-    Ask, Fault, Function, Seen,
+    Fault, Function, Seen, TABLES,
     emulator::{at_random, on},
 };
-use crate::tables::Tables;
 use aws_sdk_dynamodb::types::Select;
 use runtime_api::{Environment, Proxy, proxy::forward};
 use serde_json::json;
@@ -12,6 +11,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
+use testkit::{RequestBuilder, Tables};
 
 /// Faults after which the table has done what was asked and the function does not know it.
 const AFTER: [Fault; 4] = [Fault::Lost, Fault::HalfThenReset, Fault::Half, Fault::Checksum(1)];
@@ -22,36 +22,40 @@ fn movie(title: &str, rank: u64) -> serde_json::Value {
 
 #[tokio::test]
 async fn f10_a_write_whose_answer_is_lost_is_done_once_and_answered_as_done() {
-    let (tables, path) = (Tables::create().await, "/movies/2013/Rush");
+    let (tables, path) = (Tables::create(TABLES).await, "/movies/2013/Rush");
     for fault in AFTER {
         for lost in 1..=2 {
             // Two retries in a row cost more than they give back: no bucket lasts for all of these.
             let mut function = Function::emulated(&tables).await;
-            let mut answered = async |ask: Ask, status: u64| {
-                function.proxy.script(vec![fault.clone(); lost]);
-                let seen = function.send(ask).await;
-                assert_eq!(seen.no_fault().calls(lost + 1).status, status, "{fault:?}: {seen:#?}");
+            let mut sent = async |request: RequestBuilder, reads: usize, status: u16| {
+                // A conditional write reads first, and is told what is lost of the write alone.
+                let reading = std::iter::repeat_n(Fault::None, reads);
+                function.proxy.script(reading.chain(vec![fault.clone(); lost]));
+                let seen = function.send(request).await;
+                assert_eq!(seen.no_fault().calls(reads + lost + 1).status, status, "{fault:?}: {seen:#?}");
                 seen
             };
-            let created = answered(Ask::new("POST", "/movies").json(&movie("Rush", 1)), 201).await;
-            let etag = created.headers["etag"].as_str().unwrap().to_owned();
-            let put = answered(Ask::new("PUT", path).json(&movie("Rush", 2)).header("If-Match", &etag), 200).await;
-            answered(Ask::new("PUT", path).json(&movie("Rush", 3)), 200).await;
-            answered(Ask::new("DELETE", path).header("If-Match", put.headers["etag"].as_str().unwrap()), 412).await;
-            answered(Ask::new("DELETE", path), 204).await;
-            answered(Ask::new("PUT", path).json(&movie("Rush", 4)).header("If-None-Match", "*"), 201).await;
-            answered(Ask::new("DELETE", path), 204).await;
-            answered(Ask::new("DELETE", path), 404).await;
+            let put = |rank| RequestBuilder::new("PUT", path).json(&movie("Rush", rank));
+            let patch = RequestBuilder::new("PATCH", path).json(&movie("Rush", 3));
+            let delete = || RequestBuilder::new("DELETE", path);
+            let created = sent(RequestBuilder::new("POST", "/movies").json(&movie("Rush", 1)), 0, 201).await;
+            let replaced = sent(put(2).header("If-Match", &created.etag()), 1, 200).await;
+            sent(patch.header("If-Match", &replaced.etag()), 1, 200).await;
+            let replaced = sent(put(4), 0, 200).await;
+            sent(delete().header("If-Match", &replaced.etag()), 1, 204).await;
+            sent(put(5).header("If-None-Match", "*"), 1, 201).await;
+            sent(delete(), 0, 204).await;
+            sent(delete(), 0, 404).await;
         }
     }
 }
 
 #[tokio::test]
 async fn of_two_alike_creations_one_is_done_though_every_answer_is_lost() {
-    let tables = Tables::create().await;
+    let tables = Tables::create(TABLES).await;
     for n in 0..5 {
         let (mut one, mut other) = (Function::emulated(&tables).await, Function::emulated(&tables).await);
-        let post = || Ask::new("POST", "/movies").json(&movie(&format!("m{n}"), 1));
+        let post = || RequestBuilder::new("POST", "/movies").json(&movie(&format!("m{n}"), 1));
         one.proxy.script([Fault::Lost, Fault::Lost]);
         other.proxy.script([Fault::Lost, Fault::Lost]);
         let (one, other) = tokio::join!(one.send(post()), other.send(post()));
@@ -68,13 +72,14 @@ enum Write {
     PutIfNone,
     PutIfMatch { stale: bool },
     Patch,
+    PatchIfMatch { stale: bool },
     Delete,
     DeleteIfMatch { stale: bool },
 }
 
 impl Write {
     fn random(random: &mut fastrand::Rng) -> Self {
-        match random.u8(..10) {
+        match random.u8(..11) {
             0..=1 => Self::Create { key: None },
             2..=3 => Self::Create { key: Some(format!("key-{}", random.u8(..4))) },
             4 => Self::Put,
@@ -82,6 +87,7 @@ impl Write {
             6 => Self::PutIfMatch { stale: random.bool() },
             7 => Self::Patch,
             8 => Self::Delete,
+            9 => Self::PatchIfMatch { stale: random.bool() },
             _ => Self::DeleteIfMatch { stale: random.bool() },
         }
     }
@@ -96,7 +102,7 @@ struct Model {
 
 impl Model {
     /// Does a write, and gives the status that it is answered with.
-    fn apply(&mut self, write: &Write, title: &str, rank: u64) -> u64 {
+    fn apply(&mut self, write: &Write, title: &str, rank: u64) -> u16 {
         let found = self.movies.get(title).copied();
         let mut put = |status| {
             self.movies.insert(title.to_owned(), rank);
@@ -125,6 +131,8 @@ impl Model {
                     put(201)
                 }
             }
+            // What is there already, as a repeated write finds it, is no conflict.
+            Write::PutIfMatch { stale: true } if found == Some(rank) => 200,
             Write::PutIfMatch { stale } => {
                 if *stale || found.is_none() {
                     412
@@ -132,7 +140,8 @@ impl Model {
                     put(200)
                 }
             }
-            Write::Patch => {
+            Write::PatchIfMatch { stale: true } if found.is_some_and(|found| found != rank) => 412,
+            Write::Patch | Write::PatchIfMatch { .. } => {
                 if found.is_some() {
                     put(200)
                 } else {
@@ -180,17 +189,18 @@ impl Sequences {
             let tag = |stale: &bool| if *stale { "\"stale\"".to_owned() } else { etag.to_owned() };
             let body = movie(&title, rank);
             let ask = match &write {
-                Write::Create { key: None } => Ask::new("POST", "/movies").json(&body),
+                Write::Create { key: None } => RequestBuilder::new("POST", "/movies").json(&body),
                 // Keys are of one sequence alone, as its movies are.
                 Write::Create { key: Some(key) } => {
-                    Ask::new("POST", "/movies").json(&body).client(&format!("client-{sequence}")).header("Idempotency-Key", key)
+                    RequestBuilder::new("POST", "/movies").json(&body).client(&format!("client-{sequence}")).header("Idempotency-Key", key)
                 }
-                Write::Put => Ask::new("PUT", &path).json(&body),
-                Write::PutIfNone => Ask::new("PUT", &path).json(&body).header("If-None-Match", "*"),
-                Write::PutIfMatch { stale } => Ask::new("PUT", &path).json(&body).header("If-Match", &tag(stale)),
-                Write::Patch => Ask::new("PATCH", &path).json(&body),
-                Write::Delete => Ask::new("DELETE", &path),
-                Write::DeleteIfMatch { stale } => Ask::new("DELETE", &path).header("If-Match", &tag(stale)),
+                Write::Put => RequestBuilder::new("PUT", &path).json(&body),
+                Write::PutIfNone => RequestBuilder::new("PUT", &path).json(&body).header("If-None-Match", "*"),
+                Write::PutIfMatch { stale } => RequestBuilder::new("PUT", &path).json(&body).header("If-Match", &tag(stale)),
+                Write::Patch => RequestBuilder::new("PATCH", &path).json(&body),
+                Write::PatchIfMatch { stale } => RequestBuilder::new("PATCH", &path).json(&body).header("If-Match", &tag(stale)),
+                Write::Delete => RequestBuilder::new("DELETE", &path),
+                Write::DeleteIfMatch { stale } => RequestBuilder::new("DELETE", &path).header("If-Match", &tag(stale)),
             };
             let before = model.clone();
             let expected = model.apply(&write, &title, rank);
@@ -219,7 +229,7 @@ impl Sequences {
 
     async fn read(&mut self, title: &str) -> Seen {
         self.function.proxy.script([]);
-        self.function.send(Ask::new("GET", &format!("/movies/2013/{title}")).header("Cache-Control", "no-cache")).await
+        self.function.send(RequestBuilder::new("GET", &format!("/movies/2013/{title}")).header("Cache-Control", "no-cache")).await
     }
 
     fn rank(&self, seen: &Seen) -> Option<u64> {
@@ -240,7 +250,7 @@ fn number(variable: &str, otherwise: usize) -> usize {
 async fn random_writes_under_faults_do_what_a_model_says() {
     let (many, seed) = (number("SEQUENCES", 100), number("SEED", 20_261_121) as u64);
     println!("SEED={seed} SEQUENCES={many}");
-    let tables = Tables::create().await;
+    let tables = Tables::create(TABLES).await;
     let mut sequences = Sequences {
         function: Function::emulated(&tables).await,
         random: fastrand::Rng::with_seed(seed),
@@ -253,7 +263,7 @@ async fn random_writes_under_faults_do_what_a_model_says() {
         sequences.run(sequence).await;
     }
     let Sequences { writes, open, movies, calls: [calls, faults], .. } = sequences;
-    let mut pages = tables.client.scan().table_name(&tables.movies).select(Select::Count).into_paginator().send();
+    let mut pages = tables.client.scan().table_name(tables.name("movies")).select(Select::Count).into_paginator().send();
     let mut rows = 0;
     while let Some(page) = pages.next().await {
         rows += page.unwrap().count;
@@ -263,13 +273,14 @@ async fn random_writes_under_faults_do_what_a_model_says() {
     assert!(faults * 5 > calls && open * 5 < writes);
 }
 
-/// Fifty functions at once raise a movie's rank by one, each on what it has read, until each has done it once.
+/// Fifty functions at once raise a movie's rank by one and sign it, each on what it has read, until each has done it once. (Two
+/// that write the same would both be told that it is there.)
 #[tokio::test]
 async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
     const WRITERS: usize = 50;
-    let tables = Tables::create().await;
+    let tables = Tables::create(TABLES).await;
     let mut first = Function::emulated(&tables).await;
-    assert_eq!(first.send(Ask::new("POST", "/movies").json(&movie("Rush", 1))).await.status, 201);
+    assert_eq!(first.send(RequestBuilder::new("POST", "/movies").json(&movie("Rush", 1))).await.status, 201);
     let writing: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let launch = on(&tables);
@@ -281,12 +292,14 @@ async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
                 let (mut open, mut refused) = (Vec::new(), 0);
                 loop {
                     function.proxy.script([]);
-                    let read = function.send(Ask::new("GET", "/movies/2013/Rush").header("Cache-Control", "no-cache")).await;
+                    let read = function.send(RequestBuilder::new("GET", "/movies/2013/Rush").header("Cache-Control", "no-cache")).await;
                     // Fifty processes on few cores: a read may run out of its time.
                     let Some(rank) = (read.status == 200).then(|| read.json()["info"]["rank"].as_u64().unwrap()) else { continue };
                     function.proxy.script(at_random(&mut random, 0.2, 6));
-                    let put = Ask::new("PUT", "/movies/2013/Rush")
-                        .json(&movie("Rush", rank + 1))
+                    let mut body = movie("Rush", rank + 1);
+                    body["info"]["plot"] = json!(format!("of writer {writer}"));
+                    let put = RequestBuilder::new("PUT", "/movies/2013/Rush")
+                        .json(&body)
                         .header("If-Match", read.headers["etag"].as_str().unwrap());
                     match function.send(put).await.status {
                         200 => return (rank + 1, open, refused),
@@ -306,8 +319,9 @@ async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
         open.extend(unclear);
         refusals += refused;
     }
-    let last =
-        first.send(Ask::new("GET", "/movies/2013/Rush").header("Cache-Control", "no-cache")).await.json()["info"]["rank"].as_u64().unwrap();
+    let last = first.send(RequestBuilder::new("GET", "/movies/2013/Rush").header("Cache-Control", "no-cache")).await.json()["info"]["rank"]
+        .as_u64()
+        .unwrap();
     println!("{WRITERS} writers, {refusals} refusals, {} answers of 503; the rank went from 1 to {last}", open.len());
     // Each rank was written by one writer, and each that was written is known to the one who wrote it.
     let distinct: BTreeSet<_> = done.iter().copied().collect();

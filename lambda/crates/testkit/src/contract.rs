@@ -1,0 +1,195 @@
+use crate::Response;
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, fmt};
+
+const METHODS: [&str; 8] = ["get", "head", "put", "post", "patch", "delete", "options", "trace"];
+
+/// An OpenAPI 3.0 document that responses are held to.
+pub struct Contract {
+    /// The document, references and all.
+    pub document: Value,
+    validators: BTreeMap<String, jsonschema::Validator>,
+}
+
+impl fmt::Debug for Contract {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contract").field("info", &self.document["info"]).finish_non_exhaustive()
+    }
+}
+
+impl Contract {
+    /// Reads an OpenAPI document in YAML.
+    ///
+    /// # Panics
+    /// It is not YAML, or a schema of it is not one.
+    #[must_use]
+    pub fn new(yaml: &str) -> Self {
+        let document: Value = serde_saphyr::from_str(yaml).unwrap();
+        let mut validators = BTreeMap::new();
+        for name in document["components"]["schemas"].as_object().unwrap().keys() {
+            let reference = format!("#/components/schemas/{name}");
+            let mut schema = json!({ "$ref": reference, "components": document["components"] });
+            nullable_to_json_schema(&mut schema);
+            let options = jsonschema::draft4::options().should_validate_formats(true);
+            validators.insert(reference, options.build(&schema).unwrap());
+        }
+        Self { document, validators }
+    }
+
+    /// The value that a reference leads to, or `value` itself.
+    ///
+    /// # Panics
+    /// The reference leads nowhere.
+    #[must_use]
+    pub fn follow<'a>(&'a self, value: &'a Value) -> &'a Value {
+        match value["$ref"].as_str() {
+            Some(reference) => {
+                self.document.pointer(reference.trim_start_matches('#')).expect("a reference")
+            }
+            None => value,
+        }
+    }
+
+    /// A schema by its name.
+    #[must_use]
+    pub fn schema(&self, name: &str) -> &Value {
+        &self.document["components"]["schemas"][name]
+    }
+
+    /// Every method, in upper case, with the path template that has it.
+    ///
+    /// # Panics
+    /// The document has no paths.
+    #[must_use]
+    pub fn operations(&self) -> Vec<(String, String)> {
+        let mut operations = Vec::new();
+        for (path, item) in self.document["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys() {
+                if METHODS.contains(&method.as_str()) {
+                    operations.push((method.to_uppercase(), path.clone()));
+                }
+            }
+        }
+        operations
+    }
+
+    /// The operation of a method and a path.
+    #[must_use]
+    pub fn operation(&self, method: &str, path: &str) -> Option<&Value> {
+        let paths = self.document["paths"].as_object()?;
+        let template = paths.keys().find(|template| matches(template, path))?;
+        paths[template].get(method.to_ascii_lowercase())
+    }
+
+    fn is_problem(&self, response: &Response) -> bool {
+        self.validate("#/components/schemas/Problem", response);
+        response.header("content-type") == Some("application/problem+json")
+    }
+
+    #[track_caller]
+    fn validate(&self, schema: &str, response: &Response) {
+        let body = response.json();
+        let errors = self.validators[schema].iter_errors(&body);
+        let errors: Vec<_> =
+            errors.map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{schema}: {errors:?}: {response:?}");
+    }
+}
+
+/// Whether a path is one of a template's. The last parameter takes the rest, slashes included.
+fn matches(template: &str, path: &str) -> bool {
+    let Some((fixed, rest)) = template.split_once('{') else { return template == path };
+    let Some(path) = path.strip_prefix(fixed) else { return false };
+    match rest.split_once('}') {
+        Some((_, "")) => true,
+        Some((_, rest)) => path.find('/').is_some_and(|end| end > 0 && matches(rest, &path[end..])),
+        None => false,
+    }
+}
+
+/// Asserts that the contract declares this response: its status, headers, media type and body.
+/// A declared header must be there unless it is declared with `required: false`; `without` is one
+/// that, as an exception, must not. A path or method that the contract lacks may only get a problem.
+///
+/// # Panics
+/// The contract does not declare it.
+#[track_caller]
+pub fn assert_contract(
+    contract: &Contract,
+    method: &str,
+    path: &str,
+    without: Option<&str>,
+    response: &Response,
+) {
+    let context = || format!("{method} {path} -> {response:?}");
+    let id = response.header("x-request-id");
+    let id = id.unwrap_or_else(|| panic!("no X-Request-Id: {}", context()));
+    let media_type = response.header("content-type");
+    if media_type == Some("application/problem+json") && method != "HEAD" {
+        let body = response.json();
+        let expected = (&json!(id), &json!(response.status));
+        assert_eq!((&body["request_id"], &body["status"]), expected, "{}", context());
+    }
+    let Some(operation) = contract.operation(method, path) else {
+        let preflight = method == "OPTIONS" && response.status == 204;
+        let problem = matches!(response.status, 400 | 404 | 405)
+            && (method == "HEAD" || contract.is_problem(response));
+        assert!(preflight || problem, "{}", context());
+        return;
+    };
+    let declared = &operation["responses"][response.status.to_string()];
+    assert!(!declared.is_null(), "the contract has no such status: {}", context());
+    let declared = contract.follow(declared);
+    for (name, header) in declared["headers"].as_object().unwrap_or(&Map::new()) {
+        let header = contract.follow(header);
+        let found = response.header(&name.to_ascii_lowercase());
+        let good = match found {
+            None => without == Some(name) || header["required"] == false,
+            Some(_) => without != Some(name),
+        };
+        assert!(good, "{name}: {}", context());
+        let fits = |found: &str| {
+            let number = found.parse::<u64>().map(|number| json!(number));
+            jsonschema::is_valid(&header["schema"], &number.unwrap_or_else(|_| json!(found)))
+        };
+        assert!(found.is_none_or(fits), "{name}: {}", context());
+    }
+    match declared["content"].as_object().and_then(|content| content.iter().next()) {
+        None => assert_eq!(response.text, "", "{}", context()),
+        Some((declared, content)) => {
+            assert_eq!(media_type, Some(declared.as_str()), "{}", context());
+            contract.validate(content["schema"]["$ref"].as_str().unwrap(), response);
+        }
+    }
+}
+
+/// OpenAPI 3.0 has `nullable` where JSON Schema has a type of its own.
+fn nullable_to_json_schema(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            map.values_mut().for_each(nullable_to_json_schema);
+            if map.remove("nullable") == Some(json!(true)) {
+                let inner = std::mem::take(map);
+                map.insert("anyOf".into(), json!([inner, { "type": "null" }]));
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(nullable_to_json_schema),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_parameter_of_a_template_takes_slashes() {
+        for path in ["/movies/2013/Rush", "/movies/2013/50/50", "/movies/2013/", "/movies/x//a"] {
+            assert!(matches("/movies/{year}/{title}", path), "{path}");
+        }
+        for path in ["/movies", "/movies/", "/movies/2013", "/movies//a", "/health", ""] {
+            assert!(!matches("/movies/{year}/{title}", path), "{path}");
+        }
+        assert!(matches("/movies", "/movies") && !matches("/movies", "/movies/"));
+    }
+}
