@@ -4,8 +4,12 @@
 //! Of the places where an SDK looks for credentials and region, the environment is the only one: it is where Lambda puts
 //! them, and to look at the others (profiles, a metadata service) takes time at every cold start.
 
-use aws_sdk_dynamodb::config::Credentials;
-use std::fmt;
+use crate::http::{Consumer, Consumers};
+use aws_sdk_dynamodb::{
+    config::Credentials,
+    primitives::{DateTime, DateTimeFormat as Format},
+};
+use std::{fmt, time::SystemTime};
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,9 @@ pub struct Config {
     pub aws: Aws,
     /// `CORS_ORIGINS`, separated by commas: the web origins whose pages may call the API. None by default.
     pub cors_origins: Vec<String>,
+    /// `CONSUMERS`, `CLIENT_ID=NAME:YYYY-MM-DD` separated by commas: whose each client is, and the first day on which it is rejected. None
+    /// by default: every client that has a token is served.
+    pub consumers: Consumers,
     /// `AWS_LAMBDA_FUNCTION_NAME` and `AWS_LAMBDA_FUNCTION_VERSION`: set where Lambda started the process, and nowhere else.
     pub function: Option<Function>,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where the telemetry layer takes traces, such as <http://127.0.0.1:4318>. No traces by default.
@@ -81,6 +88,7 @@ impl Config {
             cors_origins: given("CORS_ORIGINS")
                 .map(|list| list.split(',').map(|origin| origin.trim().to_owned()).collect())
                 .unwrap_or_default(),
+            consumers: given("CONSUMERS").map_or(Ok(Consumers::default()), |list| consumers(&list))?,
             function: given("AWS_LAMBDA_FUNCTION_NAME")
                 .map(|name| Function { name, version: given("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|| "$LATEST".into()) }),
             otlp_endpoint: given("OTEL_EXPORTER_OTLP_ENDPOINT"),
@@ -113,6 +121,18 @@ impl Aws {
             credentials: Credentials::new(id, secret, given("AWS_SESSION_TOKEN"), None, "environment"),
         })
     }
+}
+
+fn consumers(list: &str) -> Result<Consumers, ConfigError> {
+    let client = |text: &str| {
+        let (id, rest) = text.split_once('=')?;
+        let (name, day) = rest.split_once(':')?;
+        let expires = DateTime::from_str(&format!("{day}T00:00:00Z"), Format::DateTime).ok()?;
+        let consumer = Consumer { name: name.to_owned(), expires: SystemTime::try_from(expires).ok()? };
+        Some((id.to_owned(), consumer)).filter(|_| !id.is_empty() && !name.is_empty())
+    };
+    let all: Option<_> = list.split(',').map(client).collect();
+    all.ok_or(error("CONSUMERS", "must be a list such as 4h1k=shop:2028-12-31,7b2m=operations:9999-12-31"))
 }
 
 /// A variable of the process; an empty one counts as none.
@@ -172,6 +192,24 @@ mod tests {
         assert_eq!((credentials.session_token(), read(&[]).unwrap().aws.credentials.session_token()), (Some("t0ken"), None));
         let printed = format!("{config:?}");
         assert!(!printed.contains("s3cret") && !printed.contains("t0ken"), "{printed}");
+    }
+
+    #[test]
+    fn consumers_have_a_client_a_name_and_a_day() {
+        let day = |seconds| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        let consumer = |name: &str, expires| Consumer { name: name.to_owned(), expires };
+        let known = [
+            ("c1".to_owned(), consumer("shop", day(1_861_833_600))),
+            ("c2".to_owned(), consumer("shop", day(1_861_833_600))),
+            ("o".to_owned(), consumer("operations", day(253_402_214_400))),
+        ];
+        let config = read(&[("CONSUMERS", "c1=shop:2028-12-31,c2=shop:2028-12-31,o=operations:9999-12-31")]).unwrap();
+        assert_eq!(config.consumers, known.into_iter().collect());
+        assert_eq!(read(&[]).unwrap().consumers, Consumers::default());
+        for wrong in ["c1", "c1=shop", "c1=shop:soon", "c1=shop:2028-02-30", "=shop:2028-12-31", "c1=:2028-12-31", "c1=shop:2028-12-31,"] {
+            let error = read(&[("CONSUMERS", wrong)]).unwrap_err().to_string();
+            assert!(error.contains("CONSUMERS"), "{wrong}: {error}");
+        }
     }
 
     #[test]

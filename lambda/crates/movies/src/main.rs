@@ -104,7 +104,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         },
     }
     let tracer = Tracer::new(config.otlp_endpoint.as_deref(), config.function.as_ref().map(|function| function.name.clone()));
-    let door = Arc::new(Door::new(Api::new(store, config.cors_origins), config.function));
+    let door = Arc::new(Door::new(Api::new(store, config.cors_origins, config.consumers), config.function));
     match (command, stop) {
         (Command::Listen { address, jwks }, Some(stop)) => {
             let access = match jwks {

@@ -56,6 +56,7 @@ impl Door {
             method,
             route,
             client_id: client_id.as_deref(),
+            consumer: self.api.consumer(client_id.as_deref()).map(|consumer| consumer.name.as_str()),
             status: response.status().as_u16(),
             cause: response.extensions().get().map(|cause: &Cause| cause.as_str()),
             damaged_rows: response.extensions().get().map_or(0, |Damaged(rows)| *rows),

@@ -1,12 +1,14 @@
 //! The API: routes, status codes and documents, as `openapi.yaml` has them.
 
 pub mod body;
+mod consumer;
 mod cors;
 pub mod path;
 mod precondition;
 mod problem;
 mod query;
 
+pub use consumer::{Consumer, Consumers};
 pub use problem::Problem;
 
 use crate::{
@@ -89,6 +91,7 @@ impl Caller {
 pub struct Api {
     store: Store,
     cors_origins: Vec<String>,
+    consumers: Consumers,
 }
 
 /// What a request is for.
@@ -166,8 +169,13 @@ pub struct Damaged(pub usize);
 impl Api {
     /// A service on a table.
     #[must_use]
-    pub fn new(store: Store, cors_origins: Vec<String>) -> Self {
-        Self { store, cors_origins }
+    pub fn new(store: Store, cors_origins: Vec<String>, consumers: Consumers) -> Self {
+        Self { store, cors_origins, consumers }
+    }
+
+    /// The consumer that a client belongs to, if the environment knows it.
+    pub(crate) fn consumer(&self, client_id: Option<&str>) -> Option<&Consumer> {
+        self.consumers.of(client_id)
     }
 
     /// Answers a request within `left`. It always does: with a problem when the time is over, or too short to begin; a panic,
@@ -199,6 +207,9 @@ impl Api {
         let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
         if !route.methods().split(", ").any(|allowed| allowed == method.as_str()) {
             return Err(Problem::method_not_allowed(route.methods()).into());
+        }
+        if self.consumer(request.caller.client_id.as_deref()).is_some_and(|consumer| consumer.has_expired(request.time)) {
+            return Err(Problem::consumer_expired().into());
         }
         // The gateway has looked already. Should it be wired wrongly one day, nothing is open here.
         if !(request.caller.may_write || request.caller.may_read && method == Method::GET) {

@@ -67,6 +67,10 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "The token lacks the scope that this operation needs.")
     }
 
+    pub(super) fn consumer_expired() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "consumer_expired", "Access of this client has ended. Ask the operators of this API to renew it.")
+    }
+
     pub(super) fn route_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "route_not_found", "There is nothing here; the contract lists what there is.")
     }

@@ -6,6 +6,7 @@
 
 mod binary;
 mod catalogue;
+mod consumers;
 mod contract;
 mod entry_points;
 mod events;
@@ -25,7 +26,7 @@ mod writing;
 use movies::{
     config::Aws,
     entry::{Door, lambda},
-    http::Api,
+    http::{Api, Consumers},
     store::Store,
 };
 use std::{
@@ -66,11 +67,15 @@ impl App {
     }
 
     async fn with_origins(origins: &[&str]) -> Self {
+        Self::with(origins, Consumers::default()).await
+    }
+
+    async fn with(origins: &[&str], consumers: Consumers) -> Self {
         let origins = origins.iter().map(ToString::to_string).collect();
         let tables = Tables::create(TABLES).await;
         let [movies, creations] = ["movies", "creations"].map(|table| tables.name(table).to_owned());
         let store = Store::open(movies, creations, Aws::from_environment().unwrap()).unwrap();
-        let door = Arc::new(Door::new(Api::new(store, origins), None));
+        let door = Arc::new(Door::new(Api::new(store, origins, consumers), None));
         let handling = Arc::clone(&door);
         let app = TestApp::in_process(contract(), move |event| {
             let door = Arc::clone(&handling);
