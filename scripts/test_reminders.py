@@ -1,8 +1,10 @@
 """What is reported before it is too late: consumers, counted rules, subscribers who have not confirmed."""
 import datetime
+import http.server
 import json
 import os
 import subprocess
+import threading
 import uuid
 from pathlib import Path
 
@@ -67,3 +69,31 @@ def test_a_counted_rule_is_reported(reminders):
 def test_what_is_due_opens_an_issue(reminders):
     code, _, asked = reminders("--issue", consumers={"shop": consumer("shop", 3)})
     assert code == 2 and "issue create --title To do in prod" in asked and "Consumer `shop`" in asked
+
+
+SUBSCRIPTIONS = """<ListSubscriptionsByTopicResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><ListSubscriptionsByTopicResult><Subscriptions>
+<member><TopicArn>t</TopicArn><Protocol>email</Protocol><SubscriptionArn>%s</SubscriptionArn><Owner>1</Owner><Endpoint>on-call@example.com</Endpoint></member>
+</Subscriptions></ListSubscriptionsByTopicResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></ListSubscriptionsByTopicResponse>"""
+
+
+@pytest.mark.parametrize("arn, code", [("PendingConfirmation", 2), ("arn:aws:sns:eu-west-1:1:t:1", 0)])
+def test_a_subscriber_who_has_not_confirmed_is_reported(reminders, monkeypatch, arn, code):
+    """The emulator confirms at once, so this is what SNS says on the wire: an ARN "PendingConfirmation" until the link was followed.
+    https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html"""
+    class Sns(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = (SUBSCRIPTIONS % arn).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sns) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", f"http://127.0.0.1:{server.server_port}")
+        found, said, _ = reminders()
+        server.shutdown()
+    assert found == code and ("A subscriber of severity page (email) has not confirmed" in said) == (code == 2)
