@@ -1,6 +1,8 @@
 # Each target is one line that calls a script; `scripts/NAME --help` tells the rest.
 export ENV ?= local
 export PORT ARCH WHAT CONSUMER REASON RPS HIT
+# Bash would read the one and prefer the other in every script.
+unexport BASH_ENV CDPATH SHELLOPTS
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs doctor url token build load smoke plan save-plan fetch-plan reminders plan-risk deploy drift price cost evidence-before evidence try try-down destroy release rollback freeze thaw restore restore-drill test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill deploy-drill smoke-drill privilege-drill fault-drill hostile schemathesis fuzz mutants freeze-drill fmt lint ci init verify passed publish
@@ -24,7 +26,7 @@ url: ## Print the API's base URL [ENV=local]
 	@scripts/url
 
 token: ## Print a bearer token [SCOPE=movies/read|movies/write] [CONSUMER=name] [ENV=local]
-	@scripts/token $(SCOPE)
+	@scripts/token "$(SCOPE)"
 
 build: ## Build the functions' packages [ARCH=x86_64|arm64]
 	@scripts/build
@@ -36,7 +38,7 @@ smoke: ## Check what is deployed, API and infrastructure; with ROLLBACK=1 take a
 	@scripts/smoke $(if $(ROLLBACK),--or-rollback) $(if $(JUNIT),--junit "$(JUNIT)")
 
 plan: ## Show what a deployment would change, and save it as .mvdb/ENV/plan [ENV=local]
-	@scripts/build && scripts/terraform $(ENV) plan -out=$(CURDIR)/.mvdb/$(ENV)/plan
+	@scripts/plan
 
 save-plan: ## Save the plan in the state bucket under its digest, and print that [ENV]
 	@scripts/saved-plan save
@@ -51,7 +53,7 @@ plan-risk: ## Judge the saved plan, as a pull request's comment [ENV=local]
 	@scripts/plan-risk $(ENV)
 
 deploy: ## Build, apply the infrastructure, release the function; with PLAN=FILE just what was saved and built [ENV=local]
-	@$(if $(PLAN),,scripts/build &&) scripts/terraform $(ENV) apply $(abspath $(PLAN)) && scripts/release $(ENV)
+	@scripts/deploy "$(PLAN)"
 
 price: ## Tell what the saved plan costs by merely being there [ENV=local]
 	@scripts/price $(ENV)
@@ -63,7 +65,7 @@ evidence-before: ## Keep what is live and the alarms' state, before a deployment
 	@scripts/evidence $(ENV) --before
 
 evidence: ## Make the auditor's page of what is deployed [PLAN=the applied plan] [UPLOAD=1] [ENV=local]
-	@scripts/evidence $(ENV) $(if $(PLAN),--plan $(PLAN)) $(if $(UPLOAD),--upload)
+	@scripts/evidence $(ENV) $(if $(PLAN),--plan "$(PLAN)") $(if $(UPLOAD),--upload)
 
 try: ## A first look in an account of your own: check it, tell the price, deploy, load samples, check all [ENV=local]
 	@scripts/try $(ENV)
@@ -72,7 +74,7 @@ try-down: ## Destroy it, and look whether anything is left [ENV=local]
 	@scripts/try-down $(ENV)
 
 drift: ## Show what was changed in AWS past Terraform; with ISSUE=1 in a GitHub issue [ENV=local]
-	@scripts/build && scripts/drift $(ENV) $(if $(ISSUE),--issue)
+	@scripts/drift $(ENV) $(if $(ISSUE),--issue)
 
 destroy: ## Destroy what is deployed, and look for what is left [ENV=local]
 	@scripts/destroy $(ENV)
@@ -81,7 +83,7 @@ release: ## Let callers reach the newest function version, once it passes its ch
 	@scripts/release $(ENV)
 
 rollback: ## Let callers reach the version before, at once [VERSION=] [ENV=local]
-	@scripts/rollback $(ENV) $(VERSION)
+	@scripts/rollback $(ENV) $(if $(VERSION),"$(VERSION)")
 
 freeze: ## Have WAF refuse all writes, or one consumer, at once: REASON=... [WHAT=writes|CONSUMER=name] [ENV=local]
 	@scripts/freeze

@@ -103,6 +103,15 @@ class Restore:
         except self.dynamodb.exceptions.ResourceNotFoundException:
             pass
 
+    def discard(self):
+        """Deletes the tables that earlier restores left beside the one in use."""
+        prefix = f"{self.source.split('-restored-')[0]}-restored-"
+        for page in self.dynamodb.get_paginator("list_tables").paginate():
+            for self.target in page["TableNames"]:
+                if self.target.startswith(prefix) and self.target != self.source:
+                    self.delete()
+                    print(f"{self.target} is deleted")
+
     def restore(self, at):
         """In an incident: nobody knows what was right, so what differs is told and left to be judged."""
         self.latest()
@@ -199,10 +208,10 @@ class Restore:
 
 def main(verb, *arguments):
     outputs = {name: output["value"] for name, output in json.loads(os.environ["OUTPUTS"]).items()}
-    if "table_name" not in outputs:
-        fail(f"Nothing is deployed in {ENV}.", f"Start it: make up (local) or make deploy ENV={ENV}")
     if verb == "drill":
         return Restore(outputs).drill()
+    if arguments == ("--discard",):
+        return Restore(outputs).discard()
     try:
         at = datetime.datetime.strptime(arguments[0], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
     except ValueError:

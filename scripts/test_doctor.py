@@ -209,7 +209,7 @@ def test_a_plan_without_an_account_is_valid_and_then_says_what_it_lacks(checkout
     run = checkout.run("scripts/terraform", "prod", "plan", "-input=false")
     assert run.returncode == 1 and run.stdout == ""
     assert "The configuration is valid." in run.stderr
-    assert "mvdb: Nobody has said yet in which bucket the state of prod lies." in run.stderr
+    assert "mvdb: No Terraform state bucket is configured for prod." in run.stderr
     assert "scripts/terraform prod init $(terraform -chdir=infra/bootstrap output -raw backend_config)" in run.stderr
     assert "mvdb: There are no AWS credentials." in run.stderr and "make doctor ENV=prod" in run.stderr
 

@@ -45,9 +45,13 @@ class Checkout:
     """This one's scripts, with an environment of two log groups and a kill switch."""
     def __init__(self, root):
         self.root = root
-        for path in ("scripts", ".mvdb/venv"):
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
+        for path in ("scripts", ".mvdb"):
+            (root / path).mkdir()
+        for path in (".mvdb/venv", *(f"scripts/{file.name}" for file in (ROOT / "scripts").iterdir())):
             (root / path).symlink_to(ROOT / path)
+        (root / "scripts/build").unlink()
+        (root / "scripts/build").write_text("#!/bin/sh\n")  # nothing of this environment is built
+        (root / "scripts/build").chmod(0o755)
         (root / "infra/stacks/none").mkdir(parents=True)
         (root / "infra/stacks/none/main.tf").touch()
         self.main = root / "infra/environments/somewhere/main.tf"

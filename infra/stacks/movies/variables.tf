@@ -114,8 +114,12 @@ variable "allowed_addresses" {
 }
 
 variable "cors_origins" {
-  description = "Origins whose pages may call from a browser."
+  description = "Origins whose pages may call from a browser, such as https://app.example.org."
   type        = list(string)
+  validation {
+    condition     = alltrue([for origin in var.cors_origins : can(regex("^[a-z0-9+.-]+://[a-z0-9._:\\[\\]-]+$", origin))])
+    error_message = "Write origins as browsers send them: a scheme and a host in lower case, no path, no *. The function does not start with others."
+  }
 }
 
 variable "deletion_protection" {

@@ -270,6 +270,22 @@ run "what_aws_would_refuse_in_the_middle_of_an_apply_is_refused_before" {
   expect_failures = [var.environment, var.log_retention_days, var.allowed_addresses]
 }
 
+run "origins_that_no_browser_sends_are_refused" {
+  command = plan
+  variables {
+    cors_origins = ["*"]
+  }
+  expect_failures = [var.cors_origins]
+}
+
+run "an_origin_with_a_path_is_refused" {
+  command = plan
+  variables {
+    cors_origins = ["https://app.example.org/"]
+  }
+  expect_failures = [var.cors_origins]
+}
+
 run "an_account_without_twelve_digits_is_refused" {
   command = plan
   variables {

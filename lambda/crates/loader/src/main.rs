@@ -6,39 +6,46 @@
 //! `sample.json`, beside this crate, is the project's own: facts of films, and every awkward shape a title can take. Its
 //! few ratings are numbers of ours that show exact decimals; they judge no film.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod entries;
 mod table;
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{IsTerminal, Read};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
-use movies::domain::{Movie, MovieId};
+use movies::domain::{FieldError, Movie, MovieId};
 use movies::http::{MAX_BODY_BYTES, body::read_movie};
 use movies::store::item::to_item;
+use serde::de::IgnoredAny;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::entries::Place;
+use crate::entries::{Failure, Place};
 use crate::table::{BATCH_ITEMS, Table};
 
 const PLAIN_PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
-/// Loads movies into a table: a JSON array or NDJSON, plain or gzip.
+const EXPECTED: &str = "Expected: a JSON array of movies, one movie per line (NDJSON) or pages of GET /movies; UTF-8, plain or gzip.";
+const CONTINUED: &str = "note: the last page in the file has a `next`: the list goes on in pages that are not in the file";
+
+/// Loads movies into a table: a JSON array, NDJSON or pages of GET /movies, in UTF-8, plain or gzip.
 ///
 /// Each entry has to be a movie as POST /movies takes it. Entries that are not, and movies that the file has already
 /// held, are reported with their place and left out; the others are written, replacing what the table held under their
 /// year and title. The same file gives the same items, so a run that was cut can be run again.
 ///
-/// Credentials and region are those of the AWS CLI (environment, profile, single sign-on); without a region, eu-west-1.
+/// Credentials and region are those of the AWS CLI (environment, profile, single sign-on).
 /// Memory: the largest entry and 16 bytes for each movie.
 ///
 /// Exit code: 0 all entries were written, 1 some were not, 2 wrong usage.
@@ -55,13 +62,24 @@ struct Arguments {
     /// Batches of 25 on their way at the same time
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
     concurrency: u8,
+    /// Invalid and duplicate entries to report; the others are only counted
+    #[arg(long, default_value_t = 20)]
+    max_messages: u64,
 }
 
 /// What the reading thread found.
 enum Found {
     Movie(Place, Box<Movie>),
     Invalid(Place, String),
-    Broken(String),
+    /// The file is a page of the API's list, and not the last one.
+    Continued,
+    Failed(Failure),
+}
+
+/// The entries of a file, read by a thread.
+struct Entries {
+    found: mpsc::Receiver<Found>,
+    reader: JoinHandle<()>,
 }
 
 #[derive(Default)]
@@ -73,83 +91,125 @@ struct Tally {
     units: f64,
     /// The file or the table could not be worked on to the end.
     cut: bool,
+    /// Entries that were invalid or duplicates and are not reported one by one.
+    unreported: u64,
+    /// Why batches were not written.
+    failures: HashSet<String>,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (file, bytes) = match File::open(&arguments.file).and_then(|file| file.metadata().map(|metadata| (file, metadata.len()))) {
-        Ok(opened) => opened,
-        Err(error) => Arguments::command().error(ErrorKind::Io, format!("{}: {error}", arguments.file.display())).exit(),
+    let path = arguments.file.display();
+    let (file, bytes) = match File::open(&arguments.file).and_then(|file| file.metadata().map(|metadata| (file, metadata))) {
+        Ok((_, metadata)) if metadata.is_dir() => {
+            Arguments::command().error(ErrorKind::Io, format!("{path} is a folder; name a file in it")).exit()
+        }
+        Ok((file, metadata)) => (file, metadata.len()),
+        Err(error) => Arguments::command().error(ErrorKind::Io, format!("{path}: {error}")).exit(),
+    };
+    let table = match Table::open(arguments.table.clone()).await {
+        _ if arguments.dry_run => None,
+        Ok(table) => Some(table),
+        Err(error) => Arguments::command().error(ErrorKind::MissingRequiredArgument, error).exit(),
     };
     let progress = Progress::new(bytes);
-    let found = judge(progress.bar.wrap_read(file));
+    let entries = judge(progress.bar.wrap_read(file));
     let start = Instant::now();
-    let tally = load(&arguments, found, &progress).await;
+    let tally = load(&arguments, table, entries, &progress).await;
     progress.bar.finish_and_clear();
-    println!("{}", tally.summary(start.elapsed(), arguments.dry_run));
+    // The reader of a pipe may have ended. The load has succeeded all the same.
+    let _ = writeln!(io::stdout(), "{}", tally.summary(start.elapsed(), arguments.dry_run));
     let whole = !tally.cut && tally.invalid == 0 && tally.duplicates == 0 && (arguments.dry_run || tally.written == tally.valid);
     if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Reads and judges entries on a thread of its own, a few batches ahead of the writing.
-fn judge(file: impl Read + Send + 'static) -> mpsc::Receiver<Found> {
-    let (sender, receiver) = mpsc::channel(8 * BATCH_ITEMS);
-    std::thread::spawn(move || {
+fn judge(file: impl Read + Send + 'static) -> Entries {
+    let (sender, found) = mpsc::channel(8 * BATCH_ITEMS);
+    let reader = std::thread::spawn(move || {
         let end = entries::read(file, |place, text| {
             let found = match movie(text) {
                 Ok(movie) => Found::Movie(place, Box::new(movie)),
                 Err(reasons) => Found::Invalid(place, reasons),
             };
-            // Fails when the writing has given up.
+            // Fails when the writing side has given up.
             sender.blocking_send(found).is_ok()
         });
-        if let Err(error) = end {
-            let _ = sender.blocking_send(Found::Broken(error.to_string()));
-        }
+        let last = match end {
+            Ok(false) => return,
+            Ok(true) => Found::Continued,
+            Err(failure) => Found::Failed(failure),
+        };
+        let _ = sender.blocking_send(last);
     });
-    receiver
+    Entries { found, reader }
 }
 
-/// The API's own judgement of a body, every reason named.
+/// The API's own judgement of an entry, every reason named.
 fn movie(text: &[u8]) -> Result<Movie, String> {
     if text.len() > MAX_BODY_BYTES {
         return Err(format!("is longer than {MAX_BODY_BYTES} bytes"));
     }
     let text = str::from_utf8(text).map_err(|_| "is not UTF-8".to_owned())?;
-    read_movie(text)
-        .map_err(|errors| errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect::<Vec<_>>().join("; "))
+    read_movie(text).map_err(|errors| {
+        if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
+            let (line, column) = (error.line(), error.column());
+            let message = error.to_string();
+            let message = message.trim_end_matches(&format!(" at line {line} column {column}"));
+            return format!("is not JSON: {message} at column {column}");
+        }
+        let reason = |error: &FieldError| match error.field.as_str() {
+            // An entry is the body of no request.
+            "body" => error.message.to_string(),
+            field => format!("{field} {}", error.message),
+        };
+        errors.iter().map(reason).collect::<Vec<_>>().join("; ")
+    })
 }
 
-async fn load(arguments: &Arguments, mut found: mpsc::Receiver<Found>, progress: &Progress) -> Tally {
+async fn load(arguments: &Arguments, table: Option<Table>, mut entries: Entries, progress: &Progress) -> Tally {
     let mut tally = Tally::default();
+    let complain = |tally: &mut Tally, line: String| {
+        if tally.invalid + tally.duplicates <= arguments.max_messages {
+            progress.print(&line);
+        } else {
+            tally.unreported += 1;
+        }
+    };
     let mut seen = HashSet::new();
     let mut batch = Vec::with_capacity(BATCH_ITEMS);
-    let table = if arguments.dry_run { None } else { Some(Table::open(arguments.table.clone()).await) };
     let mut batches = JoinSet::new();
 
-    while let Some(found) = found.recv().await {
+    while let Some(found) = entries.found.recv().await {
         match found {
             Found::Movie(place, movie) if !seen.insert(fingerprint(movie.id())) => {
                 tally.duplicates += 1;
-                let id = movie.id();
-                progress.tell(&format!(
-                    "duplicate: {place}: {} {:?} is in the file already; the first is kept",
-                    id.year.get(),
-                    id.title.as_str()
-                ));
+                let (year, title) = (movie.id().year.get(), movie.id().title.as_str());
+                complain(&mut tally, format!("duplicate: {place}: {year} {title:?} is in the file already; the first is kept"));
             }
             Found::Movie(place, movie) => match to_item(&movie) {
                 Ok(item) => {
                     tally.valid += 1;
                     batch.push(item);
                 }
-                Err(error) => tally.refuse(progress, place, &error.to_string()),
+                Err(error) => {
+                    tally.invalid += 1;
+                    complain(&mut tally, format!("invalid: {place}: {error}"));
+                }
             },
-            Found::Invalid(place, reasons) => tally.refuse(progress, place, &reasons),
-            Found::Broken(reason) => {
+            Found::Invalid(place, reasons) => {
+                tally.invalid += 1;
+                complain(&mut tally, format!("invalid: {place}: {reasons}"));
+            }
+            Found::Continued => progress.print(CONTINUED),
+            Found::Failed(Failure::Format(reason)) => {
                 tally.cut = true;
-                progress.tell(&format!("broken: {reason}; nothing behind this was read"));
+                progress.print(&format!("error: {} {reason}\n{EXPECTED}", arguments.file.display()));
+            }
+            Found::Failed(Failure::Broken(reason)) => {
+                tally.cut = true;
+                progress.print(&format!("broken: {reason}; the rest of the file was not read"));
             }
         }
         if batch.len() == BATCH_ITEMS {
@@ -167,6 +227,17 @@ async fn load(arguments: &Arguments, mut found: mpsc::Receiver<Found>, progress:
     send(&table, &mut batches, &mut batch);
     while let Some(done) = batches.join_next().await {
         tally.count(Some(done), progress);
+    }
+    if !tally.failures.is_empty() {
+        progress.print("What was written stays. Run the same command again when this is fixed.");
+    }
+    if tally.unreported > 0 {
+        progress.print(&format!("{} more invalid or duplicate entries; --max-messages N reports more", tally.unreported));
+    }
+    // The channel closes when the thread has read everything, and also when it panics.
+    if entries.found.is_closed() && entries.reader.join().is_err() {
+        tally.cut = true;
+        progress.print("broken: the file could not be read to its end because of an error in the loader; see the message above");
     }
     tally
 }
@@ -191,16 +262,11 @@ fn fingerprint(id: &MovieId) -> (u64, u64) {
 }
 
 impl Tally {
-    fn refuse(&mut self, progress: &Progress, place: Place, reasons: &str) {
-        self.invalid += 1;
-        progress.tell(&format!("invalid: {place}: {reasons}"));
-    }
-
     fn count(&mut self, done: Option<Result<(u64, Result<f64>), tokio::task::JoinError>>, progress: &Progress) {
         let outcome = match done {
             None => return,
             Some(Ok((items, Ok(units)))) => Ok((items, units)),
-            Some(Ok((_, Err(error)))) => Err(error.to_string()),
+            Some(Ok((_, Err(error)))) => Err(format!("{error:#}")),
             Some(Err(error)) => Err(error.to_string()),
         };
         match outcome {
@@ -210,7 +276,10 @@ impl Tally {
             }
             Err(error) => {
                 self.cut = true;
-                progress.tell(&format!("not written: {error}\nwhat was written stays; run it again when this is mended"));
+                // Batches in flight usually fail for the same reason.
+                if self.failures.insert(error.clone()) {
+                    progress.print(&format!("not written: {error}"));
+                }
             }
         }
     }
@@ -249,12 +318,13 @@ impl Progress {
             self.bar.set_message(format!("{} read, {} written", tally.valid, tally.written));
         } else if self.told.get().elapsed() > PLAIN_PROGRESS_EVERY {
             self.told.set(Instant::now());
-            eprintln!("{} read, {} written", tally.valid, tally.written);
+            self.print(&format!("{} read, {} written", tally.valid, tally.written));
         }
     }
 
-    fn tell(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+    /// Prints a line. One that cannot be printed, because the reader of a pipe has ended, must not end the loading.
+    fn print(&self, line: &str) {
+        self.bar.suspend(|| _ = writeln!(io::stderr(), "{line}"));
     }
 }
 
@@ -268,6 +338,8 @@ mod tests {
         for field in ["year ", "title ", "info.rating "] {
             assert!(reasons.contains(field), "{field} in {reasons}");
         }
+        assert_eq!(movie(b"{\"year\": 1931, \"title\" \"M\"}").unwrap_err(), "is not JSON: expected `:` at column 24");
+        assert_eq!(movie(b"[1931, \"M\"]").unwrap_err(), "must be a JSON object");
         assert!(movie(b"{\"title\": \"\xff\"}").unwrap_err().contains("UTF-8"));
         assert!(movie(&vec![b' '; MAX_BODY_BYTES + 1]).unwrap_err().contains("65536"));
     }
@@ -282,6 +354,23 @@ mod tests {
         })
         .unwrap();
         assert!(films >= 100, "{films}");
+    }
+
+    /// A file whose reader panics once it has returned a movie.
+    struct Panics(bool);
+
+    impl Read for Panics {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            assert!(!std::mem::replace(&mut self.0, true), "a defect of the reader");
+            (&br#"[{"year":1931,"title":"M"},"#[..]).read(buffer)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_reading_thread_is_a_failed_run() {
+        let arguments = Arguments::parse_from(["loader", "--dry-run", "--table", "t", "f"]);
+        let tally = load(&arguments, None, judge(Panics(false)), &Progress::new(0)).await;
+        assert!(tally.cut, "the run would exit with 0");
     }
 
     #[test]

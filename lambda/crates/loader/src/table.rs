@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
-use aws_config::meta::region::RegionProviderChain;
+use anyhow::{Error, Result, bail};
+use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemError;
 use aws_sdk_dynamodb::types::{PutRequest, ReturnConsumedCapacity, WriteRequest};
 use movies::store::item::Item;
 use tokio::time::sleep;
@@ -27,19 +27,19 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) async fn open(name: String) -> Self {
+    /// Makes a client of the AWS CLI's settings.
+    ///
+    /// # Errors
+    /// They name no region: a default could be the region of another table of the same name.
+    pub(crate) async fn open(name: String) -> Result<Self, &'static str> {
         // Calls that fail (throttled, dropped, timed out) are the SDK's to repeat: exponential backoff, full jitter.
         // Unprocessed items come with a success, so they are ours.
         let retry = RetryConfig::standard().with_max_attempts(8).with_initial_backoff(FIRST_PAUSE).with_max_backoff(LONGEST_PAUSE);
         let timeout =
             TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(Duration::from_secs(15)).build();
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .region(RegionProviderChain::default_provider().or_else(Region::from_static("eu-west-1")))
-            .retry_config(retry)
-            .timeout_config(timeout)
-            .load()
-            .await;
-        Self { client: Client::new(&config), name }
+        let config = aws_config::defaults(BehaviorVersion::latest()).retry_config(retry).timeout_config(timeout).load().await;
+        config.region().ok_or("No AWS region is configured. Set AWS_REGION, or AWS_PROFILE to a profile with a region.")?;
+        Ok(Self { client: Client::new(&config), name })
     }
 
     /// Puts every item, replacing what was there. Gives the write capacity that it cost.
@@ -60,7 +60,7 @@ impl Table {
                 .await;
             let answer = match answer {
                 Ok(answer) => answer,
-                Err(error) => bail!("BatchWriteItem on {}: {}", self.name, DisplayErrorContext(error)),
+                Err(error) => bail!("BatchWriteItem on {}: {}", self.name, reason(error)),
             };
             units += answer.consumed_capacity().iter().filter_map(|consumed| consumed.capacity_units()).sum::<f64>();
             left = answer.unprocessed_items.and_then(|mut tables| tables.remove(&self.name)).unwrap_or_default();
@@ -76,6 +76,15 @@ impl Table {
             }
             sleep(pause(fruitless, fastrand::f64())).await;
         }
+    }
+}
+
+/// DynamoDB's code and message, or why there was no response.
+fn reason(error: SdkError<BatchWriteItemError>) -> String {
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        (None, _) => format!("{:#}", Error::new(error)),
     }
 }
 

@@ -79,8 +79,12 @@ fn request(stream: &mut TcpStream) -> Option<Vec<Value>> {
 }
 
 fn load(url: &str) -> Output {
+    load_by(url, "1")
+}
+
+fn load_by(url: &str, concurrency: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_loader"))
-        .args(["--table", TABLE, "--concurrency", "1", SAMPLE])
+        .args(["--table", TABLE, "--concurrency", concurrency, SAMPLE])
         .env("AWS_ENDPOINT_URL", url)
         .env("AWS_REGION", "eu-west-1")
         .env("AWS_ACCESS_KEY_ID", "test")
@@ -129,9 +133,20 @@ fn a_refusal_ends_the_run_at_once_and_is_told() {
     let (url, taken) = misbehaving(|call| if call == 0 { Reply::Takes(25) } else { Reply::Error(400, "AccessDeniedException") });
     let output = load(&url);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("AccessDeniedException"), "{}", String::from_utf8_lossy(&output.stderr));
+    let reported = String::from_utf8_lossy(&output.stderr);
+    assert!(reported.contains("not written: BatchWriteItem on movies: AccessDeniedException: m\n"), "{reported}");
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("25 written"), "{}", String::from_utf8_lossy(&output.stdout));
     assert_eq!(taken.try_iter().flatten().count(), 25);
+}
+
+#[test]
+fn an_unreachable_table_is_reported_once_and_without_a_debug_dump() {
+    let output = load_by("http://127.0.0.1:1", "8");
+    assert_eq!(output.status.code(), Some(1));
+    let reported = String::from_utf8_lossy(&output.stderr);
+    assert!(reported.contains("Connection refused"), "{reported}");
+    assert_eq!(reported.matches("not written: ").count(), 1, "{reported}");
+    assert!(!reported.contains("{ ") && !reported.contains("Error(") && reported.len() < 600, "{reported}");
 }
 
 #[test]

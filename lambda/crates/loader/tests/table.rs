@@ -200,6 +200,94 @@ fn a_file_that_breaks_off_is_loaded_up_to_there_and_said_to_be_broken() {
     assert_eq!(table.items().len(), 1);
 }
 
+fn dry_run(content: &[u8], options: &[&str]) -> Output {
+    let file = TemporaryFile::new(content);
+    loader().args(["--table", "any", "--dry-run"]).args(options).arg(&file.0).output().unwrap()
+}
+
+#[test]
+fn a_file_of_another_format_is_one_message() {
+    let csv = "year,title,rank\n".to_owned() + &"2013,Rush,2\n".repeat(1000);
+    let utf_16: Vec<u8> = std::fs::read_to_string(SAMPLE).unwrap().encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let marked = [b"\xff\xfe", &utf_16[..]].concat();
+    for (content, word) in [(csv.as_bytes(), "CSV"), (&marked, "UTF-16"), (b"<!DOCTYPE html>\n<html>\n", "HTML")] {
+        let output = dry_run(content, &[]);
+        assert_exit(&output, 1);
+        let reported = text(&output.stderr);
+        assert!(reported.contains(word) && reported.contains("Expected: a JSON array of movies"), "{reported}");
+        assert_eq!(reported.lines().count(), 2, "{reported}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_costs_no_movie() {
+    let marked = [b"\xef\xbb\xbf", &std::fs::read(SAMPLE).unwrap()[..]].concat();
+    let output = dry_run(&marked, &[]);
+    assert_exit(&output, 0);
+    assert!(text(&output.stdout).starts_with(&format!("{} valid, 0 invalid", sample().len())), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_page_of_the_api_is_loaded_and_a_page_that_is_not_the_last_is_noted() {
+    let page = |next: Value| serde_json::json!({ "movies": sample(), "next": next });
+    for (page, continued) in [(page(Value::Null).to_string(), false), (format!("{:#}", page("c".into())), true)] {
+        let output = dry_run(page.as_bytes(), &[]);
+        assert_exit(&output, 0);
+        assert!(text(&output.stdout).starts_with(&format!("{} valid, 0 invalid", sample().len())), "{}", text(&output.stdout));
+        assert_eq!(text(&output.stderr).contains("the list goes on"), continued, "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn only_so_many_invalid_entries_are_reported_one_by_one() {
+    let lines = "{\"year\": 1, \"title\": \"a\"}\n".repeat(100);
+    let output = dry_run(lines.as_bytes(), &[]);
+    assert_exit(&output, 1);
+    let reported = text(&output.stderr);
+    assert_eq!(reported.lines().filter(|line| line.starts_with("invalid: ")).count(), 20, "{reported}");
+    assert!(reported.contains("80 more invalid or duplicate entries"), "{reported}");
+    assert!(text(&output.stdout).starts_with("0 valid, 100 invalid"), "{}", text(&output.stdout));
+    let all = dry_run(lines.as_bytes(), &["--max-messages", "100"]);
+    assert_eq!(text(&all.stderr).lines().count(), 100);
+}
+
+#[test]
+fn a_line_that_is_not_json_is_reported_with_its_column() {
+    let output = dry_run(b"{\"year\": 1931, \"title\": \"M\"}\n{\"year\": 1969 \"title\": \"Z\"}\n[]\n", &[]);
+    assert_exit(&output, 1);
+    let reported = text(&output.stderr);
+    assert!(reported.contains("entry 2 (line 2, byte 30): is not JSON: expected `,` or `}` at column 15"), "{reported}");
+    assert!(reported.contains("entry 3 (line 3, byte 58): must be a JSON object"), "{reported}");
+    assert!(!reported.contains("body"), "{reported}");
+}
+
+#[test]
+fn a_folder_is_wrong_usage() {
+    let output = loader().args(["--table", "any", "/"]).output().unwrap();
+    assert_exit(&output, 2);
+    assert!(text(&output.stderr).contains("/ is a folder"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_missing_region_is_wrong_usage() {
+    let mut command = loader();
+    command.env_remove("AWS_REGION").env_remove("AWS_DEFAULT_REGION").env("AWS_CONFIG_FILE", "/dev/null");
+    let output = command.args(["--table", "any", SAMPLE]).output().unwrap();
+    assert_exit(&output, 2);
+    assert!(text(&output.stderr).contains("AWS_REGION"), "{}", text(&output.stderr));
+}
+
+/// `make load … | head -1`: what is written must not depend on who reads the messages.
+#[test]
+fn a_closed_output_ends_no_load() {
+    let table = Table::new();
+    let file = TemporaryFile::new(format!("[{{}},{}", &std::fs::read_to_string(SAMPLE).unwrap().trim_start()[1..]).as_bytes());
+    let mut child = loader().arg("--table").arg(&table.name).arg(&file.0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(1), "one entry is invalid");
+    assert_eq!(table.items().len(), sample().len());
+}
+
 #[test]
 fn a_missing_table_is_named_and_nothing_is_said_to_be_written() {
     let output = loader().args(["--table", "loader-test-no-such-table", SAMPLE]).output().unwrap();

@@ -1,13 +1,25 @@
 //! The binary: in Lambda it serves the Runtime API; elsewhere, HTTP on a socket.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use movies::{
     config::Config,
     entry::{Door, lambda, server},
     http::Api,
+    log::{Log, standard_output},
     store::Store,
     trace::Tracer,
 };
-use std::{net::SocketAddr, panic::PanicHookInfo, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    io::{self, Write},
+    net::{SocketAddr, ToSocketAddrs},
+    panic::PanicHookInfo,
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::net::{TcpListener, TcpSocket};
 use tracing::{Level, Subscriber};
 use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -16,37 +28,48 @@ movies: the movies service
 
 In AWS Lambda it needs no arguments. Elsewhere:
 
-    movies --listen ADDRESS:PORT [--jwks FILE]
+    movies --listen HOST:PORT [--jwks FILE --issuer URL]
 
-    --listen ADDRESS:PORT   serve HTTP there (put TLS before it)
-    --jwks FILE             allow what bearer tokens allow that a key of this JWKS document signed, by RS256 (Cognito's is at
-                            https://cognito-idp.REGION.amazonaws.com/POOL/.well-known/jwks.json; read once, at start).
-                            Without it every caller may do everything, so only a loopback address is taken.
-    --version               print the version
-    --help                  print this
+    --listen HOST:PORT   serve HTTP there (put TLS before it), once the table has been read
+    --jwks FILE          allow what bearer tokens allow that a key of this JWKS document signed, by RS256 (Cognito's is at
+                         https://cognito-idp.REGION.amazonaws.com/POOL/.well-known/jwks.json). It is read again when a token
+                         names a key that it did not hold. Without it every caller may do everything, so only a loopback
+                         address is taken.
+    --issuer URL         who issued the tokens, their iss (Cognito's is https://cognito-idp.REGION.amazonaws.com/POOL)
+    --version            print the version
+    --help               print this
 
-Environment: TABLE_NAME (required), CREATIONS_TABLE_NAME (else TABLE_NAME-creations), REGION (else AWS_REGION, else eu-west-1),
-CORS_ORIGINS (separated by commas), AWS_LAMBDA_LOG_LEVEL; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required) and AWS_SESSION_TOKEN, for credentials
-are read from nowhere else (`aws configure export-credentials --format env` gives a profile's); AWS_ENDPOINT_URL; SSL_CERT_FILE (root
-certificates to trust instead of the system's).
+Environment: TABLE_NAME (required), CREATIONS_TABLE_NAME (else TABLE_NAME-creations), REGION (else AWS_REGION, else
+AWS_DEFAULT_REGION; required unless an endpoint is set), CORS_ORIGINS (such as https://app.example.org, separated by commas; not *),
+AWS_LAMBDA_LOG_LEVEL (TRACE, DEBUG, INFO, WARN, ERROR or FATAL); AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required) and
+AWS_SESSION_TOKEN, for credentials are read from nowhere else (`aws configure export-credentials --format env` gives a profile's);
+AWS_ENDPOINT_URL; SSL_CERT_FILE and SSL_CERT_DIR (root certificates to trust instead of the system's).
 SIGTERM and SIGINT let open requests finish.
 ";
 
 enum Command {
     Lambda,
-    Listen { address: SocketAddr, jwks: Option<PathBuf> },
+    Listen { addresses: Vec<SocketAddr>, tokens: Option<(PathBuf, String)> },
     Print(String),
 }
 
+/// Maximum time for writing the queued log lines after the server has stopped.
+const LOG_FLUSH: Duration = Duration::from_secs(1);
+/// Between two attempts to read the table before the socket opens.
+const READINESS_INTERVAL: Duration = Duration::from_secs(1);
+/// Maximum number of connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
 fn command() -> Result<Command, String> {
     use lexopt::prelude::*;
-    let (mut listen, mut jwks) = (None, None);
+    let (mut listen, mut jwks, mut issuer) = (None, None, None);
     let mut arguments = lexopt::Parser::from_env();
     let mut read = || -> Result<Option<String>, lexopt::Error> {
         while let Some(argument) = arguments.next()? {
             match argument {
-                Long("listen") => listen = Some(arguments.value()?.parse::<SocketAddr>()?),
+                Long("listen") => listen = Some(arguments.value()?.string()?),
                 Long("jwks") => jwks = Some(PathBuf::from(arguments.value()?)),
+                Long("issuer") => issuer = Some(arguments.value()?.string()?),
                 Long("version") | Short('V') => return Ok(Some(format!("movies {}\n", env!("CARGO_PKG_VERSION")))),
                 Long("help") | Short('h') => return Ok(Some(HELP.to_owned())),
                 other => return Err(other.unexpected()),
@@ -57,11 +80,48 @@ fn command() -> Result<Command, String> {
     if let Some(text) = read().map_err(|error| error.to_string())? {
         return Ok(Command::Print(text));
     }
-    let Some(address) = listen else { return Ok(Command::Lambda) };
-    if !address.ip().is_loopback() && jwks.is_none() {
+    let Some(listen) = listen else { return Ok(Command::Lambda) };
+    let tokens = match (jwks, issuer) {
+        (None, None) => None,
+        (Some(jwks), Some(issuer)) => Some((jwks, issuer)),
+        (Some(_), None) => return Err("--jwks needs --issuer URL, which is the iss of the tokens; see --help".into()),
+        (None, Some(_)) => return Err("--issuer needs --jwks FILE; see --help".into()),
+    };
+    let addresses = addresses(&listen)?;
+    if let (Some(address), None) = (addresses.iter().find(|address| !address.ip().is_loopback()), &tokens) {
         return Err(format!("{address} can be reached by others: --jwks FILE is needed to know who may do what"));
     }
-    Ok(Command::Listen { address, jwks })
+    Ok(Command::Listen { addresses, tokens })
+}
+
+/// The addresses of `HOST:PORT`, those of IPv4 first: of a name that has both, clients try either.
+fn addresses(listen: &str) -> Result<Vec<SocketAddr>, String> {
+    let wrong = |error: io::Error| format!("--listen {listen}: {error}; it must be HOST:PORT, such as 127.0.0.1:8080");
+    let mut addresses: Vec<_> = listen.to_socket_addrs().map_err(wrong)?.collect();
+    addresses.sort_by_key(|address| !address.is_ipv4());
+    Ok(addresses)
+}
+
+/// Binds the first address that is available, without accepting connections yet.
+fn bind(addresses: &[SocketAddr]) -> Result<TcpSocket, String> {
+    let bind = |address: &SocketAddr| {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(*address).map(|()| socket)
+    };
+    let mut failed = "there is no address to listen on".to_owned();
+    for address in addresses {
+        match bind(address) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => failed = format!("{address}: {error}"),
+        }
+    }
+    Err(failed)
+}
+
+/// Prints a line for the person or the platform that started the process. A line that cannot be printed is left out.
+fn print(line: &str) {
+    let _ = writeln!(io::stderr(), "movies: {line}");
 }
 
 // One thread: a Lambda serves one request at a time, and a second thread would only cost hand-overs.
@@ -71,7 +131,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Lambda keeps standard error as the log of a failed INIT; a person reads it in a terminal.
-            eprintln!("movies: {error}");
+            print(&error.to_string());
             ExitCode::FAILURE
         }
     }
@@ -80,54 +140,69 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let command = command()?;
     if let Command::Print(text) = command {
-        print!("{text}");
-        return Ok(());
+        return Ok(io::stdout().write_all(text.as_bytes())?);
     }
     let config = Config::from_environment()?;
     if matches!(command, Command::Lambda) && config.function.is_none() {
-        return Err("outside of AWS Lambda, --listen ADDRESS:PORT is needed; see --help".into());
+        return Err("outside of AWS Lambda, --listen HOST:PORT is needed; see --help".into());
     }
-    log(config.log_level, std::io::stdout).init();
+    let lines = Arc::new(match command {
+        Command::Listen { .. } => Log::queued(standard_output()?)?,
+        _ => Log::direct(standard_output()?),
+    });
+    log(config.log_level, Arc::clone(&lines)).init();
     std::panic::set_hook(Box::new(tell_where));
 
-    // Before anything is waited for: a server is told to stop during its start too. Lambda ends its processes itself.
-    let mut stop = match command {
-        Command::Listen { .. } => Some(Box::pin(stop_signal()?)),
-        _ => None,
-    };
     let store = Store::open(config.table_name, config.creations_table_name, config.aws)?;
-    match &mut stop {
-        None => store.warm().await,
-        Some(stop) => tokio::select! {
-            () = store.warm() => {}
-            () = stop => return Ok(()),
-        },
-    }
-    let tracer = Tracer::new(config.otlp_endpoint.as_deref(), config.function.as_ref().map(|function| function.name.clone()));
-    let door = Arc::new(Door::new(Api::new(store, config.cors_origins, config.consumers), config.function));
-    match (command, stop) {
-        (Command::Listen { address, jwks }, Some(stop)) => {
-            let access = match jwks {
+    match command {
+        Command::Listen { addresses, tokens } => {
+            let access = match tokens {
                 None => server::Access::Open,
-                Some(path) => {
-                    let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-                    server::Access::by_jwks(&text).map_err(|error| format!("{}: {error}", path.display()))?
-                }
+                Some((jwks, issuer)) => server::Access::by_jwks(jwks, issuer)?,
             };
-            let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?;
-            // The port may have been 0: say which it became.
-            eprintln!("movies: listening on http://{}", listener.local_addr()?);
-            Ok(server::run(door, listener, access, stop).await?)
+            let (socket, mut stop) = (bind(&addresses)?, Box::pin(stop_signal()?));
+            let listening = tokio::select! {
+                listening = listen_when_ready(&store, socket) => Some(listening?),
+                () = &mut stop => None,
+            };
+            if let Some(listener) = listening {
+                // The port may have been 0: print which one it is.
+                print(&format!("listening on http://{}", listener.local_addr()?));
+                let door = Arc::new(Door::new(Api::new(store, config.cors_origins, config.consumers), config.function, Arc::clone(&lines)));
+                server::run(door, listener, access, stop).await;
+            }
+            lines.flush(LOG_FLUSH);
+            Ok(())
         }
-        // In a task: before it goes on with this function itself the runtime asks the kernel once more, three times a request.
-        _ => tokio::task::spawn_local(lambda::run(door, tracer)).await?,
+        _ => {
+            // A table that cannot be read is reported by the first request's own response.
+            if let Err(error) = store.warm().await {
+                tracing::warn!(%error, "the table could not be reached while starting");
+            }
+            let function = config.function.as_ref().map(|function| function.name.clone());
+            let tracer = Tracer::new(config.otlp_endpoint.as_deref(), function);
+            let door = Arc::new(Door::new(Api::new(store, config.cors_origins, config.consumers), config.function, lines));
+            // In a task: before it goes on with this function itself the runtime asks the kernel once more, three times a request.
+            tokio::task::spawn_local(lambda::run(door, tracer)).await?
+        }
     }
+}
+
+/// Opens the socket after the first successful read of the table: an open socket is what readiness probes look for.
+async fn listen_when_ready(store: &Store, socket: TcpSocket) -> io::Result<TcpListener> {
+    while let Err(error) = store.warm().await {
+        tracing::warn!(%error, "the table cannot be read, so the socket is not open yet");
+        tokio::time::sleep(READINESS_INTERVAL).await;
+    }
+    socket.listen(BACKLOG)
 }
 
 /// The log: JSON on standard output, of this crate alone. Others' lines below a warning hold what must not be in a log: at
 /// `debug` AWS's SDK writes whole requests down, at `trace` Lambda's runtime whole events.
 fn log<W: for<'w> MakeWriter<'w> + Send + Sync + 'static>(level: Level, writer: W) -> impl Subscriber + Send + Sync {
     let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_target(false).with_ansi(false);
+    // Otherwise it would print, and so panic, when both standard output and standard error cannot be written.
+    let lines = lines.log_internal_errors(false);
     let lines = lines.with_max_level(level).with_writer(writer).finish();
     lines.with(Targets::new().with_default(level.min(Level::WARN)).with_target(env!("CARGO_PKG_NAME"), level))
 }

@@ -192,7 +192,8 @@ pub(crate) fn movie_path(year: u16, title: &str) -> String {
     format!("/movies/{year}/{}", encode(title))
 }
 
-/// The query form of one movie, for titles too that a path cannot carry: gateways and clients resolve `..` and fold slashes.
+/// The query form of one movie, for titles too that a path cannot carry: gateways and clients
+/// resolve `..` and fold slashes.
 pub(crate) fn movie_query(year: u16, title: &str) -> String {
     format!("/movies?year={year}&title={}", encode(title))
 }

@@ -4,9 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow};
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_lambda::error::ProvideErrorMetadata;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
@@ -30,12 +31,44 @@ impl Aws {
         Ok(Self { config, runtime, watch })
     }
 
-    pub(crate) fn ask<T, E: Into<anyhow::Error>>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T> {
+    pub(crate) fn ask<T, E>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T>
+    where
+        E: ProvideErrorMetadata + Into<Error>,
+    {
         self.ask_within(self.watch.left(CALL_TIMEOUT, false)?, call)
     }
 
-    pub(crate) fn ask_within<T, E: Into<anyhow::Error>>(&self, time: Duration, call: impl Future<Output = Result<T, E>>) -> Result<T> {
+    pub(crate) fn ask_within<T, E>(&self, time: Duration, call: impl Future<Output = Result<T, E>>) -> Result<T>
+    where
+        E: ProvideErrorMetadata + Into<Error>,
+    {
         let answered = self.runtime.block_on(async { timeout(time, call).await });
-        answered.with_context(|| format!("AWS did not answer within {:.0} s", time.as_secs_f64()))?.map_err(Into::into)
+        answered.with_context(|| format!("AWS did not answer within {:.0} s", time.as_secs_f64()))?.map_err(reason)
+    }
+}
+
+/// The service's code and message, or why there was no response. (The SDK's own errors print as structs.)
+fn reason<E: ProvideErrorMetadata + Into<Error>>(error: E) -> Error {
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => anyhow!("{code}: {message}"),
+        (Some(code), None) => anyhow!("{code}"),
+        (None, _) => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_lambda::error::ErrorMetadata;
+    use aws_sdk_lambda::operation::get_alias::GetAliasError;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_aws_is_its_code_and_message() {
+        let metadata = ErrorMetadata::builder().code("AccessDeniedException").message("You may not.").build();
+        let error = reason(GetAliasError::generic(metadata));
+        assert_eq!(format!("{error:#}"), "AccessDeniedException: You may not.");
+        let code_alone = GetAliasError::generic(ErrorMetadata::builder().code("Throttling").build());
+        assert_eq!(format!("{:#}", reason(code_alone)), "Throttling");
     }
 }

@@ -145,6 +145,11 @@ fn none(wrong: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// A value of AWS for a message.
+fn or_none(value: Option<impl std::fmt::Display>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| value.to_string())
+}
+
 fn waf_stands_before_the_stage(environment: &Environment) -> Result<String> {
     let client = aws_sdk_wafv2::Client::new(&environment.aws.config);
     let answer = environment.aws.ask(client.get_web_acl_for_resource().resource_arn(&environment.plan().stage.arn).send())?;
@@ -180,7 +185,8 @@ fn throttles_are_the_agreed_ones(environment: &Environment) -> Result<String> {
         .collect();
     let routes: BTreeSet<_> = wanted.keys().chain(found.keys()).collect();
     let differ = routes.iter().filter(|route| wanted.get(**route) != found.get(**route));
-    let wrong: Vec<_> = differ.map(|route| format!("{route} has {:?}, not {:?}", found.get(*route), wanted.get(*route))).collect();
+    let wrong: Vec<_> =
+        differ.map(|route| format!("{route} has {}, not {}", or_none(found.get(*route)), or_none(wanted.get(*route)))).collect();
     none(&wrong)?;
     Ok(format!(
         "{} requests/s, {} at once; {} routes of their own",
@@ -200,7 +206,7 @@ fn route(method_path: &str) -> String {
 fn the_stage_shows_its_certificate(environment: &Environment) -> Result<String> {
     let stage = environment.stage()?;
     let wanted = environment.plan().stage.client_certificate_id.as_deref().context("the outputs name no certificate")?;
-    ensure!(stage.client_certificate_id() == Some(wanted), "it is {:?}, not {wanted}", stage.client_certificate_id());
+    ensure!(stage.client_certificate_id() == Some(wanted), "it is {}, not {wanted}", or_none(stage.client_certificate_id()));
     Ok(String::new())
 }
 
@@ -232,7 +238,7 @@ fn lambda_takes_signed_packages_only(environment: &Environment) -> Result<String
     let request = client.get_function_code_signing_config().function_name(&environment.deployed.function_name.value);
     let answer = environment.aws.ask(request.send())?;
     let found = answer.code_signing_config_arn();
-    ensure!(found == wanted, "the function's code signing config is {found:?}, not {wanted}");
+    ensure!(found == wanted, "the function's code signing config is {}, not {wanted}", or_none(Some(found).filter(|arn| !arn.is_empty())));
     Ok(String::new())
 }
 
@@ -244,16 +250,22 @@ fn the_version_carries_its_layers(environment: &Environment) -> Result<String> {
     let found: Vec<_> = answer.layers().iter().filter_map(|layer| layer.arn()).collect();
     let wanted = &environment.plan().layer_arns;
     ensure!(!wanted.is_empty(), "the outputs name no layer");
-    ensure!(found == *wanted, "version {} carries {found:?}, not {wanted:?}", deployed.function_version.value);
+    ensure!(
+        found == *wanted,
+        "version {} carries {}, not {}",
+        deployed.function_version.value,
+        or_none(Some(found.join(", ")).filter(|arns| !arns.is_empty())),
+        wanted.join(", ")
+    );
     Ok(String::new())
 }
 
 fn the_table_is_encrypted(environment: &Environment) -> Result<String> {
     let table = environment.table()?;
     let encryption = table.sse_description().context("the table is encrypted with a key of AWS's, not with its own")?;
-    ensure!(encryption.status() == Some(&SseStatus::Enabled), "its encryption is {:?}", encryption.status());
+    ensure!(encryption.status() == Some(&SseStatus::Enabled), "its encryption is {}", or_none(encryption.status()));
     let (found, wanted) = (encryption.kms_master_key_arn(), environment.plan().table.key_arn.as_str());
-    ensure!(found == Some(wanted), "the table's key is {found:?}, not {wanted}");
+    ensure!(found == Some(wanted), "the table's key is {}, not {wanted}", or_none(found));
     Ok(String::new())
 }
 
@@ -336,7 +348,7 @@ fn every_log_is_encrypted(environment: &Environment) -> Result<String> {
     let wrong = found.iter().filter_map(|(name, group)| match group.as_ref().map(LogGroup::kms_key_id) {
         None => Some(format!("{name} is not there")),
         Some(Some(key)) if key == wanted => None,
-        Some(key) => Some(format!("{name} has the key {key:?}, not {wanted}")),
+        Some(key) => Some(format!("{name} has the key {}, not {wanted}", or_none(key))),
     });
     none(&wrong.collect::<Vec<_>>())?;
     Ok(format!("{} logs", found.len()))

@@ -94,6 +94,12 @@ pub(crate) struct Throttle {
     pub(crate) burst_requests: i32,
 }
 
+impl std::fmt::Display for Throttle {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} requests/s, {} at once", self.requests_per_second, self.burst_requests)
+    }
+}
+
 #[derive(Deserialize)]
 pub(crate) struct TablePlan {
     pub(crate) key_arn: String,

@@ -36,6 +36,22 @@ struct Waiting {
 #[derive(Debug, Default)]
 pub(crate) struct Buffer(RefCell<Waiting>);
 
+/// Spans taken out of a buffer to be sent.
+#[derive(Debug)]
+pub(crate) struct Batch(VecDeque<Part>);
+
+impl Batch {
+    pub(crate) fn spans(&self) -> usize {
+        self.0.iter().map(|part| part.spans).sum()
+    }
+
+    /// All spans as one OTLP document.
+    pub(crate) fn document(&self) -> String {
+        let parts: Vec<&str> = self.0.iter().map(|part| &*part.json).collect();
+        format!(r#"{{"resourceSpans":[{}]}}"#, parts.join(","))
+    }
+}
+
 /// What is read of an OTLP document: enough to take it apart and to count.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,6 +76,17 @@ impl Waiting {
         self.bytes += part.json.len();
         self.spans += part.spans;
         self.parts.push_back(part);
+        self.make_room();
+    }
+
+    fn push_front(&mut self, part: Part) {
+        self.bytes += part.json.len();
+        self.spans += part.spans;
+        self.parts.push_front(part);
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
         while self.bytes > MAX_BYTES || self.spans > MAX_SPANS {
             let Some(oldest) = self.parts.pop_front() else { return };
             self.bytes -= oldest.json.len();
@@ -92,18 +119,25 @@ impl Buffer {
         old || waiting.bytes > MAX_BYTES / DUE_SHARE || waiting.spans > MAX_SPANS / DUE_SHARE
     }
 
-    /// All that waits, as one OTLP document; `None` when nothing does.
-    pub(crate) fn document(&self) -> Option<String> {
-        let waiting = self.0.borrow();
-        let parts: Vec<&str> = waiting.parts.iter().map(|part| &*part.json).collect();
-        (!parts.is_empty()).then(|| format!(r#"{{"resourceSpans":[{}]}}"#, parts.join(",")))
+    /// Takes out all waiting spans; `None` if there are none. Spans that arrive during the send belong to the next batch.
+    pub(crate) fn take(&self) -> Option<Batch> {
+        let mut waiting = self.0.borrow_mut();
+        let taken = std::mem::take(&mut *waiting);
+        waiting.dropped = taken.dropped;
+        (!taken.parts.is_empty()).then_some(Batch(taken.parts))
     }
 
-    /// Forgets all that waits, and counts it as dropped if it was `lost`.
-    pub(crate) fn clear(&self, lost: bool) {
+    /// Puts back a batch that could not be sent. If newer spans have taken its room, its oldest spans are dropped.
+    pub(crate) fn put_back(&self, batch: Batch) {
         let mut waiting = self.0.borrow_mut();
-        let dropped = waiting.dropped + if lost { waiting.spans } else { 0 };
-        *waiting = Waiting { dropped, ..Waiting::default() };
+        for part in batch.0.into_iter().rev() {
+            waiting.push_front(part);
+        }
+    }
+
+    /// Counts a batch as dropped: it was rejected, and would be rejected again.
+    pub(crate) fn count_lost(&self, batch: &Batch) {
+        self.0.borrow_mut().dropped += batch.spans();
     }
 
     /// The spans that were dropped since this was asked last.
@@ -115,6 +149,7 @@ impl Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
     fn document(spans: usize, padding: usize) -> Vec<u8> {
         let span = serde_json::json!({ "name": "x".repeat(padding) });
@@ -127,7 +162,7 @@ mod tests {
         for spans in [1, 0, 3] {
             buffer.push(&document(spans, 1)).unwrap();
         }
-        let whole: serde_json::Value = serde_json::from_str(&buffer.document().unwrap()).unwrap();
+        let whole: serde_json::Value = serde_json::from_str(&buffer.take().unwrap().document()).unwrap();
         let counts: Vec<_> = whole["resourceSpans"]
             .as_array()
             .unwrap()
@@ -135,8 +170,7 @@ mod tests {
             .map(|part| part["scopeSpans"][0]["spans"].as_array().unwrap().len())
             .collect();
         assert_eq!(counts, [1, 3]);
-        buffer.clear(false);
-        assert_eq!((buffer.document(), buffer.take_dropped()), (None, 0));
+        assert!(buffer.take().is_none() && buffer.take_dropped() == 0);
     }
 
     #[test]
@@ -145,7 +179,7 @@ mod tests {
         for text in ["", "{", "[]", "{}", r#"{"resourceSpans":[1]}"#, r#"{"resourceSpans":[{"scopeSpans":[{"spans":1}]}]}"#] {
             assert!(buffer.push(text.as_bytes()).is_err(), "{text}");
         }
-        assert_eq!(buffer.document(), None);
+        assert!(buffer.take().is_none());
     }
 
     #[test]
@@ -163,13 +197,45 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_that_is_put_back_goes_before_later_spans() {
+        let named = |name: &str| json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [{ "name": name }] }] }] }).to_string();
+        let buffer = Buffer::default();
+        for name in ["a", "b"] {
+            buffer.push(named(name).as_bytes()).unwrap();
+        }
+        let batch = buffer.take().unwrap();
+        assert!(buffer.take().is_none() && !buffer.is_due());
+        buffer.push(named("c").as_bytes()).unwrap();
+        buffer.put_back(batch);
+        let all: Value = serde_json::from_str(&buffer.take().unwrap().document()).unwrap();
+        let names: Vec<_> = (0..3).map(|at| &all["resourceSpans"][at]["scopeSpans"][0]["spans"][0]["name"]).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+        assert_eq!(buffer.take_dropped(), 0);
+    }
+
+    #[test]
+    fn a_batch_that_is_put_back_is_dropped_and_counted_where_there_is_no_room() {
+        let buffer = Buffer::default();
+        for _ in 0..10 {
+            buffer.push(&document(MAX_SPANS / 10, 1)).unwrap();
+        }
+        let batch = buffer.take().unwrap();
+        for _ in 0..9 {
+            buffer.push(&document(MAX_SPANS / 10, 1)).unwrap();
+        }
+        buffer.put_back(batch);
+        let waiting = buffer.0.borrow().spans;
+        assert_eq!((waiting, buffer.take_dropped()), (MAX_SPANS, MAX_SPANS / 10 * 9));
+    }
+
+    #[test]
     fn spans_are_due_when_they_are_many_or_old() {
         let buffer = Buffer::default();
         buffer.push(&document(1, 1)).unwrap();
         assert!(!buffer.is_due());
         buffer.0.borrow_mut().parts[0].since = SystemTime::now() - DUE;
         assert!(buffer.is_due());
-        buffer.clear(true);
+        buffer.count_lost(&buffer.take().unwrap());
         assert_eq!(buffer.take_dropped(), 1);
         assert!(!buffer.is_due());
         buffer.push(&document(MAX_SPANS / 2, 1)).unwrap();

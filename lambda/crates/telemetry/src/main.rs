@@ -10,13 +10,16 @@
 //! so it does neither. A port that is taken, a subscription that is refused, an endpoint that is down: each costs traces, never
 //! a request. It ends after SHUTDOWN alone.
 //!
-//! **It cannot grow.** What waits is bounded in bytes and spans; the oldest go first, and the next warning counts them.
+//! **It cannot grow.** What waits is bounded in bytes and spans; the oldest go first, and the next warning counts them, as it counts
+//! what was refused for good and what could not be sent before SHUTDOWN.
 //!
 //! What it costs instead: spans wait for the next request or for SHUTDOWN, so those of an environment that falls idle come
 //! minutes late; and those of one that is killed are lost.
 //!
 //! The account needs Transaction Search (X-Ray's endpoint refuses spans without), the function's role [`RIGHTS`], the function
 //! `OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318`.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod buffer;
 mod lambda;
@@ -27,6 +30,7 @@ use buffer::Buffer;
 use lambda::{Event, Extension};
 use sender::Sender;
 use std::{
+    io::Write,
     rc::Rc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -39,16 +43,19 @@ const SEND: Duration = Duration::from_millis(500);
 /// What is left of the time that a SHUTDOWN gives, for the process to end in.
 const MARGIN: Duration = Duration::from_millis(200);
 
-/// Prints a line for CloudWatch Logs.
+/// Prints a line for CloudWatch Logs. One that cannot be written is left out: a panic would end the extension, and with it the
+/// function's environment.
 fn warn(message: &str, cause: &dyn std::fmt::Display) {
-    println!("{}", serde_json::json!({ "level": "WARN", "service": "telemetry", "message": message, "cause": cause.to_string() }));
+    let line = serde_json::json!({ "level": "WARN", "service": "telemetry", "message": message, "cause": cause.to_string() });
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 // One thread: there is never anything to do at the same time.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     if std::env::args().len() > 1 {
-        println!(
+        let _ = writeln!(
+            std::io::stdout(),
             "telemetry: an external AWS Lambda extension; Lambda starts it from a layer's extensions/ folder, without arguments.\n\
              The function's role needs {}.",
             RIGHTS.join(" and ")
@@ -113,6 +120,10 @@ async fn run() {
             }
             Event::Shutdown { deadline_ms } => {
                 sender.send(&buffer, until(deadline_ms).saturating_sub(MARGIN)).await;
+                let lost = buffer.take().map_or(0, |batch| batch.spans()) + buffer.take_dropped();
+                if lost > 0 {
+                    warn("traces are lost at shutdown", &format!("{lost} spans are lost"));
+                }
                 return;
             }
         }

@@ -48,21 +48,21 @@ impl Sender {
 
     /// Sends all that waits, `within` that time. What cannot be sent now is kept; what is refused for good is dropped.
     pub(crate) async fn send(&mut self, buffer: &Buffer, within: Duration) {
-        let Some(document) = buffer.document() else { return };
-        let cause = match timeout(within, self.post(document)).await {
+        let Some(batch) = buffer.take() else { return };
+        let sent = timeout(within, self.post(batch.document())).await;
+        let refused =
+            |status: StatusCode| status.is_client_error() && !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+        match sent {
             Ok(Ok(status)) if status.is_success() => {
-                buffer.clear(false);
                 self.failed = None;
                 return;
             }
-            Ok(Ok(status)) => {
-                // Sent again, the same would be refused again.
-                let refused = status.is_client_error() && !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
-                if refused {
-                    buffer.clear(true);
-                }
-                format!("{} answers {status}", self.url)
-            }
+            // Sent again, the same would be refused again.
+            Ok(Ok(status)) if refused(status) => buffer.count_lost(&batch),
+            _ => buffer.put_back(batch),
+        }
+        let cause = match sent {
+            Ok(Ok(status)) => format!("{} answers {status}", self.url),
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => format!("{} did not answer within {within:?}", self.url),
         };

@@ -82,6 +82,22 @@ impl TestApp {
         }
     }
 
+    /// The lines on standard output so far.
+    ///
+    /// # Panics
+    /// The application is in this process.
+    pub async fn log(&self) -> Vec<String> {
+        match &self.entry_point {
+            EntryPoint::Function(_) => {
+                panic!("a function in this process has no output of its own")
+            }
+            EntryPoint::Lambda(environment) => {
+                environment.lock().await.lines().into_iter().map(|line| line.text).collect()
+            }
+            EntryPoint::Server(server) => server.log(),
+        }
+    }
+
     /// Sends a request without headers and body, by a client that may write.
     pub async fn ask(&self, method: &str, target: &str) -> Response {
         self.send(RequestBuilder::new(method, target)).await

@@ -107,9 +107,10 @@ fn matches(template: &str, path: &str) -> bool {
     }
 }
 
-/// Asserts that the contract declares this response: its status, headers, media type and body.
-/// A declared header must be there unless it is declared with `required: false`; `without` is one
-/// that, as an exception, must not. A path or method that the contract lacks may only get a problem.
+/// Asserts that the contract declares this response: its status, headers, media type and body. A
+/// declared header must be there unless it is declared with `required: false`; `without` is one
+/// that, as an exception, must not. A path or method that the contract lacks may only get a
+/// problem.
 ///
 /// # Panics
 /// The contract does not declare it.

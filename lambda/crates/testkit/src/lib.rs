@@ -1,4 +1,5 @@
-//! One way to write a test of an API: build a request, send it by an entry point, look at the response.
+//! One way to write a test of an API: build a request, send it by an entry point, look at the
+//! response.
 //!
 //! ```no_run
 //! # async fn example(contract: &'static testkit::Contract) {

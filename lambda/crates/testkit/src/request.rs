@@ -157,8 +157,8 @@ impl RequestBuilder {
         pairs.map(|(name, value)| (decode(name), decode(value))).collect()
     }
 
-    /// Asserts that the contract declares this response to the request, unless the request says that
-    /// it does not.
+    /// Asserts that the contract declares this response to the request, unless the request says
+    /// that it does not.
     #[track_caller]
     pub fn assert_contract(&self, contract: &Contract, response: &Response) {
         if self.judged {

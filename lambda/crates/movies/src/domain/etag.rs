@@ -2,13 +2,14 @@ use std::fmt;
 
 /// A strong validator of all that is stored of a movie.
 ///
-/// It is a hash and not a counter: loading the same movie twice changes nothing, and a movie deleted and created again with
-/// other content cannot be mistaken for the old one.
+/// It is a hash and not a counter: loading the same movie twice changes nothing, and a movie
+/// deleted and created again with other content cannot be mistaken for the old one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ETag(String);
 
 impl ETag {
-    /// Reads a validator as [`ETag::as_str`] gives it. Any other text is kept so that it can be compared, and equals no movie's.
+    /// Reads a validator as [`ETag::as_str`] gives it. Any other text is kept so that it can be
+    /// compared, and equals no movie's.
     #[must_use]
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(text.into())

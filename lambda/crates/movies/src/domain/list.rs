@@ -13,7 +13,8 @@ pub struct ListQuery {
     pub after: Option<Position>,
 }
 
-/// A position in a list: the key of an item. It need not be a movie's, for a page can end at a malformed item.
+/// A position in a list: the key of an item. It need not be a movie's, for a page can end at a
+/// malformed item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The year, as DynamoDB writes numbers.
@@ -62,8 +63,9 @@ pub enum Order {
 
 /// Where a list goes on: opaque to the caller, and good only for the query it came from.
 ///
-/// It holds the last position of a page and a hash over that and the query. The hash is no signature: whoever forges one
-/// reaches only movies that the query reaches anyway. It keeps honest callers from going on in the wrong list.
+/// It holds the last position of a page and a hash over that and the query. The hash is no
+/// signature: whoever forges one reaches only movies that the query reaches anyway. It keeps honest
+/// callers from going on in the wrong list.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor;
 

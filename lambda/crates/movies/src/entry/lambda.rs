@@ -4,9 +4,9 @@
 //! from the `Host` header and panics when that is none, puts the stage into the path, and takes most of the time of a
 //! warm request.
 
-use super::Door;
+use super::{Door, Seen};
 use crate::{
-    http::{BodyError, Caller, HEADERS, MAX_BODY_BYTES, Problem, Request, refuse},
+    http::{BodyError, Caller, HEADERS, MAX_BODY_BYTES, Problem, Request},
     trace::Tracer,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -84,7 +84,7 @@ pub async fn invoke(door: &Door, event: &str, invocation_id: &str, deadline: Opt
         Some(request) => door.pass(request, deadline).await,
         None => {
             tracing::warn!(request_id = invocation_id, "the event is no request of a REST API");
-            refuse(Problem::malformed(), invocation_id)
+            door.refuse(&Seen::unreadable(invocation_id), Problem::malformed(), None)
         }
     };
     ProxyResponse::from(response)

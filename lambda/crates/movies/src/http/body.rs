@@ -110,6 +110,7 @@ pub(super) fn text<'a>(request: &'a Request, types: &[&str]) -> Result<&'a str, 
     let bytes = match &request.body {
         Ok(bytes) if bytes.len() <= MAX_BODY_BYTES => bytes,
         Ok(_) | Err(BodyError::TooLong) => return Err(Problem::payload_too_large()),
+        Err(BodyError::TimedOut) => return Err(Problem::request_timeout()),
         Err(BodyError::Garbled) => return Err(Problem::invalid_field("body", "is not what its encoding says")),
     };
     let plain = request.headers.get(header::CONTENT_ENCODING).is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
@@ -154,8 +155,9 @@ pub fn read_movie(text: &str) -> Result<Movie, Vec<FieldError>> {
     read(text, None)
 }
 
-/// Reads a JSON Merge Patch (RFC 7396) of a movie. A movie has a fixed shape, two levels deep, so that the merge is: each member
-/// given replaces, null removes. Only what is given is judged: a stored value may be beyond today's limits.
+/// Reads a JSON Merge Patch (RFC 7396) of a movie. A movie has a fixed shape, two levels deep, so
+/// that the merge is: each member given replaces, null removes. Only what is given is judged: a
+/// stored value may be beyond today's limits.
 ///
 /// # Errors
 /// Every offending field, as a problem.

@@ -63,6 +63,8 @@ pub enum BodyError {
     TooLong,
     /// Not what its transfer encoding says.
     Garbled,
+    /// It did not arrive in time.
+    TimedOut,
 }
 
 /// Who calls, as the verified token says.
@@ -162,7 +164,8 @@ impl From<Fault> for Failure {
     }
 }
 
-/// How many malformed items an answer was made of: an extension of the answer, for the metrics, as a [`Cause`] is.
+/// How many malformed items an answer was made of: an extension of the answer, for the metrics, as
+/// a [`Cause`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged(pub usize);
 
@@ -199,21 +202,31 @@ impl Api {
         complete(response, &id)
     }
 
-    async fn handle(&self, request: Request) -> Answer {
-        let Some(route) = Route::of(&request.path) else { return Err(Problem::route_not_found().into()) };
-        if request.method == Method::OPTIONS && !self.cors_origins.is_empty() {
-            return Ok(cors::preflight(route.methods()));
-        }
+    /// Rejects what never became a [`Request`]. Pages of a named origin can read the response.
+    pub(crate) fn refuse(&self, problem: Problem, id: &str, origin: Option<HeaderValue>) -> Response<String> {
+        let mut response = problem.into_response(id);
+        cors::allow(&self.cors_origins, origin, response.headers_mut());
+        complete(response, id)
+    }
+
+    /// Returns whether the response depends on the body. It does not if the request is rejected anyway.
+    pub(crate) fn needs_body(&self, request: &Request) -> bool {
+        let has_body = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
+        has_body && Route::of(&request.path).is_some_and(|route| self.admit(request, route).is_ok())
+    }
+
+    /// Checks method, scope and query, and returns the method to perform.
+    fn admit(&self, request: &Request, route: Route<'_>) -> Result<Method, Problem> {
         let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
         if !route.methods().split(", ").any(|allowed| allowed == method.as_str()) {
-            return Err(Problem::method_not_allowed(route.methods()).into());
+            return Err(Problem::method_not_allowed(route.methods()));
         }
         if self.consumer(request.caller.client_id.as_deref()).is_some_and(|consumer| consumer.has_expired(request.time)) {
             return Err(Problem::consumer_expired().into());
         }
         // The gateway has looked already. Should it be wired wrongly one day, nothing is open here.
         if !(request.caller.may_write || request.caller.may_read && method == Method::GET) {
-            return Err(Problem::forbidden().into());
+            return Err(Problem::forbidden());
         }
         let known = match (route, &method) {
             (Route::Movies, &Method::GET) => query::OF_LIST,
@@ -221,6 +234,15 @@ impl Api {
             _ => &[],
         };
         query::refuse_unknown(&request.query, known)?;
+        Ok(method)
+    }
+
+    async fn handle(&self, request: Request) -> Answer {
+        let Some(route) = Route::of(&request.path) else { return Err(Problem::route_not_found().into()) };
+        if request.method == Method::OPTIONS && !self.cors_origins.is_empty() {
+            return Ok(cors::preflight(route.methods()));
+        }
+        let method = self.admit(&request, route)?;
         let preconditions = Preconditions::read(&request.headers)?;
 
         match (route, method) {
@@ -394,11 +416,6 @@ impl Api {
 /// The conflict of a conditional write that others kept overtaking. Nothing was written.
 fn kept_changing() -> Fault {
     Fault::new(Cause::Conflict, "the item changed between each read and its write")
-}
-
-/// Refuses what never became a [`Request`].
-pub(crate) fn refuse(problem: Problem, id: &str) -> Response<String> {
-    complete(problem.into_response(id), id)
 }
 
 /// Adds the headers that every answer has.

@@ -25,7 +25,7 @@ pub fn movie_id(year: &str, title: &str) -> Result<MovieId, Problem> {
 }
 
 /// `None` for an escape that is none (`%zz`, a lone `%`) and for bytes that are not UTF-8.
-fn decode(text: &str) -> Option<String> {
+pub(crate) fn decode(text: &str) -> Option<String> {
     let broken =
         text.split('%').skip(1).any(|rest| !matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()));
     if broken {

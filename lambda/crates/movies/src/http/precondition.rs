@@ -1,4 +1,5 @@
-//! Headers that make a request conditional (RFC 9110, section 13), and those on the freshness and repetition of requests.
+//! Headers that make a request conditional (RFC 9110, section 13), and those on the freshness and
+//! repetition of requests.
 
 use super::Problem;
 use crate::{domain::ETag, store::Consistency};
@@ -7,7 +8,8 @@ use http::{HeaderMap, HeaderName, Method, header};
 /// Characters of an `Idempotency-Key`; a UUID has 36.
 const MAX_KEY: usize = 128;
 
-/// The preconditions of a request. Those on dates are ignored, as they are for a resource without a modification date.
+/// The preconditions of a request. Those on dates are ignored, as they are for a resource without a
+/// modification date.
 #[derive(Debug)]
 pub(super) struct Preconditions {
     if_match: Option<Tags>,
@@ -57,7 +59,8 @@ impl Preconditions {
         self.if_match.is_none() && self.if_none_match.is_none()
     }
 
-    /// Decides on a request by what there is (RFC 9110, 13.2.2). `If-Match` compares strongly: a weak tag matches nothing.
+    /// Decides on a request by what there is (RFC 9110, 13.2.2). `If-Match` compares strongly: a
+    /// weak tag matches nothing.
     /// `If-None-Match` compares weakly: gateways that compress make a strong tag weak.
     pub(super) fn evaluate(&self, method: &Method, current: Current<'_>) -> Decision {
         let matches = |tags: &Tags, weakly: bool| match (tags, current) {
@@ -82,14 +85,15 @@ impl Preconditions {
         }
     }
 
-    /// Whether a failed write may be answered as done where the state is as it asks (RFC 9110, 13.1.1): so for `If-Match` alone.
+    /// Whether a failed write may be answered as done where the state is as it asks (RFC 9110,
+    /// 13.1.1): so for `If-Match` alone.
     pub(super) fn allow_repetition(&self) -> bool {
         self.if_match.is_some() && self.if_none_match.is_none()
     }
 }
 
-/// The tags of a header, whose lines are one list. (The crate `headers` skips tags that it cannot read, and so would take a
-/// request for unconditional or let it match less than it says.)
+/// The tags of a header, whose lines are one list. (The crate `headers` skips tags that it cannot
+/// read, and so would take a request for unconditional or let it match less than it says.)
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
     let lines: Vec<&[u8]> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
     if lines.is_empty() {
@@ -135,7 +139,8 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Probl
     }
 }
 
-/// How current a read must be: `Cache-Control: no-cache` and `max-age=0` take nothing older than the last write.
+/// How current a read must be: `Cache-Control: no-cache` and `max-age=0` take nothing older than
+/// the last write.
 pub(super) fn consistency(headers: &HeaderMap) -> Consistency {
     let lines = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
     let mut directives = lines.flat_map(|line| line.split(','));

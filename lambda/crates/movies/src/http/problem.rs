@@ -86,6 +86,10 @@ impl Problem {
         }
     }
 
+    pub(super) fn request_timeout() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time; send the request again.")
+    }
+
     pub(super) fn movie_exists() -> Self {
         Self::new(StatusCode::CONFLICT, "movie_exists", "There is a movie of this year and title already; PUT replaces it.")
     }

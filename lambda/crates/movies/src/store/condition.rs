@@ -4,7 +4,8 @@ use super::item::{self, Item};
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::{collections::HashMap, time::Duration};
 
-/// Attributes that a write is conditional on. DynamoDB takes 300 operators in an expression, two for each attribute.
+/// Attributes that a write is conditional on. DynamoDB takes 300 operators in an expression, two
+/// for each attribute.
 const MAX_ATTRIBUTES: usize = 100;
 
 /// A condition expression with what stands for names and values in it.
@@ -29,8 +30,9 @@ impl Condition {
         Self::on("attribute_exists(#a)", item::TITLE)
     }
 
-    /// The item is as it was read, whoever writes it: its stored ETag proves nothing, for another writer may have left it as it
-    /// was. An attribute that was added since is not noticed, because an expression cannot ask for names that it does not have.
+    /// The item is as it was read, whoever writes it: its stored ETag proves nothing, for another
+    /// writer may have left it as it was. An attribute that was added since is not noticed, because
+    /// an expression cannot ask for names that it does not have.
     pub(super) fn as_read(item: &Item) -> Self {
         let mut names: Vec<&String> = item.keys().collect();
         names.sort_by_key(|name| (!item::is_known_name(name), *name));
@@ -51,7 +53,8 @@ impl Condition {
         condition
     }
 
-    /// There is no such key, or its time is over: DynamoDB deletes what has expired within days, not at once.
+    /// There is no such key, or its time is over: DynamoDB deletes what has expired within days,
+    /// not at once.
     pub(super) fn expired(now: Duration) -> Self {
         let names = [("#key".to_owned(), item::KEY.to_owned()), ("#expires".to_owned(), item::EXPIRES.to_owned())];
         Self {

@@ -23,7 +23,7 @@ use std::{
     collections::HashMap,
     fmt::Display,
     fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -34,12 +34,12 @@ struct Https {
     read_timeout: Option<Duration>,
 }
 
-/// Connections that are kept for the next request, under the timeouts of the SDK's configuration. Trusted are the roots of this
-/// file, or the system's.
+/// Connections that are kept for the next request, under the timeouts of the SDK's configuration. Trusted are the roots in
+/// these files and folders, or the system's.
 ///
 /// # Errors
 /// There are no such roots.
-pub(super) fn https(roots: Option<String>) -> io::Result<SharedHttpClient> {
+pub(super) fn https(roots: &[PathBuf]) -> io::Result<SharedHttpClient> {
     let tls = tls(roots)?;
     // The SDK asks for each attempt; the settings are most often the same.
     let connectors = Mutex::new(HashMap::new());
@@ -61,17 +61,38 @@ impl Https {
     }
 }
 
-fn tls(roots: Option<String>) -> io::Result<ClientConfig> {
-    let file = roots.map(PathBuf::from).or_else(|| openssl_probe::probe().cert_file);
-    let file = file.ok_or_else(|| no_roots("the system has none; set SSL_CERT_FILE"))?;
-    let bundle = fs::read(&file).map_err(|error| no_roots(format_args!("{}: {error}", file.display())))?;
+fn tls(roots: &[PathBuf]) -> io::Result<ClientConfig> {
+    let system = || openssl_probe::probe().cert_file.map(|file| vec![file]);
+    let places = if roots.is_empty() { system() } else { Some(roots.to_vec()) };
+    let places = places.ok_or_else(|| no_roots("the system has none; set SSL_CERT_FILE"))?;
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates(&bundle));
+    for place in &places {
+        let bundle = bundle(place).map_err(|error| no_roots(format_args!("{}: {error}", place.display())))?;
+        roots.add_parsable_certificates(certificates(&bundle));
+    }
     if roots.is_empty() {
-        return Err(no_roots(format_args!("{} holds no certificate", file.display())));
+        let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+        return Err(no_roots(format_args!("{} holds no certificate", places.join(", "))));
     }
     let versions = ClientConfig::builder_with_provider(ring::default_provider().into()).with_safe_default_protocol_versions();
     Ok(versions.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Reads a file, or all files of a folder: OpenSSL's folders have one certificate in each file.
+fn bundle(place: &Path) -> io::Result<Vec<u8>> {
+    if !place.is_dir() {
+        return fs::read(place);
+    }
+    let mut bundle = Vec::new();
+    for entry in fs::read_dir(place)? {
+        let file = entry?.path();
+        // Links to certificates that were removed are common there.
+        if file.is_file() {
+            bundle.extend(fs::read(&file)?);
+            bundle.push(b'\n');
+        }
+    }
+    Ok(bundle)
 }
 
 fn no_roots(why: impl Display) -> io::Error {
@@ -125,13 +146,14 @@ mod tests {
     use super::*;
     use aws_sdk_dynamodb::{config::timeout::TimeoutConfig, types::AttributeValue};
 
-    /// A client of a server that accepts connections and never answers, and of one that does not even accept.
+    /// A client of a server that accepts connections and never answers, and of one that does not
+    /// even accept.
     async fn fails_within(timeouts: TimeoutConfig, url: &str) -> std::time::Duration {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
             .region(aws_sdk_dynamodb::config::Region::new("eu-west-1"))
             .credentials_provider(aws_sdk_dynamodb::config::Credentials::new("AKIA", "secret", None, None, "test"))
-            .http_client(https(None).unwrap())
+            .http_client(https(&[]).unwrap())
             .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
             .timeout_config(timeouts)
             .endpoint_url(url);

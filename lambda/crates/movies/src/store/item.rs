@@ -31,8 +31,9 @@ enum Kind {
     Integer,
 }
 
-/// The attributes of `info`, with the tag by which [`etag`] has hashed each since the first release, in this order. A field that is
-/// added has no tag: a version that does not know it must hash it in the same way.
+/// The attributes of `info`, with the tag by which [`etag`] has hashed each since the first
+/// release, in this order. A field that is added has no tag: a version that does not know it must
+/// hash it in the same way.
 const FIELDS: [(&str, Kind, Option<u8>); 9] = [
     ("directors", Kind::Names, Some(b'd')),
     ("genres", Kind::Names, Some(b'g')),
@@ -104,7 +105,8 @@ fn tagged(mut item: Item) -> Item {
     item
 }
 
-/// What a patch makes of an item. Attributes that it does not name stay as they are, whatever they hold.
+/// What a patch makes of an item. Attributes that it does not name stay as they are, whatever they
+/// hold.
 pub(super) fn patched(item: &Item, patch: &InfoPatch) -> Result<Item, serde_dynamo::Error> {
     let mut item = item.clone();
     let mut info = match item.remove(INFO) {
@@ -137,7 +139,8 @@ pub(super) struct Changes {
     pub(super) values: Item,
 }
 
-/// The update that makes `item` into `patched` and sets its ETag. It names what differs and nothing else.
+/// The update that makes `item` into `patched` and sets its ETag. It names what differs and nothing
+/// else.
 pub(super) fn changes(item: &Item, patched: &Item) -> Changes {
     let mut names = HashMap::from([("#etag".to_owned(), ETAG.to_owned()), ("#info".to_owned(), INFO.to_owned())]);
     let mut values = Item::from([(":etag".to_owned(), AttributeValue::S(etag(patched).as_str().to_owned()))]);
@@ -166,8 +169,9 @@ pub(super) fn changes(item: &Item, patched: &Item) -> Changes {
     Changes { expression: format!("SET {}{remove}", set.join(", ")), names, values }
 }
 
-/// The ETag of an item: the first 128 bits of a SHA-256 over every attribute but the stored ETag, in lower-case hex. What this
-/// version does not know counts too, so that versions which know different fields agree, and an edit by another writer shows.
+/// The ETag of an item: the first 128 bits of a SHA-256 over every attribute but the stored ETag,
+/// in lower-case hex. What this version does not know counts too, so that versions which know
+/// different fields agree, and an edit by another writer shows.
 #[must_use]
 pub fn etag(item: &Item) -> ETag {
     let attributes = item.iter().filter(|(name, _)| *name != ETAG).map(|(name, value)| ((false, name.as_str()), value));
@@ -215,7 +219,8 @@ impl Kind {
     }
 }
 
-/// Types, counts and lengths are hashed too: they keep ["ab"] and ["a", "b"], or a text and a number, apart.
+/// Types, counts and lengths are hashed too: they keep ["ab"] and ["a", "b"], or a text and a
+/// number, apart.
 struct Hash(Sha256);
 
 impl Hash {
@@ -343,14 +348,14 @@ pub(super) fn is_known_name(name: &str) -> bool {
     [YEAR, TITLE, ETAG, INFO].contains(&name)
 }
 
-/// Whether an item is as this API writes it: each known attribute of its type, and the ETag that of the content. What is unknown
-/// does not count.
-pub(super) fn is_well_formed(item: &Item) -> bool {
+/// Whether an item is as this API writes it: each known attribute of its type, and the stored ETag
+/// that of the content, `etag`. What is unknown does not count.
+pub(super) fn is_well_formed(item: &Item, etag: &ETag) -> bool {
     let Some(AttributeValue::M(info)) = item.get(INFO) else { return false };
     let fields = FIELDS.iter().all(|(name, kind, _)| info.get(*name).is_none_or(|value| kind.takes(value)));
     let id = item.get(YEAR).is_some_and(AttributeValue::is_n) && item.get(TITLE).is_some_and(AttributeValue::is_s);
     let stored = item.get(ETAG).and_then(|stored| stored.as_s().ok());
-    fields && id && stored.is_some_and(|stored| *stored == etag(item).as_str())
+    fields && id && stored.is_some_and(|stored| *stored == etag.as_str())
 }
 
 /// The row of a creation's key, with the ETag of what was made: a hash over all of it.
@@ -415,7 +420,7 @@ mod tests {
     fn a_movie_survives_the_table_form() {
         let movie = rush();
         let item = to_item(&movie).unwrap();
-        assert!(is_well_formed(&item), "{item:?}");
+        assert!(is_well_formed(&item, &etag(&item)), "{item:?}");
         assert_eq!(from_item(item).unwrap(), movie);
     }
 
@@ -526,7 +531,8 @@ mod tests {
         assert_eq!(numbers(["1", "2.0"]), numbers(["2", "1"]));
     }
 
-    /// Clients, stored items and idempotency keys carry it: a change here makes all of these stale, so it must be meant.
+    /// Clients, stored items and idempotency keys carry it: a change here makes all of these stale,
+    /// so it must be meant.
     #[test]
     fn the_etag_is_kept_over_releases() {
         let list = || Some(vec!["a".to_owned(), "b".to_owned()]);
@@ -549,7 +555,8 @@ mod tests {
             with("languages", Some(AttributeValue::L(vec![AttributeValue::S("en".into())]))).as_str(),
             "bcf3af8aee1e2150328b37c55d8c3ef5"
         );
-        // A version that does not know a field hashes it as any other attribute: so must the version that adds it.
+        // A version that does not know a field hashes it as any other attribute: so must the
+        // version that adds it.
         assert_eq!(FIELDS.iter().filter(|(.., tag)| tag.is_some()).count(), 9, "a field that was added has a tag");
     }
 
@@ -559,7 +566,8 @@ mod tests {
         let is_well_formed_with = |change: &dyn Fn(&mut Item)| {
             let mut item = item.clone();
             change(&mut item);
-            is_well_formed(&tagged(item))
+            let item = tagged(item);
+            is_well_formed(&item, &etag(&item))
         };
         let info = |item: &mut Item, name: &str, value| {
             let AttributeValue::M(map) = item.get_mut(INFO).unwrap() else { unreachable!() };
@@ -575,6 +583,6 @@ mod tests {
         }
         let mut stale = item.clone();
         stale.insert(ETAG.into(), AttributeValue::S("0".repeat(32)));
-        assert!(!is_well_formed(&stale), "another writer left the ETag as it was");
+        assert!(!is_well_formed(&stale, &etag(&stale)), "another writer left the ETag as it was");
     }
 }

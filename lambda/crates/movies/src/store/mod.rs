@@ -43,8 +43,8 @@ pub const KEYS_ARE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often a put with no condition asks whether there is a row, should others make and delete it all the while.
 const PUT_ROUNDS: usize = 2;
 
-/// Pages that a list reads to find its first movie, should they be empty or hold no movie. Then the caller gets an empty page and
-/// goes on from there.
+/// Pages that a list reads to find its first movie, should they be empty or hold no movie. Then the
+/// caller gets an empty page and goes on from there.
 const EMPTY_PAGES: usize = 5;
 
 /// How current a read is.
@@ -63,15 +63,16 @@ pub struct StoredMovie {
     pub movie: Movie,
     /// The ETag of all that the item holds.
     pub etag: ETag,
-    /// Whether the item has all that this API writes, each part of its type; what is not is left out of the movie.
+    /// Whether the item has all that this API writes, each part of its type; what is not is left
+    /// out of the movie.
     pub is_well_formed: bool,
     item: item::Item,
 }
 
 impl StoredMovie {
     fn new(item: item::Item) -> Option<Self> {
-        let movie = item::from_item(item.clone())?;
-        Some(Self { movie, etag: item::etag(&item), is_well_formed: item::is_well_formed(&item), item })
+        let (movie, etag) = (item::from_item(item.clone())?, item::etag(&item));
+        Some(Self { movie, is_well_formed: item::is_well_formed(&item, &etag), etag, item })
     }
 
     /// Whether all of this is what a movie would be stored as.
@@ -152,21 +153,22 @@ impl Store {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(aws.region))
             .credentials_provider(aws.credentials)
-            .http_client(connection::https(aws.roots)?)
+            .http_client(connection::https(&aws.roots)?)
             .interceptor(user_agent::Ours);
         config.set_endpoint_url(aws.endpoint);
         Ok(Self { client: Client::from_conf(policy::apply(config).build()), table, creations })
     }
 
     /// Reads a movie of a year that has none, so that the first request finds a connection open and signed for.
-    /// It cannot fail: what is wrong shows at that request, with its own answer.
-    pub async fn warm(&self) {
+    ///
+    /// # Errors
+    /// The table cannot be read.
+    pub async fn warm(&self) -> Result<(), Fault> {
         let request = self.client.get_item().table_name(&self.table);
         let nobody = [(item::YEAR, AttributeValue::N("0".into())), (item::TITLE, AttributeValue::S("-".into()))];
         let request = nobody.into_iter().fold(request, |request, (name, value)| request.key(name, value));
-        if let Err(error) = request.send().await {
-            tracing::warn!(error = %Fault::from(error), "the table could not be reached while starting");
-        }
+        request.send().await?;
+        Ok(())
     }
 
     /// Reads one movie.
@@ -185,8 +187,8 @@ impl Store {
     /// # Errors
     /// A fault of the table or of the way to it.
     pub async fn put(&self, movie: &Movie) -> Result<Put, Fault> {
-        // Two conditions are tried in turn: what is answered, created or replaced, is then as true as the write itself. An item
-        // most often exists.
+        // Two conditions are tried in turn: what is answered, created or replaced, is then as true
+        // as the write itself. An item most often exists.
         for exists in [true, false].into_iter().cycle().take(2 * PUT_ROUNDS) {
             let condition = if exists { Condition::present() } else { Condition::absent() };
             let (write, etag) = self.put_item(movie, condition)?;
@@ -197,8 +199,8 @@ impl Store {
         Err(Fault::new(Cause::Conflict, "the item came and went between writes"))
     }
 
-    /// Writes a movie whole in place of what was read, with all that this held; or, where nothing was, creates it. `None`: the item
-    /// has changed since, and nothing was written.
+    /// Writes a movie whole in place of what was read, with all that this held; or, where nothing
+    /// was, creates it. `None`: the item has changed since, and nothing was written.
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
@@ -208,8 +210,8 @@ impl Store {
         Ok(self.write(vec![write]).await?.is_empty().then_some(etag))
     }
 
-    /// Changes what a patch names of an item as it was read, and nothing else. `None`: the item has changed since, and nothing was
-    /// written.
+    /// Changes what a patch names of an item as it was read, and nothing else. `None`: the item has
+    /// changed since, and nothing was written.
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
@@ -242,7 +244,8 @@ impl Store {
         let mut writes = vec![write];
         if let Some(key) = key {
             let now = key.now.duration_since(UNIX_EPOCH).unwrap_or_default();
-            // The last of the writes: a conflict on it says that the same creation may be under way; see policy.rs.
+            // The last of the writes: a conflict on it says that the same creation may be under
+            // way; see policy.rs.
             writes.push(put(&self.creations, item::of_key(&key, &etag, now + KEYS_ARE_KEPT), Condition::expired(now))?);
         }
         let unmet = self.write(writes).await?;
@@ -308,8 +311,9 @@ impl Store {
         if unmet.is_empty() { Err(Fault::of_codes(reasons.iter().filter_map(|reason| reason.code()))) } else { Ok(unmet) }
     }
 
-    /// Reads one page of a list. It costs what it returns: a Query within one year or a Scan that stops at the limit. Only among
-    /// items that are no movies it reads on, as many at a time as the largest page has.
+    /// Reads one page of a list. It costs what it returns: a Query within one year or a Scan that
+    /// stops at the limit. Only among items that are no movies it reads on, as many at a time as
+    /// the largest page has.
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
@@ -319,7 +323,7 @@ impl Store {
         let (mut last, mut malformed) = (query.after.clone(), 0);
         for _ in 0..EMPTY_PAGES {
             let (items, next) = self.page(&query.scope, limit, last.as_ref().map(item::key_at), consistency).await?;
-            malformed += items.iter().filter(|item| !item::is_well_formed(item)).count();
+            malformed += items.iter().filter(|item| !item::is_well_formed(item, &item::etag(item))).count();
             let mut movies: Vec<Movie> = items.into_iter().filter_map(item::from_item).collect();
             last = next.as_ref().and_then(item::position);
             if movies.len() > usize::from(query.limit) {

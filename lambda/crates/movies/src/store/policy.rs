@@ -78,17 +78,19 @@ pub(super) fn apply(config: Builder) -> Builder {
         .interceptor(Verify)
 }
 
-/// Whether a cancelled transaction may pass when it is made again: nothing but conflicts and a lack of capacity kept it, or these
-/// kept its last write. DynamoDB judges each item on its own: a creation that races its own retry can find the movie written
-/// (a condition that fails) while the key, its last write, is still locked by the first (a conflict). What it is to be answered
-/// is known only when the key can be read.
+/// Whether a cancelled transaction may pass when it is made again: nothing but conflicts and a lack
+/// of capacity kept it, or these kept its last write. DynamoDB judges each item on its own: a
+/// creation that races its own retry can find the movie written (a condition that fails) while the
+/// key, its last write, is still locked by the first (a conflict). What it is to be answered is
+/// known only when the key can be read.
 pub(super) fn may_pass(reasons: &[CancellationReason]) -> bool {
     let passes = |code: &str| matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded");
     let codes = || reasons.iter().map(|reason| reason.code().unwrap_or("None"));
     codes().all(|code| code == "None" || passes(code)) || codes().next_back().is_some_and(passes)
 }
 
-/// Has a request repeated that the SDK would not: a cancelled transaction that [`may_pass`], and one that KMS throttled.
+/// Has a request repeated that the SDK would not: a cancelled transaction that [`may_pass`], and
+/// one that KMS throttled.
 #[derive(Debug)]
 struct Passing;
 

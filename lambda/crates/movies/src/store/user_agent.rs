@@ -54,8 +54,8 @@ mod tests {
             std::future::ready(Some(http::Response::new("{}".into())))
         });
         let (table, credentials) = (table.await.unwrap(), Credentials::new("AKIA", "secret", None, None, "test"));
-        let aws = Aws { region: "eu-west-1".into(), endpoint: Some(table.url().into()), roots: None, credentials };
-        Store::open("t".into(), "c".into(), aws).unwrap().warm().await;
+        let aws = Aws { region: "eu-west-1".into(), endpoint: Some(table.url().into()), roots: Vec::new(), credentials };
+        Store::open("t".into(), "c".into(), aws).unwrap().warm().await.unwrap();
         let calls = calls.lock().unwrap();
         assert_eq!((calls.len(), &calls[0]["user-agent"]), (1, &http::HeaderValue::from_static(USER_AGENT)));
         assert!(!calls[0].contains_key("x-amz-user-agent"), "{calls:?}");

@@ -1,13 +1,15 @@
 //! The same behaviour by either entry point of the compiled binary.
 
-use super::{TABLES, contract};
+use super::{TABLES, contract, logs::fields};
 use runtime_api::Launch;
 use serde_json::json;
-use std::process::Command;
+use std::{process::Command, time::Duration};
 use testkit::{
     RequestBuilder, Tables, TestApp,
     sample::{path_of, rush, titled},
 };
+
+const ORIGIN: &str = "https://app.example.org";
 
 /// The binary behind the Runtime API and as an HTTP server, each on tables of its own.
 async fn entry_points() -> [TestApp; 2] {
@@ -19,10 +21,11 @@ async fn entry_points() -> [TestApp; 2] {
     };
     let aws = ["AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
     let aws = aws.map(|name| (name, std::env::var(name).unwrap()));
-    let variables = names(&ours).into_iter().chain(aws.clone());
+    let cors = ("CORS_ORIGINS", ORIGIN.to_owned());
+    let variables = names(&ours).into_iter().chain(aws.clone()).chain([cors.clone()]);
     let launch = variables.fold(Launch::new(binary), |launch, (name, value)| launch.variable(name, value));
     let mut command = Command::new(binary);
-    command.args(["--listen", "127.0.0.1:0"]).env_clear().envs(names(&theirs)).envs(aws);
+    command.args(["--listen", "127.0.0.1:0"]).env_clear().envs(names(&theirs)).envs(aws).envs([cors]);
     [TestApp::lambda(contract(), launch).await, TestApp::server(contract(), command)]
 }
 
@@ -66,5 +69,48 @@ async fn both_entry_points_reject_alike() {
         app.send(large).await.assert_problem(413, "payload_too_large");
         let text = RequestBuilder::new("PUT", "/movies/2013/a").body("text/plain", "{}");
         app.send(text).await.assert_problem(415, "unsupported_media_type");
+    }
+}
+
+#[tokio::test]
+async fn both_entry_points_let_pages_of_a_named_origin_read_rejections() {
+    for app in entry_points().await {
+        let preflight = app.send(RequestBuilder::new("OPTIONS", "/movies").scope(None).header("Origin", ORIGIN)).await;
+        assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (204, Some(ORIGIN)), "{app:?}");
+        for (request, status) in [
+            (RequestBuilder::new("GET", "/nothing"), 404),
+            (RequestBuilder::new("PUT", "/health"), 405),
+            (RequestBuilder::new("GET", "/movies?limit=0"), 400),
+            (RequestBuilder::new("PUT", "/movies/2013/a").body("text/plain", "{}"), 415),
+        ] {
+            let response = app.send(request.header("Origin", ORIGIN)).await;
+            let allowed = response.header("access-control-allow-origin");
+            assert_eq!((response.status, allowed), (status, Some(ORIGIN)), "{app:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn both_entry_points_leave_one_line_for_every_request() {
+    for app in entry_points().await {
+        let mut expected = Vec::new();
+        for (method, target, route, status) in [
+            ("GET", "/health", "/health", 200),
+            ("GET", "/nothing", "none", 404),
+            ("PUT", "/health", "/health", 405),
+            ("HEAD", "/movies/2013/none", "/movies/{year}/{title}", 404),
+            ("GET", "/movies?limit=0", "/movies", 400),
+            ("INVENTED", "/movies", "/movies", 405),
+        ] {
+            assert_eq!(app.ask(method, target).await.status, status, "{app:?}");
+            let method = if method == "INVENTED" { "other" } else { method };
+            expected.push(json!([method, route, status]));
+        }
+        // The output of a process comes by a pipe.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let log = app.log().await;
+        let lines = log.iter().map(|line| fields(line)).filter(|line| line["message"] == "request");
+        let lines: Vec<_> = lines.map(|line| json!([line["method"], line["route"], line["status"]])).collect();
+        assert_eq!(lines, expected, "{app:?}");
     }
 }

@@ -8,7 +8,8 @@ use testkit::RequestBuilder;
 
 const PATH: &str = "/movies/2013/Rush";
 
-/// A valid value of each field, by the contract's schema of it. Fields of one schema get different values.
+/// A valid value of each field, by the contract's schema of it. Fields of one schema get different
+/// values.
 fn samples() -> BTreeMap<String, Value> {
     let properties = contract().schema("Info")["properties"].as_object().unwrap();
     let sample = |(number, (name, schema)): (usize, (&String, &Value))| {

@@ -79,9 +79,9 @@ impl Function {
         assert!(memory <= MEMORY_BYTES, "{memory} bytes");
         let lines = self.environment.shutdown().await.unwrap().lines;
         let served = lines.iter().map(|line| logs::fields(&line.text)).filter(|line| line["message"] == "request").count();
-        // Of what is no request a warning tells.
+        // An event that is no request leaves a warning besides.
         let refused = lines.iter().filter(|line| line.text.contains("the event is no request")).count();
-        assert_eq!(served + refused, self.sent + self.looks, "every request leaves a line");
+        assert_eq!(served, self.sent + self.looks, "every request leaves a line");
         assert_eq!(lines.len(), served + refused, "{lines:#?}");
         println!("{} hostile requests, {} MiB at the most", self.sent, memory >> 20);
         self.sent

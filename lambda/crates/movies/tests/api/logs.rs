@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     future::ready,
-    io::{Read, Write},
-    net::TcpStream,
-    process::{Command, Stdio},
+    os::unix::fs::PermissionsExt,
+    process::Command,
     sync::{Arc, Mutex},
+    time::Duration,
 };
-use testkit::{CANARY, RequestBuilder};
+use testkit::{CANARY, HttpServer, RequestBuilder};
 
 const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
 /// Every field that a line may have.
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 22] = [
     "_aws",
     "cause",
     "client_id",
@@ -30,6 +30,7 @@ const FIELDS: [&str; 21] = [
     "function",
     "latency",
     "level",
+    "lost",
     "message",
     "method",
     "place",
@@ -209,51 +210,85 @@ async fn not_even_where_everything_is_logged() {
     nothing_leaks_at("TRACE").await;
 }
 
-#[test]
-fn nor_by_the_socket() {
-    let table = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+fn get_rush() -> Event {
+    Event::new(RequestBuilder::new("GET", "/movies/2013/Rush").event().to_string())
+}
+
+async fn empty_table() -> Server {
+    Server::http(|_| ready(Some(reply(200, "application/x-amz-json-1.0", "{}")))).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_event_leaves_one_line_in_lambda() {
+    let table = empty_table().await;
+    let mut environment = Environment::start(launch("INFO").variable("AWS_ENDPOINT_URL", table.url())).await.unwrap();
+    let no_request = ("other", "none", 400);
+    for (event, (method, route, status)) in [
+        (Event::new(r#""no request""#), no_request),
+        (Event::new(r#"{"httpMethod":"GET"}"#), no_request),
+        (get_rush(), ("GET", "/movies/{year}/{title}", 404)),
+        (get_rush().time_limit(Duration::from_millis(1)), ("GET", "/movies/{year}/{title}", 503)),
+    ] {
+        let before = environment.lines().len();
+        environment.invoke(event).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let lines = environment.lines_after(before);
+        let lines: Vec<_> = lines.iter().map(|line| fields(&line.text)).filter(|line| line["message"] == "request").collect();
+        let [line] = &lines[..] else { panic!("{status}: {lines:#?}") };
+        assert_eq!((&line["method"], &line["route"], &line["status"]), (&json!(method), &json!(route), &json!(status)));
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stops_no_function() {
+    let table = empty_table().await;
+    let script = format!("{}/without-a-log", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&script, format!("#!/bin/sh\nexec {} >/dev/full 2>&1\n", env!("CARGO_BIN_EXE_movies"))).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let launch = Launch::new(script).variable("TABLE_NAME", "movies").variable("AWS_ENDPOINT_URL", table.url());
+    let mut environment = Environment::start(launch).await.unwrap();
+    for (event, status) in [(get_rush(), 404), (Event::new("{}"), 400), (get_rush(), 404)] {
+        let answer = environment.invoke(event).await.unwrap();
+        let Outcome::Response(response) = &answer.outcome else { panic!("{answer:?}") };
+        let response: Value = serde_json::from_slice(response).unwrap();
+        assert_eq!(response["statusCode"], status);
+    }
+    // DynamoDB fails: then there is more to log.
+    drop(table);
+    let answer = environment.invoke(get_rush()).await.unwrap();
+    assert!(matches!(answer.outcome, Outcome::Response(_)), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_to_the_http_server_reaches_the_log() {
+    let table = empty_table().await;
     let jwks = concat!(env!("CARGO_TARGET_TMPDIR"), "/jwks.json");
     std::fs::write(jwks, Issuer::new().jwks()).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_movies"))
-        .args(["--listen", "127.0.0.1:0", "--jwks", jwks])
-        .env_clear()
-        .envs([
-            ("TABLE_NAME", "t"),
-            ("AWS_ACCESS_KEY_ID", "canary-id"),
-            ("AWS_SECRET_ACCESS_KEY", "canary-secret"),
-            ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
-        ])
-        .env("AWS_ENDPOINT_URL", format!("http://{}", table.local_addr().unwrap()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
+    command.args(["--listen", "127.0.0.1:0", "--jwks", jwks, "--issuer", "https://issuer.example"]).env_clear().envs([
+        ("TABLE_NAME", "t"),
+        ("AWS_ACCESS_KEY_ID", "canary-id"),
+        ("AWS_SECRET_ACCESS_KEY", "canary-secret"),
+        ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
+        ("AWS_ENDPOINT_URL", table.url()),
+    ]);
+    let server = HttpServer::start(command);
     drop(table);
-    let mut said = String::new();
-    let mut stderr = child.stderr.take().unwrap();
-    while !said.ends_with('\n') {
-        let mut byte = [0];
-        stderr.read_exact(&mut byte).unwrap();
-        said.push(byte[0].into());
-    }
-    let address = said.trim().strip_prefix("movies: listening on http://").unwrap_or_else(|| panic!("{said:?}")).to_owned();
-    for request in [
+    let requests = [
         "GET /movies/2013/canary-title?canary=canary HTTP/1.1\r\nHost: canary\r\nAuthorization: Bearer canary.canary.canary\r\n",
         "GET /movies HTTP/1.1\r\nHost: x\r\nAuthorization: Basic canary\r\nCookie: canary\r\n",
         "canary-method /canary HTTP/1.1\r\nHost: x\r\n",
         "OPTIONS /movies/2013/canary HTTP/1.1\r\nHost: x\r\nOrigin: https://canary\r\n",
         "GET canary canary\r\n",
         "GET / HTTP/1.1\r\ncanary\r\n",
-    ] {
-        let mut stream = TcpStream::connect(&address).unwrap();
-        stream.write_all(format!("{request}Connection: close\r\n\r\n").as_bytes()).unwrap();
-        let _ = stream.read_to_end(&mut Vec::new());
+    ];
+    for request in requests {
+        server.send_bytes(format!("{request}Connection: close\r\n\r\n").as_bytes()).await;
     }
-    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    stderr.read_to_string(&mut said).unwrap();
-    assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(!without_marks(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned)).is_empty());
+    let (_, log, printed) = server.stop();
+    assert_eq!(printed.len(), 1, "{printed:?}");
+    assert_eq!(log.iter().filter(|line| fields(line)["message"] == "request").count(), requests.len(), "{log:#?}");
+    assert!(!without_marks(log).is_empty());
 }
 
 #[test]

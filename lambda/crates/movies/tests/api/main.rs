@@ -1,4 +1,5 @@
-//! The API's behaviour, asked as API Gateway asks, on a real DynamoDB emulator. Every response is held to the contract.
+//! The API's behaviour, asked as API Gateway asks, on a real DynamoDB emulator. Every response is
+//! held to the contract.
 //!
 //! `make test` starts the emulator; each test has tables of its own, created from the schema that is deployed.
 
@@ -12,6 +13,7 @@ mod entry_points;
 mod events;
 mod fields;
 mod hostile;
+mod http_server;
 mod listing;
 mod logs;
 mod other_writers;
@@ -27,6 +29,7 @@ use movies::{
     config::Aws,
     entry::{Door, lambda},
     http::{Api, Consumers},
+    log::Log,
     store::Store,
 };
 use std::{
@@ -75,7 +78,7 @@ impl App {
         let tables = Tables::create(TABLES).await;
         let [movies, creations] = ["movies", "creations"].map(|table| tables.name(table).to_owned());
         let store = Store::open(movies, creations, Aws::from_environment().unwrap()).unwrap();
-        let door = Arc::new(Door::new(Api::new(store, origins, consumers), None));
+        let door = Arc::new(Door::new(Api::new(store, origins, consumers), None, Arc::new(Log::direct(std::io::sink()))));
         let handling = Arc::clone(&door);
         let app = TestApp::in_process(contract(), move |event| {
             let door = Arc::clone(&handling);

@@ -1,4 +1,5 @@
-//! Items that something else than this version of the API wrote: a newer version during a canary, a script, a person.
+//! Items that something else than this version of the API wrote: a newer version during a canary, a
+//! script, a person.
 
 use super::{App, contract};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -271,8 +272,8 @@ async fn a_movie_with_only_its_key_can_be_read_listed_patched_and_deleted() {
     assert_eq!(app.send(delete()).await.status, 204);
 }
 
-/// The service as the compiled binary, behind it a table that another writer edits between a read and its write, once a request:
-/// it changes the rank to 9 and leaves the stored ETag as it was.
+/// The service as the compiled binary, behind it a table that another writer edits between a read
+/// and its write, once a request: it changes the rank to 9 and leaves the stored ETag as it was.
 async fn raced(app: &App) -> (TestApp, Arc<AtomicBool>, Server) {
     let (armed, client, table) = (Arc::new(AtomicBool::new(false)), app.tables.client.clone(), app.table().to_owned());
     let (trigger, emulator) = (Arc::clone(&armed), std::env::var("AWS_ENDPOINT_URL").unwrap());

@@ -182,7 +182,8 @@ async fn malformed_preconditions_are_rejected_by_every_method() {
     }
 }
 
-/// The client repeats a write whose response was lost: RFC 9110, 13.1.1 allows success where the state is already as asked.
+/// The client repeats a write whose response was lost: RFC 9110, 13.1.1 allows success where the
+/// state is already as asked.
 #[tokio::test]
 async fn a_conditional_write_that_was_already_applied_succeeds_again() {
     let app = App::new().await;

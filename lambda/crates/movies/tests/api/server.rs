@@ -19,7 +19,7 @@ use tokio::{
 struct Served {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
-    task: tokio::task::JoinHandle<std::io::Result<()>>,
+    task: tokio::task::JoinHandle<()>,
 }
 
 async fn serve(app: &App, access: Access) -> Served {
@@ -103,7 +103,16 @@ async fn a_signal_to_stop_lets_open_requests_finish() {
     assert!(TcpStream::connect(served.address).await.is_err(), "no new connection is taken");
     stream.write_all(body.as_bytes()).await.unwrap();
     assert_eq!(judged(&head, &mut stream).await.status, 201);
-    served.task.await.unwrap().unwrap();
+    served.task.await.unwrap();
+}
+
+const ISSUER: &str = "https://issuer.example";
+
+/// Access by the keys of a JWKS document.
+fn access(name: &str, jwks: &str) -> Result<Access, String> {
+    let file = std::path::PathBuf::from(format!("{}/{name}.json", env!("CARGO_TARGET_TMPDIR")));
+    std::fs::write(&file, jwks).unwrap();
+    Access::by_jwks(file, ISSUER.into())
 }
 
 /// An issuer of tokens with a key of its own.
@@ -124,7 +133,7 @@ impl Issuer {
         json!({ "keys": [{ "kid": "1", "kty": "RSA", "alg": "RS256", "use": "sig", "n": part(&n), "e": part(&e) }] }).to_string()
     }
 
-    fn token(&self, header: &Value, claims: &Value) -> String {
+    pub(super) fn token(&self, header: &Value, claims: &Value) -> String {
         let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
         let mut signature = vec![0; self.key.public_modulus_len()];
         self.key.sign(&RSA_PKCS1_SHA256, &aws_lc_rs::rand::SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
@@ -137,11 +146,11 @@ async fn a_socket_beyond_loopback_takes_only_good_tokens() {
     let app = App::new().await;
     app.create(&rush()).await;
     let (issuer, stranger) = (Issuer::new(), Issuer::new());
-    let served = serve(&app, Access::by_jwks(&issuer.jwks()).unwrap()).await;
+    let served = serve(&app, access("tokens", &issuer.jwks()).unwrap()).await;
     let header = json!({ "alg": "RS256", "kid": "1" });
     let claims = |scope: &str, age: i64| {
         let now = i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()).unwrap();
-        json!({ "token_use": "access", "scope": scope, "client_id": "c", "exp": now + 3600 - age })
+        json!({ "token_use": "access", "scope": scope, "client_id": "c", "iss": ISSUER, "exp": now + 3600 - age })
     };
     let bearer = |token: String| format!("Authorization: Bearer {token}\r\n");
     let get = async |headers: String| served.get("/movies/2013/Rush", &headers).await.status;
@@ -178,7 +187,7 @@ async fn a_socket_beyond_loopback_takes_only_good_tokens() {
 #[tokio::test]
 async fn a_browsers_question_needs_no_token() {
     let app = App::with_origins(&["https://example.org"]).await;
-    let served = serve(&app, Access::by_jwks(&Issuer::new().jwks()).unwrap()).await;
+    let served = serve(&app, access("preflight", &Issuer::new().jwks()).unwrap()).await;
     let ask = "OPTIONS /movies HTTP/1.1\r\nHost: x\r\nOrigin: https://example.org\r\nConnection: close\r\n\r\n";
     let answer = served.send(ask).await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some("https://example.org")));
@@ -189,6 +198,6 @@ async fn a_browsers_question_needs_no_token() {
 fn a_document_without_a_key_for_rs256_is_refused_at_start() {
     let other = Issuer::new().jwks().replace("RS256", "RS384");
     for text in ["", "{}", r#"{"keys":[]}"#, &other] {
-        assert!(Access::by_jwks(text).is_err(), "{text}");
+        assert!(access("unusable", text).is_err(), "{text}");
     }
 }

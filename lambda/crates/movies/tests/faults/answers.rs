@@ -154,8 +154,8 @@ async fn f20_a_failed_condition_is_an_answer_and_a_conflict_is_tried_again() {
     function.unharmed().await;
 }
 
-/// DynamoDB prepares the items of a transaction each on its own: a creation that races its own retry can find the movie written
-/// and the key still locked, or the other way round.
+/// DynamoDB prepares the items of a transaction each on its own: a creation that races its own
+/// retry can find the movie written and the key still locked, or the other way round.
 #[tokio::test]
 async fn f20_a_creation_that_races_its_own_retry_is_never_a_conflict_with_itself() {
     const FAILED: &str = "ConditionalCheckFailed";

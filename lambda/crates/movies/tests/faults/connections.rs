@@ -85,6 +85,22 @@ async fn f16_a_name_that_leads_nowhere_and_a_failed_handshake_are_told() {
     }
 }
 
+#[tokio::test]
+async fn root_certificates_are_read_from_the_folder_of_ssl_cert_dir() {
+    let authority = Authority::new().unwrap();
+    let table = Server::https(&authority, dynamodb::canned(vec![rush_item()])).await.unwrap();
+    let folder = std::path::PathBuf::from(concat!(env!("CARGO_TARGET_TMPDIR"), "/roots"));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(folder.join("a-folder-in-it")).unwrap();
+    std::fs::copy(authority.file(), folder.join("5ed36f99.0")).unwrap();
+    std::fs::write(folder.join("README"), "no certificate").unwrap();
+    std::os::unix::fs::symlink("removed.pem", folder.join("link-to-nothing")).unwrap();
+    let launch = launch().variable("AWS_ENDPOINT_URL", table.url());
+    let launch = launch.variable("SSL_CERT_DIR", folder.display().to_string());
+    let proxy = Proxy::start(dynamodb::canned(vec![])).await.unwrap();
+    Function::launched(launch, proxy).await.get().await.served();
+}
+
 /// A hundred environments at once, on a table that takes its time: as many processes, on however few cores there are.
 #[tokio::test]
 async fn f28_a_hundred_cold_starts_at_once_are_within_lambdas_ten_seconds() {

@@ -40,3 +40,15 @@ fn the_table_names_every_test_of_a_fault_and_no_other() {
     let named: Vec<_> = last.split('`').filter(|part| part.starts_with("test_") && !part.ends_with(".py")).collect();
     assert!(!named.is_empty() && named.iter().all(|name| scripts.contains(&format!("def {name}("))), "{named:?}");
 }
+
+#[test]
+fn the_tests_that_the_http_servers_table_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let document = fs::read_to_string(root.join("RELIABILITY.md")).unwrap();
+    let section = document.split("## HTTP server").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut code = String::new();
+    sources(&root.join("crates/movies/tests"), &mut code);
+    let named: Vec<_> = section.split('`').filter(|part| part.matches('_').count() > 2).collect();
+    let missing: Vec<_> = named.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert!(named.len() >= 10 && missing.is_empty(), "{missing:?} of {named:?}");
+}

@@ -149,7 +149,8 @@ async fn a_key_that_was_used_is_told_from_one_that_is_known() {
     }
 }
 
-/// What cannot be read cannot be compared or sent either: it stays as it is, and keeps nobody from the movie.
+/// What cannot be read cannot be compared or sent either: it stays as it is, and keeps nobody from
+/// the movie.
 #[tokio::test]
 async fn f26_a_movie_with_an_attribute_of_a_type_to_come_can_be_patched_replaced_and_deleted() {
     let unknown = json!({ "VECTOR": [1, 2, 3] });

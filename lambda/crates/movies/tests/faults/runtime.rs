@@ -12,6 +12,8 @@ async fn f30_a_setting_that_is_missing_or_wrong_fails_the_start_at_once_and_by_n
         (launch(), "TABLE_NAME"),
         (launch().variable("TABLE_NAME", ""), "TABLE_NAME"),
         (launch().variable("TABLE_NAME", "t").variable("REGION", "Ireland!"), "REGION"),
+        (launch().variable("TABLE_NAME", "t").variable("CORS_ORIGINS", "*"), "CORS_ORIGINS"),
+        (launch().variable("TABLE_NAME", "t").variable("AWS_LAMBDA_LOG_LEVEL", "VERBOSE"), "AWS_LAMBDA_LOG_LEVEL"),
     ] {
         let begin = Instant::now();
         let error = Environment::start(launch).await.unwrap_err().to_string();

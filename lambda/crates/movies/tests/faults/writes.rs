@@ -273,8 +273,8 @@ async fn random_writes_under_faults_do_what_a_model_says() {
     assert!(faults * 5 > calls && open * 5 < writes);
 }
 
-/// Fifty functions at once raise a movie's rank by one and sign it, each on what it has read, until each has done it once. (Two
-/// that write the same would both be told that it is there.)
+/// Fifty functions at once raise a movie's rank by one and sign it, each on what it has read, until
+/// each has done it once. (Two that write the same would both be told that it is there.)
 #[tokio::test]
 async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
     const WRITERS: usize = 50;

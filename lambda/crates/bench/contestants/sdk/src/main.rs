@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 };
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde::{Deserialize, Serialize};
-use std::env;
+use std::{env, path::PathBuf};
 
 #[derive(Deserialize)]
 struct Event {
@@ -58,7 +58,7 @@ async fn main() -> Result<(), Error> {
         .region(Region::new(env::var("AWS_REGION")?))
         .credentials_provider(credentials)
         .endpoint_url(env::var("AWS_ENDPOINT_URL_DYNAMODB")?)
-        .http_client(connection::https(env::var("SSL_CERT_FILE").ok())?);
+        .http_client(connection::https(&env::var("SSL_CERT_FILE").map(PathBuf::from).into_iter().collect::<Vec<_>>())?);
     let (client, table) = (Client::from_conf(config.build()), env::var("TABLE_NAME")?);
     get(&client, &table, "0", "-").await?;
     let answer = async |event: LambdaEvent<Event>| {
