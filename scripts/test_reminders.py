@@ -3,6 +3,7 @@ import datetime
 import http.server
 import json
 import os
+import re
 import subprocess
 import threading
 import uuid
@@ -97,3 +98,8 @@ def test_a_subscriber_who_has_not_confirmed_is_reported(reminders, monkeypatch, 
         found, said, _ = reminders()
         server.shutdown()
     assert found == code and ("A subscriber of severity page (email) has not confirmed" in said) == (code == 2)
+
+
+def test_every_environment_has_the_outputs_that_are_read():
+    for file in (ROOT / "infra/environments").glob("*/outputs.tf"):
+        assert {"consumers", "counted_rules", "topics", "region"} <= set(re.findall(r'^output "(\w+)"', file.read_text(), re.M)), file
