@@ -112,7 +112,7 @@ secrets: ## Look for secrets, in the whole history too
 validate: ## Validate the Terraform with the locked provider and with the newest [OFFLINE=1]
 	@scripts/validate
 
-contract: ## Check the contract, and that callers of the one before can live with it [BASE=origin/main]
+contract: ## Lint the contract, and check that it breaks no client of the previous one [BASE=origin/main] [OFFLINE=1]
 	@scripts/contract
 
 sbom: ## List what is in the built packages, as CycloneDX

@@ -80,7 +80,7 @@ def function(stack, memory_mb):
 
 
 def per_million(stack, door, rps, hit):
-    """USD for a million reads. Where the door has a cache, it answers a share `hit` of them."""
+    """USD for a million reads. A cache at the edge, where there is one, answers a share `hit` of them."""
     millions = rps * MONTH_HOURS * 3600 / 1e6
     edge = door == "CloudFront"
     behind = 1 - hit if edge else 1  # what reaches the function

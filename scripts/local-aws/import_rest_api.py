@@ -8,7 +8,7 @@ import json
 import yaml
 from ministack.services import apigateway_v1 as ag
 
-_METHODS = {"get", "head", "post", "put", "patch", "delete", "options"}
+_METHODS = {name: name.upper() for name in ("get", "head", "post", "put", "patch", "delete", "options")} | {"x-amazon-apigateway-any-method": "ANY"}
 _LOCATIONS = {"path": "path", "query": "querystring", "header": "header"}
 _handle_request = ag.handle_request
 
@@ -47,8 +47,8 @@ def import_document(api_id, document):
     for path, item in document["paths"].items():
         ag._import_path_item(api_id, path, {}, schemes)
         resource_id = next(key for key, resource in ag._resources[api_id].items() if resource["path"] == path)
-        for method in _METHODS & item.keys():
-            operation, verb = item[method], method.upper()
+        for method in _METHODS.keys() & item.keys():
+            operation, verb = item[method], _METHODS[method]
             parameters = [components["parameters"][p["$ref"].rsplit("/", 1)[1]] if "$ref" in p else p
                           for p in item.get("parameters", []) + operation.get("parameters", [])]
             validator = operation.get("x-amazon-apigateway-request-validator", document.get("x-amazon-apigateway-request-validator"))

@@ -38,6 +38,25 @@ def test_a_body_is_judged_by_its_model_and_the_models_that_it_refers_to(api):
     assert api.call("POST", "/movies", "movies/write", b"{}", kind).status == 400
 
 
+def test_an_any_method_takes_the_paths_and_methods_that_the_document_lacks(aws, api):
+    """AWS falls back to the greedy path, and does so before it asks for a token."""
+    function = {"x-amazon-apigateway-integration": api.document["paths"]["/movies"]["get"]["x-amazon-apigateway-integration"]}
+    anything, secured = {"x-amazon-apigateway-any-method": function}, {**function, "security": [{"cognito": ["movies/read"]}]}
+    catch_all = {**api.document, "paths": {"/": anything, "/{proxy+}": anything, "/movies/{year}/{title+}": {"get": secured}}}
+    rest = aws("apigateway")
+    base = rest.create_rest_api(name="catch-all")["id"]
+    rest.put_rest_api(restApiId=base, mode="overwrite", body=json.dumps(catch_all))
+    rest.create_deployment(restApiId=base, stageName="v1")
+
+    def resource(method, path, headers=()):
+        return api.event(method, path, scope=None, base=f"{base}/v1", headers=headers)["resource"]
+    for method, path in [("GET", "/nothing"), ("DELETE", "/movies"), ("GET", "/movies/2013"), ("POST", "/movies/2013/Rush")]:
+        assert resource(method, path) == "/{proxy+}"
+        assert resource(method, path, [("Authorization", "Bearer not-sigv4")]) == "/{proxy+}"
+    assert resource("POST", "/") == "/"
+    assert api.call("GET", "/movies/2013/Rush", None, base=f"{base}/v1").status == 401
+
+
 def test_a_second_import_overwrites_the_first(aws):
     rest = aws("apigateway")
     first = {"openapi": "3.0.3", "info": {"title": "first", "version": "1"}, "paths": {"/a": {"get": {"responses": {}}}}}

@@ -4,8 +4,16 @@ variable "name" {
 }
 
 variable "contract" {
-  description = "The OpenAPI 3.0 document, decoded. Its security scheme is `oauth2`."
+  description = <<-EOT
+    The OpenAPI 3.0 document, decoded. Its security scheme is `oauth2`; components.examples has a problem document for each
+    error code of the gateway.
+  EOT
   type        = any
+}
+
+variable "documentation_url" {
+  description = "Where the API reference is; a 401 links to it."
+  type        = string
 }
 
 variable "function" {

@@ -21,9 +21,9 @@ resource "aws_wafv2_web_acl" "this" {
   # These bodies are static and always application/json: no request id in them, it is in the header x-amzn-RequestId.
   dynamic "custom_response_body" {
     for_each = {
-      payload_too_large = { title = "Payload Too Large", status = 413, detail = "The body is above 64 KiB." }
-      unavailable       = { title = "Service Unavailable", status = 503, detail = "Suspended by its operators: they know, and tell when it is over." }
-      too_many_requests = { title = "Too Many Requests", status = 429, detail = "Too many requests from this address or with this token: try again in a minute." }
+      payload_too_large = { title = "Payload Too Large", status = 413, detail = "The request body exceeds 65,536 bytes." }
+      unavailable       = { title = "Service Unavailable", status = 503, detail = "Suspended by the operators. Retry after the time given in Retry-After." }
+      too_many_requests = { title = "Too Many Requests", status = 429, detail = "Too many requests. Retry after the time given in Retry-After." }
     }
     content {
       key          = custom_response_body.key
@@ -204,6 +204,11 @@ resource "aws_wafv2_web_acl" "this" {
         custom_response {
           response_code            = 429
           custom_response_body_key = "too_many_requests"
+
+          response_header {
+            name  = "Retry-After"
+            value = "60" # the window
+          }
         }
       }
     }
@@ -233,6 +238,11 @@ resource "aws_wafv2_web_acl" "this" {
         custom_response {
           response_code            = 429
           custom_response_body_key = "too_many_requests"
+
+          response_header {
+            name  = "Retry-After"
+            value = "60" # the window
+          }
         }
       }
     }

@@ -12,6 +12,7 @@ locals {
   environment_variables = merge(
     { TABLE_NAME = local.served.name, CREATIONS_TABLE_NAME = module.creations.table.name, REGION = var.environment.region },
     { CONSUMERS = join(",", [for client, id in module.identity.client_ids : "${id}=${local.consumers[client]}"]) },
+    { TOKEN_URL = local.token_url, DOCUMENTATION_URL = local.documentation_url },
     { for name in ["CORS_ORIGINS"] : name => join(",", var.cors_origins) if length(var.cors_origins) > 0 },
     { for name in ["OTEL_EXPORTER_OTLP_ENDPOINT"] : name => "http://127.0.0.1:4318" if length(local.layers) > 0 },
   )
@@ -22,6 +23,8 @@ locals {
     { for client, consumer in var.consumers : client => "${trimsuffix(client, "-next")}:${consumer.expires_on}" },
     { operations = "operations:9999-12-31" },
   )
+
+  documentation_url = coalesce(var.documentation_url, local.contract.externalDocs.url)
 
   permissions_boundary = one([for name in var.environment.permissions_boundary[*] : "arn:aws:iam::${var.environment.account_id}:policy/${name}"])
 
@@ -75,9 +78,12 @@ locals {
   # It has no CodeDeploy: a release moves all calls at once. The alarms that would stop it are there all the same.
   canary = var.environment.emulated == null ? var.canary : null
   # Its URLs are paths of one address.
-  urls = (var.environment.emulated == null
-    ? { api = module.rest_api.rest_api.url, token = "https://${module.identity.domain_prefix}.auth.${var.environment.region}.amazoncognito.com/oauth2/token" }
-    : { api = "${var.environment.emulated.endpoint}/_aws/execute-api/${module.rest_api.rest_api.id}/${module.rest_api.rest_api.stage_name}", token = "${var.environment.emulated.endpoint}/oauth2/token" }
+  api_url = (var.environment.emulated == null ? module.rest_api.rest_api.url : join("/", [
+    var.environment.emulated.endpoint, "_aws/execute-api", module.rest_api.rest_api.id, module.rest_api.rest_api.stage_name
+  ]))
+  token_url = (var.environment.emulated == null
+    ? "https://${module.identity.domain_prefix}.auth.${var.environment.region}.amazoncognito.com/oauth2/token"
+    : "${var.environment.emulated.endpoint}/oauth2/token"
   )
 }
 
@@ -246,6 +252,7 @@ module "rest_api" {
 
   name               = local.name
   contract           = local.contract
+  documentation_url  = local.documentation_url
   function           = module.function.function
   user_pool          = module.identity.user_pool
   throttles          = var.throttles

@@ -5,12 +5,12 @@ output "region" {
 
 output "api_url" {
   description = "The API's base URL, without a slash at the end."
-  value       = local.urls.api
+  value       = local.api_url
 }
 
 output "token_url" {
   description = "Where consumers ask for tokens."
-  value       = local.urls.token
+  value       = local.token_url
 }
 
 output "consumers" {

@@ -97,6 +97,16 @@ variable "waf" {
   })
 }
 
+variable "documentation_url" {
+  description = "The API reference, linked by GET / and every 401; null is the release's, from the contract."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.documentation_url == null || can(regex("^https://[!-~]+$", var.documentation_url))
+    error_message = "documentation_url is an https URL, such as https://docs.example.org/movies, or null."
+  }
+}
+
 variable "domain" {
   description = "The API's own name, told in modules/rest_api; null leaves it API Gateway's."
   type        = object({ name = string, certificate_arn = string, truststore = optional(object({ uri = string, version = string })) })

@@ -21,6 +21,10 @@ KEY = "arn:aws:kms:eu-west-1:222222222222:key/{}".format
 TOPIC = "arn:aws:sns:eu-west-1:222222222222:mvdb-prod-movies-{}".format
 
 
+def contract():
+    return yaml.safe_load((CRATES / "movies/openapi.yaml").read_text())
+
+
 def resources(module):
     yield from module.get("resources", [])
     for child in module.get("child_modules", []):
@@ -182,7 +186,11 @@ def test_the_function_stands_in_the_network_with_the_layer_and_knows_its_table(o
     (group,) = [group["id"] for address, group in of.all("aws_security_group").items() if address.endswith(".function")]
     assert len(subnets) == 3 and set(function["vpc_config"][0]["subnet_ids"]) == subnets and function["vpc_config"][0]["security_group_ids"] == [group]
     assert function["layers"] == [of("aws_lambda_layer_version")["arn"]] and function["architectures"] == of("aws_lambda_layer_version")["compatible_architectures"] == ["arm64"]
-    assert function["environment"][0]["variables"] == {"TABLE_NAME": table["name"], "CREATIONS_TABLE_NAME": f"{table['name']}-creations", "REGION": "eu-west-1", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "CONSUMERS": function["environment"][0]["variables"]["CONSUMERS"]}
+    assert function["environment"][0]["variables"] == {
+        "TABLE_NAME": table["name"], "CREATIONS_TABLE_NAME": f"{table['name']}-creations", "REGION": "eu-west-1",
+        "TOKEN_URL": "https://mvdb-prod-movies-222222222222.auth.eu-west-1.amazoncognito.com/oauth2/token",
+        "DOCUMENTATION_URL": contract()["externalDocs"]["url"], "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+        "CONSUMERS": function["environment"][0]["variables"]["CONSUMERS"]}
     assert re.sub(r"\w+=", "", function["environment"][0]["variables"]["CONSUMERS"]).split(",") == ["operations:9999-12-31", "reader:2028-12-31", "writer:2028-12-31"]
 
 
@@ -268,3 +276,17 @@ def test_the_alarms_read_the_metrics_where_the_code_prints_them(of):
     (namespace,) = set(re.findall(r'namespace: "(\w+)"', "".join(file.read_text() for file in (CRATES / "movies/src").rglob("*.rs"))))
     own = {metric["namespace"] for alarm in of.all("aws_cloudwatch_metric_alarm").values() for metric in [metric for query in alarm["metric_query"] for metric in query["metric"]] or [alarm] if not metric["namespace"].startswith("AWS/")}
     assert own == {namespace}
+
+
+def test_the_contract_states_prods_limits_and_the_life_of_a_token(of):
+    words = re.sub(r"\s+", " ", contract()["info"]["description"])
+    for client in of.all("aws_cognito_user_pool_client").values():
+        assert client["token_validity_units"][0]["access_token"] == "minutes"
+        assert f"A token is valid for {client['access_token_validity']} minutes" in words
+    settings = of.all("aws_api_gateway_method_settings").values()
+    rates = {one["method_path"]: int(one["settings"][0]["throttling_rate_limit"]) for one in settings}
+    assert (f"all clients together may send {rates['*/*']} requests a second, "
+            f"{rates['~1movies/GET']} of them to `GET /movies` and {rates['~1movies/HEAD']} to `HEAD /movies`") in words
+    rules = {rule["name"]: rule["statement"][0]["rate_based_statement"] for rule in of("aws_wafv2_web_acl")["rule"]}
+    source, token = (rules[f"rate-per-{key}"][0]["limit"] for key in ("source", "token"))
+    assert f"One address may send {source:,} requests a minute, one token {token:,}." in words

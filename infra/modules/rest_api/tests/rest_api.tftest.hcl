@@ -8,10 +8,11 @@ mock_provider "aws" {
 }
 
 variables {
-  name      = "mvdb-test-movies"
-  contract  = yamldecode(file("../../../lambda/crates/movies/openapi.yaml"))
-  function  = { name = "mvdb-test-movies", alias = "live", invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:123456789012:function:mvdb-test-movies:live/invocations" }
-  user_pool = { arn = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_abc" }
+  name              = "mvdb-test-movies"
+  documentation_url = "https://docs.example.org/movies"
+  contract          = yamldecode(file("../../../lambda/crates/movies/openapi.yaml"))
+  function          = { name = "mvdb-test-movies", alias = "live", invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:123456789012:function:mvdb-test-movies:live/invocations" }
+  user_pool         = { arn = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_abc" }
   throttles = {
     stage  = { requests_per_second = 50, burst_requests = 100 }
     routes = { "GET /movies/{year}/{title}" = { requests_per_second = 20, burst_requests = 40 } }
@@ -26,22 +27,67 @@ run "every_operation_of_the_contract_is_routed_to_the_alias" {
   command = plan
   assert {
     condition = (
-      toset(flatten([for path, item in var.contract.paths : [for method in keys(item) : "${method} ${path}" if method != "parameters"]])) ==
-      toset(flatten([for path, item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [for method, operation in item : "${method} ${replace(path, "+}", "}")}" if method != "options" && operation["x-amazon-apigateway-integration"].uri == var.function.invoke_arn && operation["x-amazon-apigateway-integration"].type == "aws_proxy"]]))
+      toset(flatten([for path, item in var.contract.paths : [
+        for method in keys(item) : "${method} ${path}" if method != "parameters"
+      ]])) ==
+      toset(flatten([for path, item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [
+        for method in keys(item) : "${method} ${replace(path, "+}", "}")}"
+        if !contains(["options", "x-amazon-apigateway-any-method"], method)
+      ]]))
     )
-    error_message = "An operation of the contract is not routed to the alias, or one is routed that the contract does not have."
+    error_message = "An operation of the contract is not routed, or one is routed that the contract does not have."
+  }
+  assert {
+    condition = alltrue(flatten([for item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [
+      for operation in item : operation["x-amazon-apigateway-integration"].uri == var.function.invoke_arn &&
+      operation["x-amazon-apigateway-integration"].type == "aws_proxy"
+    ]]))
+    error_message = "An operation is not passed to the alias."
   }
 }
 
-run "c06_every_operation_but_options_needs_a_token_of_our_pool" {
+run "paths_and_methods_that_the_contract_does_not_have_reach_the_function" {
   command = plan
   assert {
-    condition     = alltrue(flatten([for item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [for method, operation in item : try(length(operation.security[0].oauth2) > 0, false) != (method == "options")]]))
-    error_message = "An operation is open, or OPTIONS asks for a token that a browser does not send."
+    condition = toset([
+      for path, item in jsondecode(aws_api_gateway_rest_api.this.body).paths : path
+      if can(item["x-amazon-apigateway-any-method"])
+    ]) == toset(["/", "/{proxy+}"])
+    error_message = "The gateway answers an unknown path or method itself, with a 403 about credentials."
   }
   assert {
-    condition     = jsondecode(aws_api_gateway_rest_api.this.body).components.securitySchemes.oauth2["x-amazon-apigateway-authorizer"].providerARNs == [var.user_pool.arn]
+    condition     = !strcontains(jsonencode(var.contract), "x-amazon")
+    error_message = "The contract has an AWS extension; Terraform adds them."
+  }
+}
+
+run "c06_every_operation_of_the_contract_needs_a_token_of_our_pool" {
+  command = plan
+  assert {
+    condition = alltrue(flatten([for item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [
+      for method, operation in item : try(length(operation.security[0].oauth2) > 0, false)
+      if !contains(["options", "x-amazon-apigateway-any-method"], method)
+    ]]))
+    error_message = "An operation of the contract is open."
+  }
+  assert {
+    condition = jsondecode(aws_api_gateway_rest_api.this.body).components.securitySchemes.oauth2[
+      "x-amazon-apigateway-authorizer"
+    ].providerARNs == [var.user_pool.arn]
     error_message = "The authorizer does not ask our user pool."
+  }
+}
+
+# The function answers them with 404, 405 or CORS headers alone (tests/api/contract.rs).
+run "c06_only_preflights_and_what_the_contract_does_not_have_need_no_token" {
+  command = plan
+  assert {
+    condition = toset(flatten([for path, item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [
+      for method, operation in item : "${method} ${path}" if operation.security == []
+      ]])) == setunion(
+      ["x-amazon-apigateway-any-method /", "x-amazon-apigateway-any-method /{proxy+}"],
+    [for path in keys(var.contract.paths) : "options ${replace(path, "/{title}", "/{title+}")}"])
+    error_message = "Something else needs no token, or a preflight or an unknown path needs one."
   }
 }
 
@@ -49,29 +95,64 @@ run "c06_each_operation_asks_for_the_scopes_of_the_contract" {
   command = plan
   assert {
     condition = alltrue(flatten([for path, item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [for method, operation in item :
-      toset(operation.security[0].oauth2) == toset(flatten([for alternative in try(var.contract.paths[replace(path, "+}", "}")][method].security, var.contract.security) : alternative.oauth2])) if method != "options"
+      toset(operation.security[0].oauth2) == toset(flatten([
+        for alternative in try(var.contract.paths[replace(path, "+}", "}")][method].security, var.contract.security) :
+        alternative.oauth2
+      ])) if operation.security != []
     ]]))
     error_message = "An operation asks for other scopes than the contract says."
   }
   assert {
     condition = alltrue(flatten([for item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [for method, operation in item :
-      join(" ", operation.security[0].oauth2) == (contains(["get", "head"], method) ? "movies/read movies/write" : "movies/write") if method != "options"
+      join(" ", operation.security[0].oauth2) ==
+      (contains(["get", "head"], method) ? "movies/read movies/write" : "movies/write") if operation.security != []
     ]]))
     error_message = "Reading takes either scope, writing takes movies/write."
   }
 }
 
-run "c09_every_operation_is_validated_and_only_a_patch_without_its_body" {
+run "c09_every_request_is_validated_and_every_body_has_a_model" {
   command = plan
   assert {
-    condition = alltrue(flatten([for item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [for method, operation in item :
-      jsondecode(aws_api_gateway_rest_api.this.body)["x-amazon-apigateway-request-validators"][operation["x-amazon-apigateway-request-validator"]] == { validateRequestParameters = true, validateRequestBody = !contains(["patch", "options"], method) }
+    condition = alltrue(flatten([for item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [
+      for operation in item :
+      jsondecode(aws_api_gateway_rest_api.this.body)["x-amazon-apigateway-request-validators"][
+        operation["x-amazon-apigateway-request-validator"]
+      ] == { validateRequestParameters = true, validateRequestBody = true }
     ]]))
-    error_message = "An operation does not validate what it should."
+    error_message = "An operation does not validate its requests."
   }
   assert {
-    condition     = toset(flatten([for item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [for method, operation in item : method if can(operation.requestBody)]])) == toset(["post", "put"])
-    error_message = "POST and PUT have a model, and nothing else does."
+    condition = {
+      for operation in flatten([for path, item in var.contract.paths : [
+        for method, operation in item : { name = "${method} ${path}", types = keys(operation.requestBody.content) }
+        if can(operation.requestBody)
+      ]]) : operation.name => operation.types
+      } == {
+      for operation in flatten([for path, item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [
+        for method, operation in item : {
+          name = "${method} ${replace(path, "+}", "}")}"
+          types = [for type, content in operation.requestBody.content : type
+          if content.schema["$ref"] == "#/components/schemas/Body"]
+        } if can(operation.requestBody)
+      ]]) : operation.name => operation.types
+    }
+    error_message = "A body of the contract has no model, or something else has one."
+  }
+  assert {
+    condition = (jsonencode(jsondecode(aws_api_gateway_rest_api.this.body).components.schemas) ==
+    jsonencode({ Body = { type = "object", maxProperties = 100 } }))
+    error_message = "The model checks neither type nor size, or so much that the function cannot name the invalid field."
+  }
+}
+
+run "a_missing_query_parameter_reaches_the_function_which_names_it" {
+  command = plan
+  assert {
+    condition = alltrue(flatten([for item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [
+      for operation in item : [for parameter in operation.parameters : parameter.required == (parameter.in == "path")]
+    ]]))
+    error_message = "The gateway rejects a missing query parameter without naming it."
   }
 }
 
@@ -81,27 +162,16 @@ run "every_path_parameter_is_declared_and_required" {
     condition = alltrue(flatten([for path, item in jsondecode(aws_api_gateway_rest_api.this.body).paths : [for operation in item :
       toset([for parameter in operation.parameters : parameter.name if parameter.in == "path" && parameter.required]) == toset(flatten(regexall("{(\\w+)\\+?}", path)))
     ]]))
-    error_message = "A parameter of a path is not declared with it: API Gateway would refuse the import."
+    error_message = "A parameter of a path is not declared: API Gateway rejects the import."
   }
 }
 
 run "a_title_may_hold_slashes" {
   command = plan
   assert {
-    condition     = toset(keys(jsondecode(aws_api_gateway_rest_api.this.body).paths)) == toset(["/movies", "/movies/{year}/{title+}", "/health", "/version"])
+    condition = toset(keys(jsondecode(aws_api_gateway_rest_api.this.body).paths)) == setunion(
+    [for path in keys(var.contract.paths) : replace(path, "/{title}", "/{title+}")], ["/{proxy+}"])
     error_message = "The title's path part is not greedy, or another one is."
-  }
-}
-
-run "a_body_names_only_models_that_are_imported" {
-  command = plan
-  assert {
-    condition     = length(setsubtract(flatten(regexall("#/components/schemas/(\\w+)", aws_api_gateway_rest_api.this.body)), keys(jsondecode(aws_api_gateway_rest_api.this.body).components.schemas))) == 0
-    error_message = "A model is referred to that the body does not hold."
-  }
-  assert {
-    condition     = can(jsondecode(aws_api_gateway_rest_api.this.body).components.schemas.Movie.properties.info)
-    error_message = "The models of what POST and PUT take are missing."
   }
 }
 
@@ -121,20 +191,75 @@ run "the_body_holds_nothing_that_api_gateway_cannot_import" {
   }
 }
 
-run "every_answer_of_the_gateway_is_a_problem_of_the_contract" {
+run "every_response_of_the_gateway_is_a_problem_of_the_contract" {
   command = plan
   assert {
-    condition = alltrue([for type, response in jsondecode(aws_api_gateway_rest_api.this.body)["x-amazon-apigateway-gateway-responses"] :
-      response.responseParameters["gatewayresponse.header.Content-Type"] == "'application/problem+json'" &&
-      toset(keys(jsondecode(response.responseTemplates["application/json"]))) == toset(var.contract.components.schemas.Problem.required) &&
-      tostring(jsondecode(response.responseTemplates["application/json"]).status) == response.statusCode &&
-      contains(var.contract.components.schemas.Problem.properties.code.enum, jsondecode(response.responseTemplates["application/json"]).code)
+    condition = alltrue([for type, document in local.documents :
+      local.gateway_responses[type].responseParameters["gatewayresponse.header.Content-Type"] ==
+      "'application/problem+json'" &&
+      local.gateway_responses[type].responseTemplates["application/json"] == jsonencode(document) &&
+      length(setsubtract(var.contract.components.schemas.Problem.required, keys(document))) == 0 &&
+      length(setsubtract(keys(document), keys(var.contract.components.schemas.Problem.properties))) == 0 &&
+      tostring(document.status) == local.gateway_responses[type].statusCode &&
+      contains(var.contract.components.schemas.Problem.properties.code.enum, document.code)
     ])
-    error_message = "An answer of the gateway is no problem as the contract describes it."
+    error_message = "A response of the gateway is no problem as the contract describes it."
   }
   assert {
     condition     = toset(flatten(regexall("\\$context\\.[A-Za-z.]+", jsonencode(jsondecode(aws_api_gateway_rest_api.this.body)["x-amazon-apigateway-gateway-responses"])))) == toset(["$context.requestId"])
     error_message = "An answer repeats what the caller may have written, or lacks the request id."
+  }
+}
+
+run "the_gateway_and_the_function_answer_with_one_text" {
+  command = plan
+  assert {
+    condition = alltrue([for type, document in local.documents :
+      document.detail == var.contract.components.examples[document.code].value.detail
+      if !contains(["BAD_REQUEST_PARAMETERS", "DEFAULT_4XX"], type) && document.code != "forbidden"
+    ])
+    error_message = "A response of the gateway has another text than the contract's example, which the function uses."
+  }
+}
+
+run "a_body_that_is_no_object_is_answered_with_the_field_named" {
+  command = plan
+  assert {
+    condition = jsonencode(try(local.documents.BAD_REQUEST_BODY.errors, null)) == jsonencode([
+      { field = "body", message = "must be a JSON object with at most 100 members" }
+    ])
+    error_message = "A 400 of the gateway's validator names no field."
+  }
+}
+
+run "a_401_says_which_scope_is_needed_and_where_the_documentation_is" {
+  command = plan
+  assert {
+    condition = alltrue([for type in ["UNAUTHORIZED", "EXPIRED_TOKEN"] :
+      try(local.documents[type].documentation, "") == "https://docs.example.org/movies" &&
+      lookup(local.gateway_responses[type].responseParameters, "gatewayresponse.header.WWW-Authenticate", "") ==
+      "'Bearer realm=\"mvdb-test-movies\"'" &&
+      strcontains(local.documents[type].detail, "GET and HEAD need the scope movies/read, all other methods movies/write")
+    ])
+    error_message = "A client cannot see which scope it lacks, or takes a missing scope for an expired token."
+  }
+  assert {
+    condition = alltrue(flatten([for item in var.contract.paths : [
+      for method, operation in item : try(operation.security, var.contract.security)[0].oauth2[0] ==
+      (contains(["get", "head"], method) ? "movies/read" : "movies/write") if method != "parameters"
+    ]]))
+    error_message = "The rule in the 401 is not the contract's."
+  }
+}
+
+run "a_429_says_when_to_retry" {
+  command = plan
+  assert {
+    condition = alltrue([for response in local.gateway_responses :
+      can(regex("^'[1-9][0-9]*'$", response.responseParameters["gatewayresponse.header.Retry-After"])) ==
+      contains(["429", "503"], response.statusCode)
+    ])
+    error_message = "A 429 or a 503 of the gateway has no Retry-After, or another response has one."
   }
 }
 
@@ -150,7 +275,7 @@ run "the_gateway_has_an_answer_for_each_of_its_refusals" {
       BAD_REQUEST_PARAMETERS         = "400 invalid_request"
       DEFAULT_4XX                    = "400 invalid_request"
       DEFAULT_5XX                    = "500 internal_error"
-      EXPIRED_TOKEN                  = "403 forbidden"
+      EXPIRED_TOKEN                  = "401 unauthorized"
       INTEGRATION_FAILURE            = "502 bad_gateway"
       INTEGRATION_TIMEOUT            = "504 timeout"
       INVALID_API_KEY                = "403 forbidden"
@@ -186,7 +311,8 @@ run "browsers_are_answered_only_when_origins_are_named" {
 run "browsers_are_answered_on_every_path_when_origins_are_named" {
   command = plan
   assert {
-    condition     = alltrue([for item in jsondecode(aws_api_gateway_rest_api.this.body).paths : can(item.options)])
+    condition = alltrue([for path, item in jsondecode(aws_api_gateway_rest_api.this.body).paths :
+    can(item.options) || path == "/{proxy+}"])
     error_message = "A path has no OPTIONS route: a browser cannot ask whether it may call."
   }
   assert {

@@ -99,11 +99,12 @@ run "an_address_and_a_token_are_slowed_down_as_asked_with_429" {
       join(" ", [for key in rule.statement[0].rate_based_statement[0].custom_key : key.header[0].name]),
       rule.action[0].block[0].custom_response[0].response_code,
       rule.action[0].block[0].custom_response[0].custom_response_body_key,
+      join(" ", [for header in rule.action[0].block[0].custom_response[0].response_header : "${header.name} ${header.value}"]),
       ] if length(rule.statement[0].rate_based_statement) > 0 } == {
-      rate-per-source = [1000, 60, "IP", "", 429, "too_many_requests"]
-      rate-per-token  = [3000, 60, "CUSTOM_KEYS", "authorization", 429, "too_many_requests"]
+      rate-per-source = [1000, 60, "IP", "", 429, "too_many_requests", "Retry-After 60"]
+      rate-per-token  = [3000, 60, "CUSTOM_KEYS", "authorization", 429, "too_many_requests", "Retry-After 60"]
     }
-    error_message = "An address or a token may send more than asked, or is refused otherwise than with 429."
+    error_message = "An address or a token may send more than asked, or gets no 429 with Retry-After."
   }
 }
 

@@ -238,8 +238,12 @@ run "a_function_in_a_network_has_no_way_out" {
 
 run "c22_the_environment_is_tables_a_region_the_consumers_and_no_secret" {
   assert {
-    condition = { for name, value in local.environment_variables : name => value if !contains(["CONSUMERS"], name) && !startswith(name, "OTEL_") } == {
-      TABLE_NAME = "mvdb-test-movies", CREATIONS_TABLE_NAME = "mvdb-test-movies-creations", REGION = "eu-west-1"
+    condition = { for name, value in local.environment_variables : name => value if name != "CONSUMERS" && !startswith(name, "OTEL_") } == {
+      TABLE_NAME           = "mvdb-test-movies"
+      CREATIONS_TABLE_NAME = "mvdb-test-movies-creations"
+      REGION               = "eu-west-1"
+      TOKEN_URL            = "https://mvdb-test-movies-123456789012.auth.eu-west-1.amazoncognito.com/oauth2/token"
+      DOCUMENTATION_URL    = local.contract.externalDocs.url
     }
     error_message = "The function's environment is not what it reads at its start."
   }
@@ -247,6 +251,29 @@ run "c22_the_environment_is_tables_a_region_the_consumers_and_no_secret" {
     condition     = local.environment_variables.CONSUMERS == "${module.identity.client_ids.operations}=operations:9999-12-31,${module.identity.client_ids.reader}=reader:9999-12-31"
     error_message = "The function does not know whose a client is, or until when."
   }
+}
+
+run "the_documentation_is_the_releases_unless_the_environment_names_another" {
+  command = plan
+  variables {
+    documentation_url = "https://docs.example.org/movies"
+  }
+  assert {
+    condition     = local.environment_variables.DOCUMENTATION_URL == "https://docs.example.org/movies"
+    error_message = "The function does not link to the documentation that the environment names."
+  }
+  assert {
+    condition     = strcontains(local.contract.externalDocs.url, "/v${local.contract.info.version}/")
+    error_message = "The contract links to the documentation of another release."
+  }
+}
+
+run "a_documentation_url_without_https_is_rejected" {
+  command = plan
+  variables {
+    documentation_url = "docs.example.org/movies"
+  }
+  expect_failures = [var.documentation_url]
 }
 
 run "the_function_learns_the_origins_that_may_call" {

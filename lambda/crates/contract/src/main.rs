@@ -37,12 +37,14 @@ struct Difference {
     text: String,
 }
 
-/// Lists the differences between two contracts. What drift does not judge, or judges more strictly than
-/// clients are entitled to, is judged here first and then made equal, so that drift compares the rest.
+/// Lists the differences between two contracts. What drift does not judge, or judges more strictly
+/// than clients are entitled to, is judged here first and then made equal, so that drift compares
+/// the rest.
 fn differences(old: &Value, new: &Value) -> Result<Vec<Difference>> {
     let mut walk = Walk { found: Vec::new() };
     let (mut old, mut new) = (old.clone(), new.clone());
-    // Clients go by the status when they do not know a code. A removed code is left for drift to find.
+    // Clients go by the status when they do not know a code. A removed code is left for drift to
+    // find.
     if let (Some(Value::Array(before)), Some(Value::Array(after))) = (old.pointer_mut(PROBLEM_CODES), new.pointer(PROBLEM_CODES))
         && before.iter().all(|code| after.contains(code))
     {
@@ -57,7 +59,8 @@ fn differences(old: &Value, new: &Value) -> Result<Vec<Difference>> {
     for change in drift::compare(old, new)? {
         let place = change.paths.first().map(|path| path.new.to_string()).unwrap_or_default();
         for info in change.changes {
-            // A change that drift cannot judge counts as a break until a person raises the major version.
+            // A change that drift cannot judge counts as a break until a person raises the major
+            // version.
             let breaks = !matches!(info.class, ChangeClass::ForwardIncompatible | ChangeClass::Trivial);
             let text = format!("{place} {}: {} ({:?})", info.new_subpath, info.message, info.class);
             found.push(Difference { breaks, text });
@@ -75,8 +78,8 @@ fn differences(old: &Value, new: &Value) -> Result<Vec<Difference>> {
     Ok(found)
 }
 
-/// A walk through both documents side by side. It records additions that every client can live with and
-/// removes them from the new document, and it records the breaks that drift does not report.
+/// A walk through both documents side by side. It records additions that every client can live with
+/// and removes them from the new document, and it records the breaks that drift does not report.
 struct Walk {
     found: Vec<Difference>,
 }
@@ -121,8 +124,8 @@ impl Walk {
         }
     }
 
-    /// A new 4xx status is compatible: clients treat an unknown one as 400 (RFC 9110, section 15). So is 304: only clients that
-    /// ask for it by a precondition get it.
+    /// A new 4xx status is compatible: clients treat an unknown one as 400 (RFC 9110, section 15).
+    /// So is 304: only clients that ask for it by a precondition get it.
     fn responses(&mut self, place: &str, old: &mut Value, new: &mut Value) {
         self.remove_added(place, old, new, |status| status == "304" || status.len() == 3 && status.starts_with('4'));
         self.document(place, old, new);
@@ -144,7 +147,8 @@ impl Walk {
         self.document(place, old, new);
     }
 
-    /// A new optional property is compatible: clients need not send it, and ignore it in a response.
+    /// A new optional property is compatible: clients need not send it, and ignore it in a
+    /// response.
     fn schema(&mut self, place: &str, old: &mut Value, new: &mut Value) {
         let nullable = |schema: &Value| schema["nullable"] == true;
         if nullable(old) != nullable(new) {
@@ -170,7 +174,8 @@ impl Walk {
         }
     }
 
-    /// Records the members of `new` that `old` does not have and that are compatible, and removes them.
+    /// Records the members of `new` that `old` does not have and that are compatible, and removes
+    /// them.
     fn remove_added(&mut self, place: &str, old: &Value, new: &mut Value, is_compatible: impl Fn(&str) -> bool) {
         let (Value::Object(old), Value::Object(new)) = (old, new) else { return };
         new.retain(|name, _| {

@@ -1,5 +1,5 @@
-//! A file's entries, one at a time: a JSON array, NDJSON or pages of the API, plain or gzip. Memory holds one entry, never the
-//! file.
+//! A file's entries, one at a time: a JSON array, NDJSON or pages of the API, plain or gzip. Memory
+//! holds one entry, never the file.
 
 use std::cell::Cell;
 use std::fmt;
@@ -105,11 +105,12 @@ impl Format {
     }
 }
 
-/// Passes each entry's bytes to `take`, until that returns `false`. Returns whether the entries are pages of a list that goes
-/// on in a page which is not in the file.
+/// Passes each entry's bytes to `take`, until that returns `false`. Returns whether the entries are
+/// pages of a list that goes on in a page which is not in the file.
 ///
 /// # Errors
-/// The file holds no movies, or cannot be read to its end. Entries before the place of the error were taken.
+/// The file holds no movies, or cannot be read to its end. Entries before the place of the error
+/// were taken.
 pub(crate) fn read(file: impl Read, take: impl FnMut(Place, &[u8]) -> bool) -> Result<bool, Failure> {
     let mut file = BufReader::new(file);
     if file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
@@ -188,8 +189,8 @@ fn read_lines<R: BufRead>(mut input: Counted<R>, mut take: impl FnMut(Place, &[u
     }
 }
 
-/// The entries of an array or of a page, each passed on as it is read. (serde reads the input byte by byte, so the position is
-/// right behind an element.)
+/// The entries of an array or of a page, each passed on as it is read. (serde reads the input byte
+/// by byte, so the position is right behind an element.)
 struct Entries<'a> {
     position: &'a Cell<Position>,
     count: u64,

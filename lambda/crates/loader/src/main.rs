@@ -39,7 +39,8 @@ const PLAIN_PROGRESS_EVERY: Duration = Duration::from_secs(5);
 const EXPECTED: &str = "Expected: a JSON array of movies, one movie per line (NDJSON) or pages of GET /movies; UTF-8, plain or gzip.";
 const CONTINUED: &str = "note: the last page in the file has a `next`: the list goes on in pages that are not in the file";
 
-/// Loads movies into a table: a JSON array, NDJSON or pages of GET /movies, in UTF-8, plain or gzip.
+/// Loads movies into a table: a JSON array, NDJSON or pages of GET /movies, in UTF-8, plain or
+/// gzip.
 ///
 /// Each entry has to be a movie as POST /movies takes it. Entries that are not, and movies that the file has already
 /// held, are reported with their place and left out; the others are written, replacing what the table held under their
@@ -322,7 +323,8 @@ impl Progress {
         }
     }
 
-    /// Prints a line. One that cannot be printed, because the reader of a pipe has ended, must not end the loading.
+    /// Prints a line. One that cannot be printed, because the reader of a pipe has ended, must not
+    /// end the loading.
     fn print(&self, line: &str) {
         self.bar.suspend(|| _ = writeln!(io::stderr(), "{line}"));
     }

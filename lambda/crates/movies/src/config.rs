@@ -2,8 +2,8 @@
 //! name, are read by its runtime.)
 //!
 //! Of the places where an SDK looks for credentials and region, the environment is the only one: it is where Lambda puts
-//! them, and to look at the others (profiles, a metadata service) takes time at every cold start. A value without
-//! effect is an error here: otherwise nobody notices it until the setting is needed.
+//! them, and to look at the others (profiles, a metadata service) takes time at every cold start. A
+//! value without effect is an error here: otherwise nobody notices it until the setting is needed.
 
 use crate::http::{Consumer, Consumers};
 use aws_sdk_dynamodb::{
@@ -29,31 +29,38 @@ pub struct Config {
     pub creations_table_name: String,
     /// How AWS is reached.
     pub aws: Aws,
-    /// `CORS_ORIGINS`, separated by commas: the web origins (`https://app.example.org`) whose pages may call the API. None by
-    /// default. `*` is an error: origins are compared byte for byte with what browsers send, so it would match none.
+    /// `CORS_ORIGINS`, separated by commas: the web origins (`https://app.example.org`) whose pages
+    /// may call the API. None by default. `*` is an error: origins are compared byte for byte with
+    /// what browsers send, so it would match none.
     pub cors_origins: Vec<String>,
     /// `CONSUMERS`, `CLIENT_ID=NAME:YYYY-MM-DD` separated by commas: whose each client is, and the first day on which it is rejected. None
     /// by default: every client that has a token is served.
     pub consumers: Consumers,
+    /// `TOKEN_URL`: where clients request access tokens, for the contract that is served. The file's own by default.
+    pub token_url: Option<String>,
+    /// `DOCUMENTATION_URL`: where the API reference is; `GET /` links to it. No link by default.
+    pub documentation_url: Option<String>,
     /// `AWS_LAMBDA_FUNCTION_NAME` and `AWS_LAMBDA_FUNCTION_VERSION`: set where Lambda started the process, and nowhere else.
     pub function: Option<Function>,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where the telemetry layer takes traces, such as <http://127.0.0.1:4318>. No traces by default.
     pub otlp_endpoint: Option<String>,
-    /// `AWS_LAMBDA_LOG_LEVEL`, set by the function's logging configuration: TRACE, DEBUG, INFO (the default), WARN, ERROR or
-    /// FATAL. FATAL logs errors: nothing that the service logs is more severe.
+    /// `AWS_LAMBDA_LOG_LEVEL`, set by the function's logging configuration: TRACE, DEBUG, INFO (the
+    /// default), WARN, ERROR or FATAL. FATAL logs errors: nothing that the service logs is more
+    /// severe.
     pub log_level: Level,
 }
 
 /// How AWS is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aws {
-    /// `REGION`, else `AWS_REGION` (Lambda always sets it), else `AWS_DEFAULT_REGION`. With an endpoint it may be absent, because
-    /// an emulator does not verify the region that a request is signed for.
+    /// `REGION`, else `AWS_REGION` (Lambda always sets it), else `AWS_DEFAULT_REGION`. With an
+    /// endpoint it may be absent, because an emulator does not verify the region that a request is
+    /// signed for.
     pub region: String,
     /// `AWS_ENDPOINT_URL_DYNAMODB`, else `AWS_ENDPOINT_URL`: where DynamoDB is, unless it is the region's own.
     pub endpoint: Option<String>,
-    /// `SSL_CERT_FILE`, a file, and `SSL_CERT_DIR`, folders separated by colons: the root certificates to trust, as PEM. The
-    /// system's by default.
+    /// `SSL_CERT_FILE`, a file, and `SSL_CERT_DIR`, folders separated by colons: the root
+    /// certificates to trust, as PEM. The system's by default.
     pub roots: Vec<PathBuf>,
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, if they are temporary as Lambda's are, `AWS_SESSION_TOKEN`.
     pub credentials: Credentials,
@@ -103,6 +110,8 @@ impl Config {
                 Some(list) => origins(&list).ok_or(error("CORS_ORIGINS", ORIGINS_EXPECTED))?,
             },
             consumers: given("CONSUMERS").map_or(Ok(Consumers::default()), |list| consumers(&list))?,
+            token_url: given("TOKEN_URL"),
+            documentation_url: given("DOCUMENTATION_URL"),
             function: given("AWS_LAMBDA_FUNCTION_NAME")
                 .map(|name| Function { name, version: given("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|| "$LATEST".into()) }),
             otlp_endpoint: given("OTEL_EXPORTER_OTLP_ENDPOINT"),
@@ -159,8 +168,8 @@ fn consumers(list: &str) -> Result<Consumers, ConfigError> {
     all.ok_or(error("CONSUMERS", "must be a list such as 4h1k=shop:2028-12-31,7b2m=operations:9999-12-31"))
 }
 
-/// Returns the web origins of a list, as browsers send them in `Origin`: scheme, host and a port that is not the scheme's default,
-/// in lower case. `None` if no browser sends one of them.
+/// Returns the web origins of a list, as browsers send them in `Origin`: scheme, host and a port
+/// that is not the scheme's default, in lower case. `None` if no browser sends one of them.
 fn origins(list: &str) -> Option<Vec<String>> {
     let is_origin = |origin: &&str| {
         origin.split_once("://").is_some_and(|(scheme, host)| {

@@ -1,5 +1,6 @@
-//! The log: lines on standard output. A log that cannot be written, or that nobody reads, must not stop a request. Lines are lost
-//! then, and counted; the next line that can be written is followed by their number.
+//! The log: lines on standard output. A log that cannot be written, or that nobody reads, must not
+//! stop a request. Lines are lost then, and counted; the next line that can be written is followed
+//! by their number.
 
 use std::{
     fs::File,
@@ -38,7 +39,8 @@ impl std::fmt::Debug for Output {
     }
 }
 
-/// Standard output without a buffer, so that a line is one call to the system and no part of a failed one is written later.
+/// Standard output without a buffer, so that a line is one call to the system and no part of a
+/// failed one is written later.
 ///
 /// # Errors
 /// The process has no file descriptor left.
@@ -47,14 +49,16 @@ pub fn standard_output() -> io::Result<File> {
 }
 
 impl Log {
-    /// A log whose lines are written when [`Log::line`] returns: for Lambda, which freezes the process after a response.
+    /// A log whose lines are written when [`Log::line`] returns: for Lambda, which freezes the
+    /// process after a response.
     #[must_use]
     pub fn direct(writer: impl Write + Send + 'static) -> Self {
         let (lost, queued) = (AtomicU64::new(0), AtomicUsize::new(0));
         Self { output: Arc::new(Output { writer: Mutex::new(Box::new(writer)), lost, queued }), queue: None }
     }
 
-    /// A log whose lines are written by a thread of its own: for a server, whose requests must not wait for the log's reader.
+    /// A log whose lines are written by a thread of its own: for a server, whose requests must not
+    /// wait for the log's reader.
     ///
     /// # Errors
     /// The thread cannot be started.

@@ -5,7 +5,7 @@
 use movies::{
     config::Config,
     entry::{Door, lambda, server},
-    http::Api,
+    http::{Api, Links},
     log::{Log, standard_output},
     store::Store,
     trace::Tracer,
@@ -26,25 +26,34 @@ use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt,
 const HELP: &str = "\
 movies: the movies service
 
-In AWS Lambda it needs no arguments. Elsewhere:
+AWS Lambda runs it without arguments. Elsewhere:
 
     movies --listen HOST:PORT [--jwks FILE --issuer URL]
 
-    --listen HOST:PORT   serve HTTP there (put TLS before it), once the table has been read
-    --jwks FILE          allow what bearer tokens allow that a key of this JWKS document signed, by RS256 (Cognito's is at
-                         https://cognito-idp.REGION.amazonaws.com/POOL/.well-known/jwks.json). It is read again when a token
-                         names a key that it did not hold. Without it every caller may do everything, so only a loopback
-                         address is taken.
-    --issuer URL         who issued the tokens, their iss (Cognito's is https://cognito-idp.REGION.amazonaws.com/POOL)
+    --listen HOST:PORT   serve HTTP on this address, once the table can be read (TLS has to end in front of it)
+    --jwks FILE          authenticate bearer tokens (RS256) with the keys in this JWKS file (Cognito's is at
+                         https://cognito-idp.REGION.amazonaws.com/POOL/.well-known/jwks.json). The file is read again when a
+                         token names an unknown key. Without --jwks requests are not authenticated; only loopback addresses are
+                         accepted.
+    --issuer URL         the issuer (iss) of the tokens (Cognito's is https://cognito-idp.REGION.amazonaws.com/POOL)
     --version            print the version
-    --help               print this
+    --help               print this help
 
-Environment: TABLE_NAME (required), CREATIONS_TABLE_NAME (else TABLE_NAME-creations), REGION (else AWS_REGION, else
-AWS_DEFAULT_REGION; required unless an endpoint is set), CORS_ORIGINS (such as https://app.example.org, separated by commas; not *),
-AWS_LAMBDA_LOG_LEVEL (TRACE, DEBUG, INFO, WARN, ERROR or FATAL); AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required) and
-AWS_SESSION_TOKEN, for credentials are read from nowhere else (`aws configure export-credentials --format env` gives a profile's);
-AWS_ENDPOINT_URL; SSL_CERT_FILE and SSL_CERT_DIR (root certificates to trust instead of the system's).
-SIGTERM and SIGINT let open requests finish.
+Environment variables:
+    TABLE_NAME           the table of movies (required)
+    CREATIONS_TABLE_NAME the table of idempotency keys (default: TABLE_NAME with -creations)
+    REGION               the AWS region (default: AWS_REGION, then AWS_DEFAULT_REGION; optional with an endpoint)
+    CORS_ORIGINS         web origins whose pages may call the API, separated by commas, such as https://app.example.org (not *)
+    TOKEN_URL            where clients request access tokens; the served contract names it
+    DOCUMENTATION_URL    the API reference, which GET / and every 401 link to
+    AWS_LAMBDA_LOG_LEVEL TRACE, DEBUG, INFO (default), WARN, ERROR or FATAL
+    AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required), AWS_SESSION_TOKEN
+                         the only source of credentials (a profile's: aws configure export-credentials --format env)
+    AWS_ENDPOINT_URL     the endpoint of DynamoDB, if it is not the region's
+    SSL_CERT_FILE, SSL_CERT_DIR
+                         root certificates to trust instead of the system's
+
+On SIGTERM or SIGINT the server drains open requests and exits.
 ";
 
 enum Command {
@@ -119,7 +128,8 @@ fn bind(addresses: &[SocketAddr]) -> Result<TcpSocket, String> {
     Err(failed)
 }
 
-/// Prints a line for the person or the platform that started the process. A line that cannot be printed is left out.
+/// Prints a line for the person or the platform that started the process. A line that cannot be
+/// printed is left out.
 fn print(line: &str) {
     let _ = writeln!(io::stderr(), "movies: {line}");
 }
@@ -154,6 +164,8 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     std::panic::set_hook(Box::new(tell_where));
 
     let store = Store::open(config.table_name, config.creations_table_name, config.aws)?;
+    let links = Links { token_url: config.token_url, documentation_url: config.documentation_url };
+    let api = |store| Api::new(store, config.cors_origins).with_links(links).with_consumers(config.consumers);
     match command {
         Command::Listen { addresses, tokens } => {
             let access = match tokens {
@@ -168,7 +180,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             if let Some(listener) = listening {
                 // The port may have been 0: print which one it is.
                 print(&format!("listening on http://{}", listener.local_addr()?));
-                let door = Arc::new(Door::new(Api::new(store, config.cors_origins, config.consumers), config.function, Arc::clone(&lines)));
+                let door = Arc::new(Door::new(api(store), config.function, Arc::clone(&lines)));
                 server::run(door, listener, access, stop).await;
             }
             lines.flush(LOG_FLUSH);
@@ -181,14 +193,16 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             }
             let function = config.function.as_ref().map(|function| function.name.clone());
             let tracer = Tracer::new(config.otlp_endpoint.as_deref(), function);
-            let door = Arc::new(Door::new(Api::new(store, config.cors_origins, config.consumers), config.function, lines));
-            // In a task: before it goes on with this function itself the runtime asks the kernel once more, three times a request.
+            let door = Arc::new(Door::new(api(store), config.function, lines));
+            // In a task: before it goes on with this function itself the runtime asks the kernel
+            // once more, three times a request.
             tokio::task::spawn_local(lambda::run(door, tracer)).await?
         }
     }
 }
 
-/// Opens the socket after the first successful read of the table: an open socket is what readiness probes look for.
+/// Opens the socket after the first successful read of the table: an open socket is what readiness
+/// probes look for.
 async fn listen_when_ready(store: &Store, socket: TcpSocket) -> io::Result<TcpListener> {
     while let Err(error) = store.warm().await {
         tracing::warn!(%error, "the table cannot be read, so the socket is not open yet");
@@ -201,7 +215,8 @@ async fn listen_when_ready(store: &Store, socket: TcpSocket) -> io::Result<TcpLi
 /// `debug` AWS's SDK writes whole requests down, at `trace` Lambda's runtime whole events.
 fn log<W: for<'w> MakeWriter<'w> + Send + Sync + 'static>(level: Level, writer: W) -> impl Subscriber + Send + Sync {
     let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_target(false).with_ansi(false);
-    // Otherwise it would print, and so panic, when both standard output and standard error cannot be written.
+    // Otherwise it would print, and so panic, when both standard output and standard error cannot
+    // be written.
     let lines = lines.log_internal_errors(false);
     let lines = lines.with_max_level(level).with_writer(writer).finish();
     lines.with(Targets::new().with_default(level.min(Level::WARN)).with_target(env!("CARGO_PKG_NAME"), level))

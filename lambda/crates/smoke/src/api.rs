@@ -25,6 +25,7 @@ pub(crate) struct Api {
     door: Door,
     contract: Contract,
     url: String,
+    token_url: String,
     reader: String,
     writer: Option<String>,
     watch: Arc<Watch>,
@@ -90,8 +91,9 @@ pub(crate) struct ProblemBody {
     title: String,
     status: u16,
     code: String,
-    detail: String,
+    pub(crate) detail: String,
     request_id: String,
+    pub(crate) documentation: Option<String>,
     #[serde(default)]
     pub(crate) errors: Vec<FieldErrorBody>,
 }
@@ -135,6 +137,7 @@ impl Api {
             door,
             contract: Contract::embedded()?,
             url: outputs.api_url().to_owned(),
+            token_url: outputs.token_url().to_owned(),
             reader,
             writer,
             watch,
@@ -142,7 +145,14 @@ impl Api {
         })
     }
 
-    pub(crate) fn note_wording(&self, what: String) {
+    /// Notes what is wrong unless it is as expected.
+    pub(crate) fn expect_wording(&self, as_expected: bool, what: impl FnOnce() -> String) {
+        if !as_expected {
+            self.note_wording(what());
+        }
+    }
+
+    fn note_wording(&self, what: String) {
         self.wording.lock().unwrap_or_else(PoisonError::into_inner).push(what);
     }
 
@@ -167,6 +177,10 @@ impl Api {
 
     pub(crate) fn reader(&self) -> &str {
         &self.reader
+    }
+
+    pub(crate) fn token_url(&self) -> &str {
+        &self.token_url
     }
 
     /// A `Location` is relative to the request that was answered with it (RFC 9110, 10.2.2); gives the path below the API's URL.
@@ -302,7 +316,7 @@ impl<'a> Call<'a> {
     fn judge(&self, answer: Answer) -> Result<Answer> {
         self.api.contract.check(self.method.as_str(), &self.path, answer.status)?;
         if answer.status >= 400 && self.method != Method::HEAD {
-            answer.problem().with_context(|| format!("{self} answered {} with no proper problem body", answer.status))?;
+            answer.problem().with_context(|| format!("{self} returned {} without a valid problem document", answer.status))?;
         }
         Ok(answer)
     }
@@ -342,6 +356,20 @@ impl<'a> Call<'a> {
     }
 }
 
+impl Call<'_> {
+    /// Expects a 400 that names these fields and no others, each with a message; another client error
+    /// is a matter of [`Wording`].
+    pub(crate) fn expect_fields(&self, fields: &[&str]) -> Result<()> {
+        let Some(problem) = self.expect_refusal(400, "invalid_request")? else { return Ok(()) };
+        let mut named: Vec<_> = problem.errors.iter().map(|error| error.field.as_str()).collect();
+        named.sort_unstable();
+        self.api.expect_wording(named == fields, || format!("{self}: the fields named are {named:?}, not {fields:?}"));
+        let all_explained = problem.errors.iter().all(|error| !error.message.is_empty());
+        self.api.expect_wording(all_explained, || format!("{self}: a field has no message"));
+        Ok(())
+    }
+}
+
 impl std::fmt::Display for Call<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} {}", self.method, self.path)
@@ -372,7 +400,7 @@ impl Answer {
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
         let media_type = self.header("Content-Type")?;
         ensure!(media_type.starts_with("application/json"), "Content-Type is {media_type}, not application/json");
-        serde_json::from_str(&self.body).with_context(|| format!("not the body that the contract promises: {}", self.body))
+        serde_json::from_str(&self.body).with_context(|| format!("not the body that the contract describes: {}", self.body))
     }
 
     fn problem(&self) -> Result<ProblemBody> {
@@ -400,6 +428,7 @@ mod tests {
             door: Door::Gateway(Agent::new_with_defaults()),
             contract: Contract::embedded().unwrap(),
             url: "http://127.0.0.1:4566/_aws/execute-api/abc/v1".to_owned(),
+            token_url: String::new(),
             reader: String::new(),
             writer: None,
             watch: Arc::new(Watch::never()),

@@ -47,7 +47,8 @@ impl Aws {
     }
 }
 
-/// The service's code and message, or why there was no response. (The SDK's own errors print as structs.)
+/// The service's code and message, or why there was no response. (The SDK's own errors print as
+/// structs.)
 fn reason<E: ProvideErrorMetadata + Into<Error>>(error: E) -> Error {
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => anyhow!("{code}: {message}"),

@@ -1,7 +1,6 @@
 //! What a deployed environment has to do. Each check stands alone, on movies of its own in the last year the API takes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
@@ -35,37 +34,40 @@ const fn writes(name: &'static str, run: fn(&Scratch) -> Result<()>) -> Check {
 }
 
 pub(crate) const CHECKS: &[Check] = &[
-    gateway("without a token nothing is answered", without_a_token_nothing_is_answered),
-    gateway("a made-up token is refused", a_made_up_token_is_refused),
-    reads("health and version answer", health_and_version_answer),
-    reads("a movie that does not exist is a 404", a_missing_movie_is_a_404),
-    reads("an unknown route is a 404", an_unknown_route_is_a_404),
-    reads("an invalid query is refused", an_invalid_query_is_refused),
+    gateway("requests without a token get 401", without_a_token_nothing_is_answered),
+    gateway("forged tokens are rejected", a_made_up_token_is_refused),
+    gateway("a 401 names the scopes and links to the documentation", a_401_names_the_scopes),
+    reads("health and version respond", health_and_version_answer),
+    reads("a missing movie is 404", a_missing_movie_is_a_404),
+    reads("unknown paths get 404, with and without a token", unknown_paths_get_404),
+    reads("the root links to the contract", the_root_links_to_the_contract),
+    reads("an invalid query is rejected with each parameter named", an_invalid_query_is_refused),
     reads("a page of the whole list can be read", a_page_of_the_whole_list_can_be_read),
-    writes("nobody can write who may not", nobody_can_write_who_may_not),
+    writes("clients without the write scope cannot write", nobody_can_write_who_may_not),
     writes("a created movie is found at its Location", a_created_movie_is_found_at_its_location),
     writes("a movie cannot be created twice", a_movie_cannot_be_created_twice),
-    writes("a creation can be sent again with its key", a_creation_can_be_sent_again_with_its_key),
-    writes("HEAD answers as GET, without a body", head_answers_as_get),
-    writes("a copy that is current is not sent again", a_current_copy_is_not_sent_again),
+    writes("POST with the same Idempotency-Key is idempotent", a_creation_can_be_sent_again_with_its_key),
+    writes("HEAD returns the headers of GET without a body", head_answers_as_get),
+    writes("a current copy gets 304", a_current_copy_is_not_sent_again),
     writes("PUT creates, then replaces", put_creates_then_replaces),
-    writes("a stale version cannot overwrite", a_stale_version_cannot_overwrite),
-    writes("PATCH changes what it names and nothing else", patch_changes_what_it_names),
-    writes("a deleted movie is gone", a_deleted_movie_is_gone),
+    writes("a stale If-Match gets 412", a_stale_version_cannot_overwrite),
+    writes("PATCH changes only the given fields", patch_changes_what_it_names),
+    writes("a deleted movie gets 404", a_deleted_movie_is_gone),
     writes("a movie is listed by year, title and prefix", a_movie_is_listed),
-    writes("cursors visit every movie once, both ways", cursors_visit_every_movie_once),
-    writes("a cursor of another query is refused", a_foreign_cursor_is_refused),
-    writes("awkward titles come back as they went", awkward_titles_come_back),
-    writes("titles that no path carries are written by query", titles_that_no_path_carries_are_written_by_query),
-    writes("numbers come back exactly", numbers_come_back_exactly),
-    writes("a refusal names every invalid field", a_refusal_names_every_invalid_field),
-    writes("a body that contradicts the path is refused", a_contradiction_is_refused),
-    writes("a body of 64 KiB is taken, one byte more is not", the_body_limit_is_exact),
-    writes("a body of another media type is refused", another_media_type_is_refused),
+    writes("cursors visit every movie once in both directions", cursors_visit_every_movie_once),
+    writes("a cursor of another query is rejected", a_foreign_cursor_is_refused),
+    writes("special characters in titles are preserved", awkward_titles_come_back),
+    writes("titles that no path can carry are written by query", titles_that_no_path_carries_are_written_by_query),
+    writes("numbers keep their exact value", numbers_come_back_exactly),
+    writes("ordinary mistakes are answered with the field named", ordinary_mistakes_are_answered_with_the_field_named),
+    writes("unknown methods get 405, with and without a token", unknown_methods_get_405),
+    writes("a body that does not match the path is rejected", a_contradiction_is_refused),
+    writes("a body of 64 KiB is accepted, a larger one rejected", the_body_limit_is_exact),
+    writes("other media types are rejected", another_media_type_is_refused),
 ];
 
 /// After all the others, even those that were stopped.
-pub(crate) const NOTHING_IS_LEFT: Check = writes("nothing of this run is left", nothing_is_left);
+pub(crate) const NOTHING_IS_LEFT: Check = writes("no movie of this run is left", nothing_is_left);
 
 /// The run's own movies: titles that no other run has, deleted when the check that made them ends.
 pub(crate) struct Scratch<'a> {
@@ -169,17 +171,76 @@ fn a_missing_movie_is_a_404(scratch: &Scratch) -> Result<()> {
     Ok(())
 }
 
-fn an_unknown_route_is_a_404(scratch: &Scratch) -> Result<()> {
-    for path in ["/no-such-route", "/movies/2013"] {
-        scratch.api.get(path).expect_refusal(404, "route_not_found")?;
+fn a_401_names_the_scopes(scratch: &Scratch) -> Result<()> {
+    let body = json!({"year": YEAR, "title": "x"}).to_string();
+    let post = scratch.api.call(Method::POST, "/movies").json(body);
+    for call in [scratch.api.get("/health").token(None), post.token(Some(scratch.api.reader()))] {
+        let Some(problem) = call.expect_refusal(401, "unauthorized")? else { continue };
+        for scope in ["GET and HEAD need the scope movies/read", "all other methods movies/write"] {
+            scratch.api.expect_wording(problem.detail.contains(scope), || format!("{call}: detail is {:?}", problem.detail));
+        }
+        let documentation = problem.documentation.unwrap_or_default();
+        let links = documentation.starts_with("https://");
+        scratch.api.expect_wording(links, || format!("{call}: documentation is {documentation:?}"));
+        let response = call.send()?;
+        let challenge = response.header("WWW-Authenticate").unwrap_or_default();
+        let names_realm = challenge.starts_with("Bearer realm=");
+        scratch.api.expect_wording(names_realm, || format!("{call}: WWW-Authenticate is {challenge:?}"));
     }
     Ok(())
 }
 
+/// No token, none that is one, and one of our own.
+fn tokens<'a>(scratch: &'a Scratch<'_>) -> [Option<&'a str>; 3] {
+    [None, Some("garbage"), Some(scratch.api.reader())]
+}
+
+fn unknown_paths_get_404(scratch: &Scratch) -> Result<()> {
+    for path in ["/no-such-route", "/health/more", "/movies/2013"] {
+        for token in tokens(scratch) {
+            let Some(problem) = scratch.api.get(path).token(token).expect_refusal(404, "route_not_found")? else { continue };
+            let detail = problem.detail;
+            scratch.api.expect_wording(detail == "No such route. See the API reference.", || format!("{path}: {detail}"));
+        }
+    }
+    Ok(())
+}
+
+fn unknown_methods_get_405(scratch: &Scratch) -> Result<()> {
+    for (method, path) in [(Method::DELETE, "/health"), (Method::POST, "/"), (Method::POST, "/movies/2013/Rush")] {
+        for token in tokens(scratch) {
+            let call = scratch.api.call(method.clone(), path).token(token);
+            if call.expect_refusal(405, "method_not_allowed")?.is_some() {
+                let allowed = call.send()?.header("Allow").is_ok_and(|allow| allow.starts_with("GET, HEAD"));
+                scratch.api.expect_wording(allowed, || format!("{call}: Allow names no GET"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn the_root_links_to_the_contract(scratch: &Scratch) -> Result<()> {
+    let root: Value = scratch.api.get("/").expect(200)?.json()?;
+    let documentation = root["documentation"].as_str().unwrap_or_default();
+    ensure!(documentation.starts_with("https://"), "the root links to no documentation: {root}");
+    let contract = root["contract"].as_str().context("the root links to no contract")?;
+    let contract: Value = scratch.api.get(contract).expect(200)?.json()?;
+    ensure!(contract["info"]["title"] == root["title"], "the contract is of {}", contract["info"]);
+    let token_url = &contract["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]["tokenUrl"];
+    ensure!(token_url == scratch.api.token_url(), "the contract's tokenUrl is {token_url}");
+    Ok(())
+}
+
 fn an_invalid_query_is_refused(scratch: &Scratch) -> Result<()> {
-    for query in ["limit=0", "limit=101", "year=1887", "title=Rush", "cursor=made-up", "year=2013&sort=rating", "colour=red"] {
-        let path = format!("/movies?{query}");
-        scratch.api.get(path).expect_refusal(400, "invalid_request")?;
+    for (query, fields) in [
+        ("limit=0", &["limit"][..]),
+        ("limit=101&colour=red", &["colour", "limit"]),
+        ("year=1887", &["year"]),
+        ("title=Rush", &["title"]),
+        ("cursor=made-up", &["cursor"]),
+        ("year=2013&sort=rating", &["sort"]),
+    ] {
+        scratch.api.get(format!("/movies?{query}")).expect_fields(fields)?;
     }
     Ok(())
 }
@@ -421,8 +482,8 @@ fn titles_that_no_path_carries_are_written_by_query(scratch: &Scratch) -> Result
         ensure!(patched.json::<MovieBody>()?.title == title, "{title:?} was patched as another movie");
         patch(r#"{"info":{"rank":2}}"#).expect_problem(412, "precondition_failed")?;
         scratch.api.call(Method::DELETE, &target).header("If-Match", patched.header("ETag")?).expect(204)?;
-        let gone: MoviePageBody = scratch.api.get(&target).expect(200)?.json()?;
-        ensure!(gone.movies.is_empty(), "{title:?} is still there");
+        let left: MoviePageBody = scratch.api.get(&target).expect(200)?.json()?;
+        ensure!(left.movies.is_empty(), "{title:?} was not deleted");
     }
     Ok(())
 }
@@ -441,24 +502,28 @@ fn numbers_come_back_exactly(scratch: &Scratch) -> Result<()> {
     Ok(())
 }
 
-fn a_refusal_names_every_invalid_field(scratch: &Scratch) -> Result<()> {
-    // Faults that a gateway's model cannot see, so that the answer is the function's.
-    let body = format!(
-        r#"{{"year":{YEAR},"title":"a\u0007b","info":{{"release_date":"2013-02-30T00:00:00Z","rating":1.23456789012345678901234567890123456789}}}}"#
-    );
-    if let Some(problem) = scratch.api.call(Method::POST, "/movies").json(body).expect_refusal(400, "invalid_request")? {
-        let named: BTreeSet<&str> = problem.errors.iter().map(|error| error.field.as_str()).collect();
-        if named != BTreeSet::from(["title", "info.release_date", "info.rating"]) {
-            scratch.api.note_wording(format!("the fields named are {named:?}"));
-        }
-        if problem.errors.iter().any(|error| error.message.is_empty()) {
-            scratch.api.note_wording("a field is named without a reason".to_owned());
-        }
+/// What new clients get wrong. Nothing is written.
+fn ordinary_mistakes_are_answered_with_the_field_named(scratch: &Scratch) -> Result<()> {
+    let post = |body: &str| scratch.api.call(Method::POST, "/movies").json(body);
+    for (body, field) in [
+        (r#"{"title":"x"}"#, "year"),
+        (r#"{"year":"2100","title":"x"}"#, "year"),
+        (r#"{"year":2100,"title":"x","info":{"rating":11}}"#, "info.rating"),
+        (r#"{"year":2100,"title":"x","info":{"genre":["Drama"]}}"#, "info.genre"),
+        (r#"{"year":2100,"title":"x","info":{"release_date":"2100-02-28"}}"#, "info.release_date"),
+        (r#"{"year":2100,"title":"x""#, "body"),
+        ("[]", "body"),
+    ] {
+        post(body).expect_fields(&[field]).with_context(|| body.to_owned())?;
     }
-    // And one that it may see.
-    let body = json!({"year": YEAR, "title": "x", "info": {"rating": 11, "colour": "red"}}).to_string();
-    scratch.api.call(Method::POST, "/movies").json(body).expect_refusal(400, "invalid_request")?;
-    Ok(())
+    scratch.api.get("/movies?limit=500&colour=red").expect_fields(&["colour", "limit"])?;
+    // All mistakes of a body at once, those that a model of the gateway could not see among them.
+    let body = r#"{"year":2100,"title":"a\u0007b","info":{"release_date":"2013-02-30T00:00:00Z","rating":11,"colour":"red"}}"#;
+    post(body).expect_fields(&["info.colour", "info.rating", "info.release_date", "title"])?;
+    let path = movie_path(YEAR, &scratch.title("mistakes"));
+    let patch = r#"{"info":{"rating":11,"plot":null,"genre":null}}"#;
+    let patch = scratch.api.call(Method::PATCH, path).body("application/merge-patch+json", patch);
+    patch.expect_fields(&["info.genre", "info.rating"])
 }
 
 fn a_contradiction_is_refused(scratch: &Scratch) -> Result<()> {
@@ -492,6 +557,6 @@ fn nothing_is_left(scratch: &Scratch) -> Result<()> {
     let path = format!("/movies?year={YEAR}&title_prefix={}&limit=100", encode(scratch.run));
     let left: MoviePageBody = scratch.api.get(path).cleans_up().expect(200)?.json()?;
     let titles: Vec<_> = left.movies.iter().map(|movie| &movie.title).collect();
-    ensure!(titles.is_empty() && left.next.is_none(), "still there, delete by hand: {titles:?}");
+    ensure!(titles.is_empty() && left.next.is_none(), "left behind: {titles:?}");
     Ok(())
 }

@@ -31,22 +31,22 @@ const fn check_if_held(name: &'static str, part: &'static str, run: fn(&Environm
 }
 
 pub(crate) const CHECKS: &[Check] = &[
-    check("WAF stands before the stage", waf_stands_before_the_stage),
-    check("nothing is frozen", nothing_is_frozen),
-    check("the stage's throttles are the agreed ones", throttles_are_the_agreed_ones),
-    check_if_held("the stage shows its client certificate", "client_certificate", the_stage_shows_its_certificate),
-    check("the alias leads to the published version", the_alias_leads_to_the_published_version),
-    check_if_held("Lambda takes signed packages only", "code_signing", lambda_takes_signed_packages_only),
-    check_if_held("the published version carries its layers", "layers", the_version_carries_its_layers),
+    check("the stage has its web ACL", waf_stands_before_the_stage),
+    check("the kill switch is off", nothing_is_frozen),
+    check("the stage has the configured throttles", throttles_are_the_agreed_ones),
+    check_if_held("the stage has a client certificate", "client_certificate", the_stage_shows_its_certificate),
+    check("the alias points to the published version", the_alias_leads_to_the_published_version),
+    check_if_held("Lambda accepts only signed packages", "code_signing", lambda_takes_signed_packages_only),
+    check_if_held("the published version has its layers", "layers", the_version_carries_its_layers),
     check("the table is encrypted with its own key", the_table_is_encrypted),
-    check("the table can be recovered to any second", the_table_can_be_recovered),
-    check("the table's deletion protection is as agreed", deletion_protection_is_as_agreed),
-    check("every alarm is there and may act", every_alarm_may_act),
-    check("every alarm tells somebody", every_alarm_tells_somebody),
-    check("every log is kept as long as agreed", every_log_is_kept),
-    check("every log is encrypted with its own key", every_log_is_encrypted),
-    check_if_held("what nobody may read is masked in logs", "log_masking", logs_are_masked),
-    check("resources bear the environment's tags", resources_bear_the_tags),
+    check("point-in-time recovery is configured", the_table_can_be_recovered),
+    check("deletion protection is configured", deletion_protection_is_as_agreed),
+    check("every alarm exists with actions enabled", every_alarm_may_act),
+    check("every alarm has an action", every_alarm_tells_somebody),
+    check("every log group has the configured retention", every_log_is_kept),
+    check("every log group is encrypted with its own key", every_log_is_encrypted),
+    check_if_held("sensitive log data is masked", "log_masking", logs_are_masked),
+    check("resources have the environment's tags", resources_bear_the_tags),
 ];
 
 impl Check {
@@ -189,7 +189,7 @@ fn throttles_are_the_agreed_ones(environment: &Environment) -> Result<String> {
         differ.map(|route| format!("{route} has {}, not {}", or_none(found.get(*route)), or_none(wanted.get(*route)))).collect();
     none(&wrong)?;
     Ok(format!(
-        "{} requests/s, {} at once; {} routes of their own",
+        "{} requests/s, burst of {}; {} routes with their own",
         plan.stage.requests_per_second,
         plan.stage.burst_requests,
         plan.routes.len()
@@ -252,7 +252,7 @@ fn the_version_carries_its_layers(environment: &Environment) -> Result<String> {
     ensure!(!wanted.is_empty(), "the outputs name no layer");
     ensure!(
         found == *wanted,
-        "version {} carries {}, not {}",
+        "version {} has {}, not {}",
         deployed.function_version.value,
         or_none(Some(found.join(", ")).filter(|arns| !arns.is_empty())),
         wanted.join(", ")
@@ -274,12 +274,12 @@ fn the_table_can_be_recovered(environment: &Environment) -> Result<String> {
     let request = client.describe_continuous_backups().table_name(&environment.deployed.table_name.value);
     let answer = environment.aws.ask(request.send())?;
     let recovery = answer.continuous_backups_description().and_then(|backups| backups.point_in_time_recovery_description());
-    let recovery = recovery.context("AWS says nothing of point-in-time recovery")?;
+    let recovery = recovery.context("AWS describes no point-in-time recovery")?;
     let on = recovery.point_in_time_recovery_status() == Some(&PointInTimeRecoveryStatus::Enabled);
     let days = if on { recovery.recovery_period_in_days().unwrap_or_default() } else { 0 };
     let wanted = environment.plan().table.recovery_days;
     ensure!(days == wanted, "for {days} days, not {wanted} (0 is off)");
-    Ok(if on { format!("of the last {days} days") } else { "off, as agreed".to_owned() })
+    Ok(if on { format!("the last {days} days") } else { "off, as configured".to_owned() })
 }
 
 fn deletion_protection_is_as_agreed(environment: &Environment) -> Result<String> {
@@ -294,8 +294,8 @@ fn every_alarm_may_act(environment: &Environment) -> Result<String> {
     let mut wrong = Vec::new();
     for name in environment.deployed.alarms.value.keys() {
         match found.get(name) {
-            None => wrong.push(format!("{name} is not there")),
-            Some(alarm) if !alarm.may_act => wrong.push(format!("{name} may not act")),
+            None => wrong.push(format!("{name} is missing")),
+            Some(alarm) if !alarm.may_act => wrong.push(format!("the actions of {name} are disabled")),
             Some(_) => {}
         }
     }
@@ -308,7 +308,7 @@ fn every_alarm_tells_somebody(environment: &Environment) -> Result<String> {
     let mut wrong = Vec::new();
     for (name, plan) in &environment.deployed.alarms.value {
         let Some(alarm) = found.get(name) else {
-            wrong.push(format!("{name} is not there"));
+            wrong.push(format!("{name} is missing"));
             continue;
         };
         let topic = environment.deployed.topics.value.get(&plan.severity);
@@ -334,7 +334,7 @@ fn every_log_is_kept(environment: &Environment) -> Result<String> {
     let wanted = environment.plan().logs.retention_days;
     let found = environment.log_groups()?;
     let wrong = found.iter().filter_map(|(name, group)| match group.as_ref().map(LogGroup::retention_in_days) {
-        None => Some(format!("{name} is not there")),
+        None => Some(format!("{name} is missing")),
         Some(Some(days)) if days == wanted => None,
         Some(days) => Some(format!("{name} is kept for {}, not {wanted}", days.map_or("ever".to_owned(), |days| format!("{days} days")))),
     });
@@ -346,7 +346,7 @@ fn every_log_is_encrypted(environment: &Environment) -> Result<String> {
     let wanted = environment.plan().logs.key_arn.as_str();
     let found = environment.log_groups()?;
     let wrong = found.iter().filter_map(|(name, group)| match group.as_ref().map(LogGroup::kms_key_id) {
-        None => Some(format!("{name} is not there")),
+        None => Some(format!("{name} is missing")),
         Some(Some(key)) if key == wanted => None,
         Some(key) => Some(format!("{name} has the key {}, not {wanted}", or_none(key))),
     });
@@ -396,7 +396,7 @@ fn resources_bear_the_tags(environment: &Environment) -> Result<String> {
 
     let logs = aws_sdk_cloudwatchlogs::Client::new(&aws.config);
     for (name, group) in environment.log_groups()? {
-        let arn = group.as_ref().and_then(LogGroup::arn).with_context(|| format!("{name} is not there"))?;
+        let arn = group.as_ref().and_then(LogGroup::arn).with_context(|| format!("{name} is missing"))?;
         let answer = aws.ask(logs.list_tags_for_resource().resource_arn(arn.trim_end_matches(":*")).send())?;
         found.push((format!("log {name}"), answer.tags().cloned().into_iter().flatten().collect()));
     }

@@ -34,43 +34,43 @@ use crate::runner::Runner;
 use crate::version::Version;
 use crate::watch::Watch;
 
-/// Checks a deployed environment of the movies API: its behaviour, through its public URL, and what AWS says of it.
+/// Checks a deployed environment of the movies API: its behaviour, through its public URL, and its AWS resources.
 ///
-/// The checks make movies in the year 2100 whose titles begin with "smoke-" and a random number, and delete them again, at
-/// the deadline and after Ctrl-C too (a second Ctrl-C ends at once). Nothing else is touched.
+/// The checks create movies in the year 2100 whose titles begin with "smoke-" and a random number, and delete them at the
+/// end, also at the deadline and after Ctrl-C (a second Ctrl-C stops at once). They change nothing else.
 ///
-/// Asking AWS takes credentials that may read the environment; invoking a version, ones that may invoke it.
+/// The checks of AWS resources need credentials that can read them; --version needs credentials that can invoke the function.
 ///
-/// Exit code: 0 all passed, were skipped or have a warning, 1 a check failed or was not run, 2 wrong usage,
-/// 3 nothing failed, but AWS WAF blocked requests: nothing can be said about what is deployed.
+/// Exit code: 0 if every check passed, was skipped or has a warning, 1 if one failed or was not run, 2 for wrong usage,
+/// 3 if none failed, but AWS WAF blocked requests: nothing can be said about what is deployed.
 #[derive(Parser)]
 #[command(after_help = "Example: terraform output -json | smoke --outputs - --junit smoke.xml")]
 struct Arguments {
-    /// What `terraform output -json` printed for the environment; `-` reads it from the standard input
+    /// The output of `terraform output -json` for the environment; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     outputs: String,
-    /// Only this part of the checks
+    /// Run only this part of the checks
     #[arg(long, value_enum)]
     only: Option<Part>,
-    /// Only the checks that write nothing, with a token that can write nothing
+    /// Run only checks that write nothing, with a token that cannot write
     #[arg(long)]
     read_only: bool,
-    /// Instead of the environment: this published version of the function, invoked directly. What is the gateway's is skipped
+    /// Invoke this published version of the function directly, and skip checks of the gateway
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "only")]
     version: Option<u32>,
-    /// Write the results as JUnit XML, too
+    /// Also write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Instead of the checks: read every movie of this JSON array through the API and compare it whole
+    /// Instead of the checks, read every movie of this JSON array through the API and compare it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "version", "junit"])]
     catalogue: Option<String>,
-    /// Requests at the same time (with --catalogue)
+    /// Number of parallel requests (with --catalogue)
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64), requires = "catalogue")]
     concurrency: u8,
-    /// Tries of each check: a fresh deployment takes a moment to reach every gateway
+    /// Attempts for each check: a new deployment takes a moment to reach every gateway
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     attempts: u32,
-    /// Nothing begins later than this, and nothing goes on but the deleting of what was made
+    /// Overall time limit in seconds; after it only cleanup runs
     #[arg(long, default_value_t = 180)]
     deadline_seconds: u64,
 }
@@ -79,7 +79,7 @@ struct Arguments {
 enum Part {
     /// The API's behaviour
     Api,
-    /// What AWS says of the environment
+    /// The AWS resources of the environment
     Infrastructure,
 }
 
@@ -120,15 +120,15 @@ fn check_api(runner: &mut Runner, arguments: &Arguments, outputs: &Outputs, watc
     match &deployed {
         Some((number, deployed)) => {
             let function = &deployed.function_name.value;
-            runner.report.part("version", &format!("Version {number} of {function}, invoked as API Gateway would invoke it"))?;
-            runner.check("the version starts and answers", |_| {
+            runner.report.part("version", &format!("Version {number} of {function}, invoked directly"))?;
+            runner.check("the version starts and responds", |_| {
                 api = Some(invoked(outputs, deployed, *number, arguments.read_only, watch)?);
                 Ok(String::new())
             })?;
         }
         None => {
             runner.report.part("api", &format!("The API at {}", outputs.api_url()))?;
-            runner.check("consumers get their tokens", |_| {
+            runner.check("consumers get access tokens", |_| {
                 api = Some(Api::connect(outputs, arguments.read_only, Arc::clone(watch))?);
                 Ok(String::new())
             })?;
@@ -137,15 +137,15 @@ fn check_api(runner: &mut Runner, arguments: &Arguments, outputs: &Outputs, watc
 
     let run = format!("smoke-{:016x}", fastrand::u64(..));
     let left_out = |check: &Check| match check {
-        Check { of_gateway: true, .. } if arguments.version.is_some() => Some("the gateway's work, which is left out here"),
-        Check { writes: true, .. } if arguments.read_only => Some("it writes"),
+        Check { of_gateway: true, .. } if arguments.version.is_some() => Some("checks the gateway"),
+        Check { writes: true, .. } if arguments.read_only => Some("writes"),
         _ => None,
     };
     let mut wrote = false;
     for check in CHECKS {
         match (left_out(check), &api) {
             (Some(reason), _) => runner.without(check.name, &Seen::Skipped(reason.to_owned()))?,
-            (None, None) => runner.without(check.name, &Seen::NotRun("there is nobody to ask: see the first check".to_owned()))?,
+            (None, None) => runner.without(check.name, &Seen::NotRun("no connection: see the first check".to_owned()))?,
             (None, Some(api)) => {
                 wrote |= check.writes && watch.over().is_none();
                 // Each try has its own movies, and has deleted them before the next begins.
@@ -171,8 +171,8 @@ fn invoked(outputs: &Outputs, deployed: &Deployed, number: u32, read_only: bool,
 
 fn check_infrastructure(runner: &mut Runner, deployed: Deployed, watch: &Arc<Watch>) -> Result<()> {
     let region = &deployed.region.value;
-    runner.report.part("infrastructure", &format!("The infrastructure, as AWS tells of it in {region}"))?;
-    let aws = Aws::connect(region, Arc::clone(watch)).context("AWS's SDK does not start")?;
+    runner.report.part("infrastructure", &format!("The AWS resources in {region}"))?;
+    let aws = Aws::connect(region, Arc::clone(watch)).context("the AWS SDK cannot be configured")?;
     let environment = Environment { aws, deployed };
     for check in infrastructure::CHECKS {
         match check.absent(&environment.deployed) {

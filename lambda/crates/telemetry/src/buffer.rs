@@ -119,7 +119,8 @@ impl Buffer {
         old || waiting.bytes > MAX_BYTES / DUE_SHARE || waiting.spans > MAX_SPANS / DUE_SHARE
     }
 
-    /// Takes out all waiting spans; `None` if there are none. Spans that arrive during the send belong to the next batch.
+    /// Takes out all waiting spans; `None` if there are none. Spans that arrive during the send
+    /// belong to the next batch.
     pub(crate) fn take(&self) -> Option<Batch> {
         let mut waiting = self.0.borrow_mut();
         let taken = std::mem::take(&mut *waiting);
@@ -127,7 +128,8 @@ impl Buffer {
         (!taken.parts.is_empty()).then_some(Batch(taken.parts))
     }
 
-    /// Puts back a batch that could not be sent. If newer spans have taken its room, its oldest spans are dropped.
+    /// Puts back a batch that could not be sent. If newer spans have taken its room, its oldest
+    /// spans are dropped.
     pub(crate) fn put_back(&self, batch: Batch) {
         let mut waiting = self.0.borrow_mut();
         for part in batch.0.into_iter().rev() {

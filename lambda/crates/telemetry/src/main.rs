@@ -10,8 +10,9 @@
 //! so it does neither. A port that is taken, a subscription that is refused, an endpoint that is down: each costs traces, never
 //! a request. It ends after SHUTDOWN alone.
 //!
-//! **It cannot grow.** What waits is bounded in bytes and spans; the oldest go first, and the next warning counts them, as it counts
-//! what was refused for good and what could not be sent before SHUTDOWN.
+//! **It cannot grow.** What waits is bounded in bytes and spans; the oldest go first, and the next
+//! warning counts them, as it counts what was refused for good and what could not be sent before
+//! SHUTDOWN.
 //!
 //! What it costs instead: spans wait for the next request or for SHUTDOWN, so those of an environment that falls idle come
 //! minutes late; and those of one that is killed are lost.
@@ -43,8 +44,8 @@ const SEND: Duration = Duration::from_millis(500);
 /// What is left of the time that a SHUTDOWN gives, for the process to end in.
 const MARGIN: Duration = Duration::from_millis(200);
 
-/// Prints a line for CloudWatch Logs. One that cannot be written is left out: a panic would end the extension, and with it the
-/// function's environment.
+/// Prints a line for CloudWatch Logs. One that cannot be written is left out: a panic would end the
+/// extension, and with it the function's environment.
 fn warn(message: &str, cause: &dyn std::fmt::Display) {
     let line = serde_json::json!({ "level": "WARN", "service": "telemetry", "message": message, "cause": cause.to_string() });
     let _ = writeln!(std::io::stdout(), "{line}");

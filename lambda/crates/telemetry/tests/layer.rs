@@ -283,7 +283,8 @@ async fn post(port: u16, document: String) {
     assert_eq!(client.request(request).await.unwrap().status(), 200);
 }
 
-/// The names of the spans that arrive if the layer takes one while it sends another, to a sink with these responses.
+/// The names of the spans that arrive if the layer takes one while it sends another, to a sink with
+/// these responses.
 async fn names_of_spans_taken_during_a_send(statuses: &'static [u16]) -> Vec<String> {
     let (table, port, sink) = (table().await, free_port(), Sink::default());
     let xray = {
@@ -386,7 +387,8 @@ async fn delays_nothing(bad: Bad) {
     } else {
         assert_eq!(warnings.len(), 2, "{bad:?}: once when due, once at the end: {warnings:#?}");
         let lost = warnings[1].text.split(" spans are lost").next().and_then(|text| text.rsplit('"').next()?.parse::<u32>().ok());
-        // Two of each of eleven requests; on a busy machine the function may not have handed over some in time.
+        // Two of each of eleven requests; on a busy machine the function may not have handed over
+        // some in time.
         assert!(lost.is_some_and(|lost| (2..=22).contains(&lost)), "{bad:?}: {warnings:#?}");
     }
     match bad {

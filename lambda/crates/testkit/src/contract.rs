@@ -81,6 +81,14 @@ impl Contract {
         paths[template].get(method.to_ascii_lowercase())
     }
 
+    /// The example of an error code.
+    fn example(&self, code: &Value) -> Option<&Value> {
+        let components = &self.document["components"];
+        let examples = components["examples"].as_object()?.values().map(|one| &one["value"]);
+        let mut all = examples.chain([&components["schemas"]["Problem"]["example"]]);
+        all.find(|example| !code.is_null() && example["code"] == *code)
+    }
+
     fn is_problem(&self, response: &Response) -> bool {
         self.validate("#/components/schemas/Problem", response);
         response.header("content-type") == Some("application/problem+json")
@@ -101,7 +109,7 @@ fn matches(template: &str, path: &str) -> bool {
     let Some((fixed, rest)) = template.split_once('{') else { return template == path };
     let Some(path) = path.strip_prefix(fixed) else { return false };
     match rest.split_once('}') {
-        Some((_, "")) => true,
+        Some((_, "")) => !path.is_empty(),
         Some((_, rest)) => path.find('/').is_some_and(|end| end > 0 && matches(rest, &path[end..])),
         None => false,
     }
@@ -130,6 +138,10 @@ pub fn assert_contract(
         let body = response.json();
         let expected = (&json!(id), &json!(response.status));
         assert_eq!((&body["request_id"], &body["status"]), expected, "{}", context());
+        // One text for each code; a 403 names the scope of its operation.
+        if let Some(example) = contract.example(&body["code"]).filter(|_| response.status != 403) {
+            assert_eq!(body["detail"], example["detail"], "{}", context());
+        }
     }
     let Some(operation) = contract.operation(method, path) else {
         let preflight = method == "OPTIONS" && response.status == 204;
@@ -185,10 +197,12 @@ mod tests {
 
     #[test]
     fn the_last_parameter_of_a_template_takes_slashes() {
-        for path in ["/movies/2013/Rush", "/movies/2013/50/50", "/movies/2013/", "/movies/x//a"] {
+        for path in ["/movies/2013/Rush", "/movies/2013/50/50", "/movies/x//a"] {
             assert!(matches("/movies/{year}/{title}", path), "{path}");
         }
-        for path in ["/movies", "/movies/", "/movies/2013", "/movies//a", "/health", ""] {
+        for path in
+            ["/movies", "/movies/", "/movies/2013", "/movies/2013/", "/movies//a", "/health", ""]
+        {
             assert!(!matches("/movies/{year}/{title}", path), "{path}");
         }
         assert!(matches("/movies", "/movies") && !matches("/movies", "/movies/"));

@@ -3,7 +3,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// A request by a client that may write, unless [`RequestBuilder::scope`] says otherwise.
+/// A request by a client that may write, unless [`RequestBuilder::scope`] changes that.
 #[derive(Clone, Debug)]
 pub struct RequestBuilder {
     id: String,
@@ -157,8 +157,8 @@ impl RequestBuilder {
         pairs.map(|(name, value)| (decode(name), decode(value))).collect()
     }
 
-    /// Asserts that the contract declares this response to the request, unless the request says
-    /// that it does not.
+    /// Asserts that the contract declares this response to the request. After
+    /// [`RequestBuilder::without_contract`] it asserts nothing.
     #[track_caller]
     pub fn assert_contract(&self, contract: &Contract, response: &Response) {
         if self.judged {

@@ -64,8 +64,8 @@ pub enum Order {
 /// Where a list goes on: opaque to the caller, and good only for the query it came from.
 ///
 /// It holds the last position of a page and a hash over that and the query. The hash is no
-/// signature: whoever forges one reaches only movies that the query reaches anyway. It keeps honest
-/// callers from going on in the wrong list.
+/// signature: a forged cursor reaches only movies that the query reaches anyway. It keeps honest
+/// clients from continuing in the wrong list.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor;
 

@@ -34,8 +34,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long open requests may take to finish after a signal to stop.
 const DRAIN: Duration = Duration::from_secs(10);
-/// Connections open at the same time; others wait in the listener's queue. Half of the 1,024 file descriptors that a process
-/// usually has: the rest is for connections to DynamoDB.
+/// Connections open at the same time; others wait in the listener's queue. Half of the 1,024 file
+/// descriptors that a process usually has: the rest is for connections to DynamoDB.
 const MAX_CONNECTIONS: usize = 512;
 
 /// How clients are authenticated.
@@ -66,7 +66,8 @@ impl Access {
     /// Access by tokens of `issuer` that a key of a JWKS file verifies.
     ///
     /// # Errors
-    /// The file cannot be read, is no such document, or holds no key for RS256, which is what Cognito signs with.
+    /// The file cannot be read, is no such document, or holds no key for RS256, which is what
+    /// Cognito signs with.
     pub fn by_jwks(file: PathBuf, issuer: String) -> Result<Self, String> {
         let by_id = RwLock::new(read_keys(&file)?);
         let _ = signature::PROVIDER.install_default(); // An error says that it is installed.
@@ -94,8 +95,9 @@ impl Access {
 }
 
 impl Keys {
-    /// Returns the key of an id. An unknown id has the file read again, because keys are rotated. That costs less than verifying
-    /// a signature, so an invented id costs no more than an invented signature.
+    /// Returns the key of an id. An unknown id has the file read again, because keys are rotated.
+    /// That costs less than verifying a signature, so an invented id costs no more than an invented
+    /// signature.
     fn find(&self, id: &str) -> Option<DecodingKey> {
         let known = || self.by_id.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
         known().or_else(|| {
@@ -134,7 +136,8 @@ pub async fn run(door: Arc<Door>, listener: TcpListener, access: Access, stop: i
         let (stream, peer, permit) = tokio::select! {
             accepted = accepted => match accepted {
                 Ok(accepted) => accepted,
-                // Out of file descriptors, or the client has disconnected: the next attempt may succeed.
+                // Out of file descriptors, or the client has disconnected: the next attempt may
+                // succeed.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -147,8 +150,8 @@ pub async fn run(door: Arc<Door>, listener: TcpListener, access: Access, stop: i
         let (door, access) = (Arc::clone(&door), access.clone());
         let service = service_fn(move |request| {
             let (door, access, open) = (Arc::clone(&door), access.clone(), open.clone());
-            // Spawned, because hyper drops this future when the client disconnects: a write that has begun is finished, and every
-            // request is logged.
+            // Spawned, because hyper drops this future when the client disconnects: a write that
+            // has begun is finished, and every request is logged.
             let handled = tokio::spawn(async move {
                 let response = serve(&door, &access, request, peer).await;
                 drop(open);
@@ -192,8 +195,9 @@ async fn serve(door: &Door, access: &Access, request: http::Request<Incoming>, p
     let origin = parts.headers.get(header::ORIGIN).cloned();
     let caller = match access.caller(&parts.headers) {
         Some(caller) => caller,
-        // CORS preflight requests carry no token. An anonymous client can do nothing else.
-        None if parts.method == Method::OPTIONS => Caller::default(),
+        // CORS preflight requests carry no token. Unknown paths and methods need none: the
+        // response is 404 or 405.
+        None if parts.method == Method::OPTIONS || !door.api.has_operation(&parts.method, &path) => Caller::default(),
         None => return door.refuse(&seen, Problem::unauthorized(), origin),
     };
     let Some(query) = query_of(parts.uri.query().unwrap_or_default()) else {
@@ -217,7 +221,8 @@ async fn read_body(body: Incoming) -> Result<Bytes, BodyError> {
     }
 }
 
-/// Returns the parameters of a query, decoded as API Gateway decodes them. `None` for an invalid escape or invalid UTF-8.
+/// Returns the parameters of a query, decoded as API Gateway decodes them. `None` for an invalid
+/// escape or invalid UTF-8.
 fn query_of(query: &str) -> Option<Vec<(String, String)>> {
     let text = |text: &str| path::decode(&text.replace('+', " "));
     let parameters = query.split('&').filter(|parameter| !parameter.is_empty());

@@ -111,9 +111,14 @@ pub(super) fn text<'a>(request: &'a Request, types: &[&str]) -> Result<&'a str, 
         Ok(bytes) if bytes.len() <= MAX_BODY_BYTES => bytes,
         Ok(_) | Err(BodyError::TooLong) => return Err(Problem::payload_too_large()),
         Err(BodyError::TimedOut) => return Err(Problem::request_timeout()),
-        Err(BodyError::Garbled) => return Err(Problem::invalid_field("body", "is not what its encoding says")),
+        Err(BodyError::Garbled) => return Err(Problem::invalid_field("body", "could not be decoded")),
     };
-    let plain = request.headers.get(header::CONTENT_ENCODING).is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let lines = request.headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut encodings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let plain = encodings.all(|encoding| {
+        let encoding = encoding.trim_ascii();
+        encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity")
+    });
     if !plain || !is_json(&request.headers, types) {
         return Err(Problem::unsupported_media_type());
     }
@@ -234,14 +239,14 @@ impl Reader {
     fn agree<T: PartialEq>(&mut self, field: &str, known: &mut Option<T>, given: Option<T>, wanted: &'static str) {
         match (&known, given) {
             (_, None) => self.refuse(field, wanted),
-            (Some(known), Some(given)) if *known != given => self.refuse(field, "is not that of the path"),
+            (Some(known), Some(given)) if *known != given => self.refuse(field, "must match the path"),
             (_, Some(given)) => *known = Some(given),
         }
     }
 
     fn info(&mut self, text: &str, info: &mut Info) {
-        const NAMES: &str = "must be a list of texts";
-        const TEXT: &str = "must be a text";
+        const NAMES: &str = "must be an array of strings";
+        const TEXT: &str = "must be a string";
         const NUMBER: &str = "must be a number of up to 38 significant digits";
         const INTEGER: &str = "must be a positive integer";
         fn parsed<T: for<'de> Deserialize<'de>>(text: &str) -> Option<T> {

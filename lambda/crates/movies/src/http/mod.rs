@@ -7,9 +7,11 @@ pub mod path;
 mod precondition;
 mod problem;
 mod query;
+mod service;
 
 pub use consumer::{Consumer, Consumers};
 pub use problem::Problem;
+pub use service::Links;
 
 use crate::{
     domain::{Cursor, ETag, Movie, MovieId},
@@ -94,11 +96,14 @@ pub struct Api {
     store: Store,
     cors_origins: Vec<String>,
     consumers: Consumers,
+    links: Links,
 }
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route<'a> {
+    Service,
+    Contract,
     Movies,
     Movie { year: &'a str, title: &'a str },
     Health,
@@ -106,19 +111,26 @@ enum Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    /// The route of a path. All that follows the year is the title, slashes included.
+    /// The route of a path. Everything after the year is the title, slashes included.
     fn of(path: &'a str) -> Option<Self> {
         match path {
+            "/" => Some(Self::Service),
+            "/openapi.json" => Some(Self::Contract),
             "/movies" => Some(Self::Movies),
             "/health" => Some(Self::Health),
             "/version" => Some(Self::Version),
-            _ => path.strip_prefix("/movies/")?.split_once('/').map(|(year, title)| Self::Movie { year, title }),
+            _ => {
+                let (year, title) = path.strip_prefix("/movies/")?.split_once('/')?;
+                (!year.is_empty() && !title.is_empty()).then_some(Self::Movie { year, title })
+            }
         }
     }
 
     /// The path in the contract.
     fn template(self) -> &'static str {
         match self {
+            Self::Service => "/",
+            Self::Contract => "/openapi.json",
             Self::Movies => "/movies",
             Self::Movie { .. } => "/movies/{year}/{title}",
             Self::Health => "/health",
@@ -126,11 +138,15 @@ impl<'a> Route<'a> {
         }
     }
 
+    fn allows(self, method: &Method) -> bool {
+        self.methods().split(", ").any(|allowed| allowed == method.as_str())
+    }
+
     fn methods(self) -> &'static str {
         match self {
             Self::Movies => "GET, HEAD, POST, PUT, PATCH, DELETE",
             Self::Movie { .. } => "GET, HEAD, PUT, PATCH, DELETE",
-            Self::Health | Self::Version => "GET, HEAD",
+            Self::Service | Self::Contract | Self::Health | Self::Version => "GET, HEAD",
         }
     }
 }
@@ -172,8 +188,22 @@ pub struct Damaged(pub usize);
 impl Api {
     /// A service on a table.
     #[must_use]
-    pub fn new(store: Store, cors_origins: Vec<String>, consumers: Consumers) -> Self {
-        Self { store, cors_origins, consumers }
+    pub fn new(store: Store, cors_origins: Vec<String>) -> Self {
+        Self { store, cors_origins, consumers: Consumers::default(), links: Links::default() }
+    }
+
+    /// Sets what `GET /` and `GET /openapi.json` link to.
+    #[must_use]
+    pub fn with_links(mut self, links: Links) -> Self {
+        self.links = links;
+        self
+    }
+
+    /// Sets whose each client is, and until when.
+    #[must_use]
+    pub fn with_consumers(mut self, consumers: Consumers) -> Self {
+        self.consumers = consumers;
+        self
     }
 
     /// The consumer that a client belongs to, if the environment knows it.
@@ -202,14 +232,23 @@ impl Api {
         complete(response, &id)
     }
 
-    /// Rejects what never became a [`Request`]. Pages of a named origin can read the response.
+    /// Rejects what never became a [`Request`]. Pages of a named origin can read the response. A 401
+    /// links to the API reference: its client may not know the API yet.
     pub(crate) fn refuse(&self, problem: Problem, id: &str, origin: Option<HeaderValue>) -> Response<String> {
-        let mut response = problem.into_response(id);
+        let documentation = self.links.documentation_url.as_deref().filter(|_| problem.is_unauthorized());
+        let mut response = problem.into_response_with(id, documentation);
         cors::allow(&self.cors_origins, origin, response.headers_mut());
         complete(response, id)
     }
 
-    /// Returns whether the response depends on the body. It does not if the request is rejected anyway.
+    /// Returns whether the contract has this operation. Without one the response is 404 or 405, and
+    /// depends on no token.
+    pub(crate) fn has_operation(&self, method: &Method, path: &str) -> bool {
+        Route::of(path).is_some_and(|route| route.allows(method))
+    }
+
+    /// Returns whether the response depends on the body. It does not if the request is rejected
+    /// anyway.
     pub(crate) fn needs_body(&self, request: &Request) -> bool {
         let has_body = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
         has_body && Route::of(&request.path).is_some_and(|route| self.admit(request, route).is_ok())
@@ -218,22 +257,22 @@ impl Api {
     /// Checks method, scope and query, and returns the method to perform.
     fn admit(&self, request: &Request, route: Route<'_>) -> Result<Method, Problem> {
         let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
-        if !route.methods().split(", ").any(|allowed| allowed == method.as_str()) {
+        if !route.allows(&method) {
             return Err(Problem::method_not_allowed(route.methods()));
         }
         if self.consumer(request.caller.client_id.as_deref()).is_some_and(|consumer| consumer.has_expired(request.time)) {
             return Err(Problem::consumer_expired().into());
         }
-        // The gateway has looked already. Should it be wired wrongly one day, nothing is open here.
+        // The gateway checks scopes too. Its catch-all needs no token: without this check, a path that the gateway does not
+        // know and this service does would be open.
         if !(request.caller.may_write || request.caller.may_read && method == Method::GET) {
-            return Err(Problem::forbidden());
+            return Err(Problem::forbidden(method == Method::GET));
         }
-        let known = match (route, &method) {
-            (Route::Movies, &Method::GET) => query::OF_LIST,
-            (Route::Movies, &(Method::PUT | Method::PATCH | Method::DELETE)) => query::OF_MOVIE,
-            _ => &[],
-        };
-        query::refuse_unknown(&request.query, known)?;
+        match (route, &method) {
+            (Route::Movies, &Method::GET) => {} // The list reads its parameters itself.
+            (Route::Movies, &(Method::PUT | Method::PATCH | Method::DELETE)) => drop(query::movie_id(&request.query)?),
+            _ => query::refuse_all(&request.query)?,
+        }
         Ok(method)
     }
 
@@ -261,6 +300,8 @@ impl Api {
             (route, method) => match preconditions.evaluate(&method, Current::Untagged) {
                 Decision::Failed => Err(Problem::precondition_failed().into()),
                 Decision::NotModified => Ok(empty(StatusCode::NOT_MODIFIED)),
+                Decision::Perform if route == Route::Service => Ok(json(StatusCode::OK, &service::ServiceBody::new(&self.links))),
+                Decision::Perform if route == Route::Contract => Ok(json_text(StatusCode::OK, service::contract(&self.links))),
                 Decision::Perform if route == Route::Health => Ok(json(StatusCode::OK, &body::HealthBody { status: "ok" })),
                 Decision::Perform if route == Route::Version => Ok(json(StatusCode::OK, &body::VersionBody::CURRENT)),
                 Decision::Perform => self.create(&request).await,
@@ -358,7 +399,7 @@ impl Api {
             let found = self.store.get(given.id(), Consistency::Strong).await?;
             let current = found.as_ref().map_or(Current::Absent, |found| Current::Tagged(&found.etag));
             if preconditions.evaluate(&Method::PUT, current) != Decision::Perform {
-                // A client that repeats a write whose response was lost is told that it was done.
+                // The client may repeat a write whose response was lost.
                 return match found {
                     Some(found) if preconditions.allow_repetition() && found.is_stored_as(&given)? => {
                         Ok(movie(StatusCode::OK, &given, Some(&found.etag)))
@@ -453,7 +494,11 @@ fn report(fault: &Fault, id: &str) -> Response<String> {
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response<String> {
     // The bodies are structs of texts and numbers: nothing in them can fail to be written.
-    let mut response = Response::new(serde_json::to_string(body).unwrap_or_default());
+    json_text(status, serde_json::to_string(body).unwrap_or_default())
+}
+
+fn json_text(status: StatusCode, text: String) -> Response<String> {
+    let mut response = Response::new(text);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -21,13 +21,14 @@ pub(super) struct Preconditions {
 enum Tags {
     /// `*`
     Any,
-    List(Vec<Tag>),
+    /// A list that [`tag`] can read, as it was sent: a header may hold hundreds of thousands.
+    List(Vec<u8>),
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Tag {
+struct Tag<'a> {
     is_weak: bool,
-    opaque: Vec<u8>,
+    opaque: &'a [u8],
 }
 
 /// What there is at a request's target.
@@ -66,7 +67,7 @@ impl Preconditions {
         let matches = |tags: &Tags, weakly: bool| match (tags, current) {
             (Tags::Any, current) => !matches!(current, Current::Absent),
             (Tags::List(list), Current::Tagged(etag)) => {
-                list.iter().any(|tag| (weakly || !tag.is_weak) && tag.opaque == etag.as_str().as_bytes())
+                members(list).flatten().any(|tag| (weakly || !tag.is_weak) && tag.opaque == etag.as_str().as_bytes())
             }
             (Tags::List(_), _) => false,
         };
@@ -93,38 +94,44 @@ impl Preconditions {
 }
 
 /// The tags of a header, whose lines are one list. (The crate `headers` skips tags that it cannot
-/// read, and so would take a request for unconditional or let it match less than it says.)
+/// read, and so would take a request for unconditional or let it match less than it lists.)
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
     let lines: Vec<&[u8]> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
     if lines.is_empty() {
         return Ok(None);
     }
-    let lines = lines.join(&b","[..]);
-    let mut rest = lines.trim_ascii();
-    if rest == b"*" {
+    let list = lines.join(&b","[..]);
+    if list.trim_ascii() == b"*" {
         return Ok(Some(Tags::Any));
     }
-    let mut list = Vec::new();
-    loop {
-        // Empty members count for nothing (RFC 9110, 5.6.1.2).
-        let start = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b','));
-        let Some(start) = start else { return Ok(Some(Tags::List(list))) };
-        let (tag, after) = tag(&rest[start..])
-            .ok_or_else(|| Problem::invalid_field(name.as_str(), "must be * or a list of entity tags such as \"5f3a\""))?;
-        list.push(tag);
-        rest = after;
+    if members(&list).any(|tag| tag.is_none()) {
+        let expected = "must be * or a list of entity tags such as \"5f3a\"";
+        return Err(Problem::invalid_field(name.as_str(), expected));
     }
+    Ok(Some(Tags::List(list)))
+}
+
+/// The tags of a list, the last of them `None` where it cannot be read. Empty members count for
+/// nothing (RFC 9110, 5.6.1.2).
+fn members(list: &[u8]) -> impl Iterator<Item = Option<Tag<'_>>> {
+    let mut rest = list;
+    std::iter::from_fn(move || {
+        let start = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b','))?;
+        let (tag, after) = tag(&rest[start..]).unzip();
+        rest = after.unwrap_or_default();
+        Some(tag)
+    })
 }
 
 /// The tag at the start of a list and what follows; `None` where there is none.
-fn tag(list: &[u8]) -> Option<(Tag, &[u8])> {
-    let (is_weak, quoted) = list.strip_prefix(b"W/").map_or((false, list), |rest| (true, rest));
-    let quoted = quoted.strip_prefix(b"\"")?;
+fn tag(list: &[u8]) -> Option<(Tag<'_>, &[u8])> {
+    let weak = list.strip_prefix(b"W/");
+    let quoted = weak.unwrap_or(list).strip_prefix(b"\"")?;
     let end = quoted.iter().position(|byte| *byte == b'"')?;
     let (opaque, after) = (&quoted[..end], quoted[end + 1..].trim_ascii_start());
     let is_tag = opaque.iter().all(|byte| matches!(byte, 0x21..=0x7e | 0x80..));
     let is_end = after.is_empty() || after.starts_with(b",");
-    (is_tag && is_end).then(|| (Tag { is_weak, opaque: opaque.to_vec() }, after))
+    (is_tag && is_end).then_some((Tag { is_weak: weak.is_some(), opaque }, after))
 }
 
 /// The caller's own key for this creation.
@@ -135,7 +142,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Probl
     let good = value.len() <= MAX_KEY && !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_graphic);
     match value.to_str() {
         Ok(key) if good && second.is_none() => Ok(Some(key)),
-        _ => Err(Problem::invalid_field("idempotency-key", "must be one text of 1 to 128 visible ASCII characters")),
+        _ => Err(Problem::invalid_field("idempotency-key", "must be 1 to 128 visible ASCII characters, given once")),
     }
 }
 
@@ -152,6 +159,7 @@ pub(super) fn consistency(headers: &HeaderMap) -> Consistency {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
     use http::HeaderValue;
@@ -164,23 +172,26 @@ mod tests {
         tags(&headers(header::IF_MATCH, values), &header::IF_MATCH).unwrap()
     }
 
-    fn list(tags: &[&str]) -> Option<Tags> {
-        let tag = |text: &&str| match text.strip_prefix("W/") {
-            Some(opaque) => Tag { is_weak: true, opaque: opaque.into() },
-            None => Tag { is_weak: false, opaque: (*text).into() },
+    /// The tags of a header that is a list, as text.
+    fn listed(values: &[&str]) -> Vec<String> {
+        let Some(Tags::List(list)) = read(values) else { panic!("{values:?} is no list") };
+        let text = |tag: Tag| {
+            let weak = if tag.is_weak { "W/" } else { "" };
+            format!("{weak}{}", String::from_utf8_lossy(tag.opaque))
         };
-        Some(Tags::List(tags.iter().map(tag).collect()))
+        members(&list).map(|tag| text(tag.unwrap())).collect()
     }
 
     #[test]
     fn the_lines_of_a_header_are_one_list_of_tags() {
         assert_eq!(read(&[]), None);
         assert_eq!(read(&[" * "]), Some(Tags::Any));
-        assert_eq!(read(&["\"a\""]), list(&["a"]));
-        assert_eq!(read(&["\"a\", \"b,c\" ,\"d\"", "\"e\""]), list(&["a", "b,c", "d", "e"]));
-        assert_eq!(read(&["W/\"a\", \"b\""]), list(&["W/a", "b"]));
-        assert_eq!(read(&["", ", ,\t", "\"é\",,\"*\",\"\""]), list(&["é", "*", ""]));
-        assert_eq!(read(&[""]), list(&[]));
+        assert_eq!(listed(&["\"a\""]), ["a"]);
+        let lines = ["\"a\", \"b,c\" ,\"d\"", "\"e\""];
+        assert_eq!(listed(&lines), ["a", "b,c", "d", "e"]);
+        assert_eq!(listed(&["W/\"a\", \"b\""]), ["W/a", "b"]);
+        assert_eq!(listed(&["", ", ,\t", "\"é\",,\"*\",\"\""]), ["é", "*", ""]);
+        assert!(listed(&[""]).is_empty());
     }
 
     #[test]

@@ -29,6 +29,8 @@ struct ProblemBody<'a> {
     code: &'static str,
     detail: &'static str,
     request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    documentation: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldErrorBody>,
 }
@@ -45,96 +47,130 @@ impl Problem {
     }
 
     pub(super) fn invalid(errors: Vec<FieldError>) -> Self {
-        Self { errors, ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", "The request breaks the contract; see errors.") }
+        Self { errors, ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", "One or more fields are invalid; see errors.") }
     }
 
     pub(super) fn invalid_field(field: impl Into<String>, message: impl Into<Cow<'static, str>>) -> Self {
         Self::invalid(vec![FieldError::new(field, message)])
     }
 
+    /// A request without a method, path and query that could be read.
     pub(crate) fn malformed() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_request", "This is not a request that the gateway would pass on.")
+        Self::invalid_field("request", "is malformed")
     }
 
     pub(crate) fn unauthorized() -> Self {
         Self {
-            header: Some((header::WWW_AUTHENTICATE, "Bearer")),
-            ..Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid bearer token is needed.")
+            header: Some((header::WWW_AUTHENTICATE, r#"Bearer realm="movies""#)),
+            ..Self::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "A valid access token is required. GET and HEAD need the scope movies/read, all other methods movies/write.",
+            )
         }
     }
 
-    pub(super) fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "The token lacks the scope that this operation needs.")
+    pub(super) fn is_unauthorized(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
+    /// A token without the scope that reading, or writing, needs.
+    pub(super) fn forbidden(reads: bool) -> Self {
+        let (challenge, detail) = if reads {
+            (
+                r#"Bearer realm="movies", error="insufficient_scope", scope="movies/read""#,
+                "This operation needs an access token with the scope movies/read.",
+            )
+        } else {
+            (
+                r#"Bearer realm="movies", error="insufficient_scope", scope="movies/write""#,
+                "This operation needs an access token with the scope movies/write.",
+            )
+        };
+        Self { header: Some((header::WWW_AUTHENTICATE, challenge)), ..Self::new(StatusCode::FORBIDDEN, "forbidden", detail) }
     }
 
     pub(super) fn consumer_expired() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "consumer_expired", "Access of this client has ended. Ask the operators of this API to renew it.")
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "consumer_expired",
+            "The access of this client has ended. Ask the operators of this API to renew it.",
+        )
     }
 
     pub(super) fn route_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "route_not_found", "There is nothing here; the contract lists what there is.")
+        Self::new(StatusCode::NOT_FOUND, "route_not_found", "No such route. See the API reference.")
     }
 
     pub(super) fn movie_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "movie_not_found", "There is no movie of this year and title.")
+        Self::new(StatusCode::NOT_FOUND, "movie_not_found", "No movie with this year and title.")
     }
 
     pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
         Self {
             header: Some((header::ALLOW, allowed)),
-            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method cannot be used here; see Allow.")
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not allowed here. See the Allow header.")
         }
     }
 
     pub(super) fn request_timeout() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time; send the request again.")
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time. Retry the request.")
     }
 
     pub(super) fn movie_exists() -> Self {
-        Self::new(StatusCode::CONFLICT, "movie_exists", "There is a movie of this year and title already; PUT replaces it.")
+        Self::new(StatusCode::CONFLICT, "movie_exists", "A movie with this year and title exists. Use PUT to replace it.")
     }
 
     pub(super) fn edit_conflict() -> Self {
-        Self::new(StatusCode::CONFLICT, "edit_conflict", "Others kept changing this movie; try again.")
+        Self::new(StatusCode::CONFLICT, "edit_conflict", "The movie was modified concurrently. Retry the request.")
     }
 
     pub(super) fn precondition_failed() -> Self {
-        Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", "The movie is not as If-Match or If-None-Match demands.")
+        Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", "The precondition in If-Match or If-None-Match was not met.")
     }
 
     pub(super) fn idempotency_key_used() -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency_key_used",
-            "This Idempotency-Key has been used for another movie; use a new one.",
+            "This Idempotency-Key was used for another movie. Use a new one.",
         )
     }
 
     pub(super) fn payload_too_large() -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body may have 65536 bytes.")
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The request body exceeds 65,536 bytes.")
     }
 
     pub(super) fn unsupported_media_type() -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
-            "The body must be uncompressed JSON in UTF-8, sent as application/json (a patch, as application/merge-patch+json too).",
+            "The body must be uncompressed JSON in UTF-8, with the Content-Type application/json (PATCH also takes application/merge-patch+json).",
         )
     }
 
     pub(super) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "A fault of the service; the request id finds it in the logs.")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error. Quote request_id when reporting it.")
     }
 
     pub(super) fn unavailable() -> Self {
         Self {
             header: Some((header::RETRY_AFTER, "1")),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now; try again after Retry-After seconds.")
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Service temporarily unavailable. Retry after the time given in Retry-After.",
+            )
         }
     }
 
-    /// The answer that tells of it.
+    /// Returns the problem document.
     pub(super) fn into_response(self, request_id: &str) -> Response<String> {
+        self.into_response_with(request_id, None)
+    }
+
+    /// Returns the problem document with a link to the API reference.
+    pub(super) fn into_response_with(self, request_id: &str, documentation: Option<&str>) -> Response<String> {
         let more = self.errors.len().saturating_sub(MAX_ERRORS);
         let mut errors: Vec<_> = self
             .errors
@@ -152,6 +188,7 @@ impl Problem {
             code: self.code,
             detail: self.detail,
             request_id,
+            documentation,
             errors,
         };
         let mut text = Vec::new();

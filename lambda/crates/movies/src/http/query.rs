@@ -2,10 +2,10 @@ use super::{Problem, path};
 use crate::domain::{Cursor, FieldError, ListQuery, MovieId, Order, Scope, Title, Year};
 
 /// The parameters of the list.
-pub(super) const OF_LIST: &[&str] = &["year", "title", "title_prefix", "sort", "limit", "cursor"];
+const OF_LIST: &[&str] = &["year", "title", "title_prefix", "sort", "limit", "cursor"];
 
 /// The parameters that address one movie.
-pub(super) const OF_MOVIE: &[&str] = &["year", "title"];
+const OF_MOVIE: &[&str] = &["year", "title"];
 
 /// What a list is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,25 +16,37 @@ pub(super) enum List {
     Page(ListQuery),
 }
 
-/// Refuses parameters that the operation does not have, and any that is given twice.
-pub(super) fn refuse_unknown(query: &[(String, String)], known: &[&str]) -> Result<(), Problem> {
-    let mut errors = Vec::new();
+/// Rejects every parameter, for operations that have none.
+pub(super) fn refuse_all(query: &[(String, String)]) -> Result<(), Problem> {
+    let errors = unknown(query, &[]);
+    if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors)) }
+}
+
+/// One error for each parameter that the operation does not have, and for each that is given more than once.
+fn unknown(query: &[(String, String)], known: &[&str]) -> Vec<FieldError> {
+    let mut errors: Vec<FieldError> = Vec::new();
     for (index, (name, _)) in query.iter().enumerate() {
+        if errors.iter().any(|error| error.field == *name) {
+            continue;
+        }
         if !known.contains(&name.as_str()) {
             errors.push(FieldError::new(name, "is not a parameter of this operation"));
         } else if query[..index].iter().any(|(earlier, _)| earlier == name) {
             errors.push(FieldError::new(name, "is given more than once"));
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors)) }
+    errors
 }
 
-/// Reads the list's parameters, each known and given once at most.
+/// Reads the list's parameters.
+///
+/// # Errors
+/// Every invalid parameter, once.
 pub(super) fn read(query: &[(String, String)]) -> Result<List, Problem> {
     let given = |name: &str| query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
-    let mut errors = Vec::new();
+    let mut errors = unknown(query, OF_LIST);
     let mut check = |good: bool, field: &str, message: &'static str| {
-        if !good {
+        if !good && !errors.iter().any(|error| error.field == field) {
             errors.push(FieldError::new(field, message));
         }
     };
@@ -54,40 +66,50 @@ pub(super) fn read(query: &[(String, String)]) -> Result<List, Problem> {
     let limit = given("limit").map_or(Some(ListQuery::DEFAULT_LIMIT), limit_of);
     check(limit.is_some(), "limit", "must be an integer from 1 to 100");
     for name in ["title", "title_prefix", "sort"] {
-        check(year.is_some() || given(name).is_none(), name, "needs year");
+        check(year.is_some() || given(name).is_none(), name, "requires year");
     }
     for name in ["title_prefix", "cursor"] {
         check(title.is_none() || given(name).is_none(), name, "cannot be used with title");
     }
-    let (true, Some(order), Some(limit)) = (errors.is_empty(), order, limit) else { return Err(Problem::invalid(errors)) };
-
-    let scope = match (year.flatten(), title.flatten()) {
-        (Some(year), Some(title)) => return Ok(List::One(MovieId { year, title })),
-        (Some(year), None) => Scope::Year { year, prefix: prefix.flatten(), order },
-        (None, _) => Scope::All,
+    // A cursor belongs to one listing: without a valid year, prefix and order it cannot be judged.
+    let (year, title, prefix) = (year.flatten(), title.flatten(), prefix.flatten());
+    let scope = match (year, order) {
+        _ if errors.iter().any(|error| ["year", "title_prefix", "sort"].contains(&&*error.field)) => None,
+        (Some(year), Some(order)) => Some(Scope::Year { year, prefix, order }),
+        _ => Some(Scope::All),
     };
-    let after = match given("cursor") {
-        None => None,
-        Some(cursor) => {
-            let wanted = "must be the next of the page before, with the same year, title_prefix and sort";
-            Some(Cursor::decode(&scope, cursor).ok_or_else(|| Problem::invalid_field("cursor", wanted))?)
-        }
-    };
-    Ok(List::Page(ListQuery { scope, limit, after }))
+    let after = scope.as_ref().zip(given("cursor")).map(|(scope, cursor)| Cursor::decode(scope, cursor));
+    if after == Some(None) && !errors.iter().any(|error| error.field == "cursor") {
+        errors.push(FieldError::new("cursor", "must be the next value of the previous page of the same query"));
+    }
+    match (scope, limit) {
+        (Some(scope), Some(limit)) if errors.is_empty() => Ok(match (year, title) {
+            (Some(year), Some(title)) => List::One(MovieId { year, title }),
+            _ => List::Page(ListQuery { scope, limit, after: after.flatten() }),
+        }),
+        _ => Err(Problem::invalid(errors)),
+    }
 }
 
-/// The movie that the parameters address, each known and given once at most.
+/// Reads the movie that the parameters address.
+///
+/// # Errors
+/// Every invalid or missing parameter, once.
 pub(super) fn movie_id(query: &[(String, String)]) -> Result<MovieId, Problem> {
     let given = |name: &str| query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
-    let (year, title) = (given("year"), given("title"));
-    let error = |given: Option<&str>, field, wanted| FieldError::new(field, if given.is_some() { wanted } else { "is missing" });
-    match (year.and_then(Year::parse), title.and_then(Title::new)) {
-        (Some(year), Some(title)) => Ok(MovieId { year, title }),
-        (good_year, good_title) => {
-            let year = good_year.is_none().then(|| error(year, "year", Year::WANTED));
-            let title = good_title.is_none().then(|| error(title, "title", Title::WANTED));
-            Err(Problem::invalid(year.into_iter().chain(title).collect()))
+    let mut errors = unknown(query, OF_MOVIE);
+    let mut check = |good: bool, field: &str, requirement: &'static str| {
+        if !good && !errors.iter().any(|error| error.field == field) {
+            let message = if given(field).is_some() { requirement } else { "is missing" };
+            errors.push(FieldError::new(field, message));
         }
+    };
+    let (year, title) = (given("year").and_then(Year::parse), given("title").and_then(Title::new));
+    check(year.is_some(), "year", Year::WANTED);
+    check(title.is_some(), "title", Title::WANTED);
+    match (year, title) {
+        (Some(year), Some(title)) if errors.is_empty() => Ok(MovieId { year, title }),
+        _ => Err(Problem::invalid(errors)),
     }
 }
 
@@ -112,7 +134,7 @@ mod tests {
 
     fn asked(query: &[(&str, &str)]) -> Result<List, Vec<String>> {
         let query: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        refuse_unknown(&query, OF_LIST).and_then(|()| read(&query)).map_err(|problem| {
+        read(&query).map_err(|problem| {
             let body: serde_json::Value = serde_json::from_str(problem.into_response("id").body()).unwrap();
             body["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
         })

@@ -30,7 +30,7 @@ impl Condition {
         Self::on("attribute_exists(#a)", item::TITLE)
     }
 
-    /// The item is as it was read, whoever writes it: its stored ETag proves nothing, for another
+    /// The item is as it was read. Its stored ETag proves nothing, because another
     /// writer may have left it as it was. An attribute that was added since is not noticed, because
     /// an expression cannot ask for names that it does not have.
     pub(super) fn as_read(item: &Item) -> Self {

@@ -34,8 +34,8 @@ struct Https {
     read_timeout: Option<Duration>,
 }
 
-/// Connections that are kept for the next request, under the timeouts of the SDK's configuration. Trusted are the roots in
-/// these files and folders, or the system's.
+/// Connections that are kept for the next request, under the timeouts of the SDK's configuration.
+/// Trusted are the roots in these files and folders, or the system's.
 ///
 /// # Errors
 /// There are no such roots.

@@ -244,7 +244,7 @@ impl Store {
         let mut writes = vec![write];
         if let Some(key) = key {
             let now = key.now.duration_since(UNIX_EPOCH).unwrap_or_default();
-            // The last of the writes: a conflict on it says that the same creation may be under
+            // The last of the writes: a conflict on it means that the same creation may be under
             // way; see policy.rs.
             writes.push(put(&self.creations, item::of_key(&key, &etag, now + KEYS_ARE_KEPT), Condition::expired(now))?);
         }
@@ -303,7 +303,7 @@ impl Store {
             return Err(error.into());
         };
         let reasons = cancelled.cancellation_reasons();
-        if policy::may_pass(reasons) {
+        if policy::is_transient(reasons) {
             return Err(Fault::of_codes(reasons.iter().filter_map(|reason| reason.code())));
         }
         let unmet = reasons.iter().enumerate().filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"));

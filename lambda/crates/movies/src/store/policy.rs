@@ -71,42 +71,42 @@ pub(super) fn apply(config: Builder) -> Builder {
     config
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE))
         .retry_partition(RetryPartition::custom("movies").token_bucket(bucket).build())
-        .retry_classifier(Passing)
+        .retry_classifier(TransientClassifier)
         .timeout_config(timeouts)
         // An answer is read to its end within its attempt's time.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .interceptor(Verify)
 }
 
-/// Whether a cancelled transaction may pass when it is made again: nothing but conflicts and a lack
-/// of capacity kept it, or these kept its last write. DynamoDB judges each item on its own: a
-/// creation that races its own retry can find the movie written (a condition that fails) while the
-/// key, its last write, is still locked by the first (a conflict). What it is to be answered is
-/// known only when the key can be read.
-pub(super) fn may_pass(reasons: &[CancellationReason]) -> bool {
+/// Whether a cancelled transaction can succeed when it is repeated: only conflicts and a lack of
+/// capacity stopped it, or these stopped its last write. DynamoDB prepares each item on its own. A
+/// creation that races its own retry can find the movie written (a failed condition) while the key,
+/// its last write, is still locked by the first (a conflict). The response depends on the key, so
+/// the key must be readable first.
+pub(super) fn is_transient(reasons: &[CancellationReason]) -> bool {
     let passes = |code: &str| matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded");
     let codes = || reasons.iter().map(|reason| reason.code().unwrap_or("None"));
     codes().all(|code| code == "None" || passes(code)) || codes().next_back().is_some_and(passes)
 }
 
-/// Has a request repeated that the SDK would not: a cancelled transaction that [`may_pass`], and
-/// one that KMS throttled.
+/// Retries what the SDK does not: transactions that were cancelled for a transient reason, and
+/// requests that KMS throttled.
 #[derive(Debug)]
-struct Passing;
+struct TransientClassifier;
 
-impl ClassifyRetry for Passing {
+impl ClassifyRetry for TransientClassifier {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let error = context.output_or_error().and_then(Result::err).and_then(|error| error.as_operation_error());
         let Some(error) = error else { return RetryAction::NoActionIndicated };
-        let passes = match error.downcast_ref() {
-            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => may_pass(cancelled.cancellation_reasons()),
+        let retries = match error.downcast_ref() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => is_transient(cancelled.cancellation_reasons()),
             _ => code(error) == Some("KMSThrottlingException"),
         };
-        if passes { RetryAction::throttling_error() } else { RetryAction::NoActionIndicated }
+        if retries { RetryAction::throttling_error() } else { RetryAction::NoActionIndicated }
     }
 
     fn name(&self) -> &'static str {
-        "what may pass"
+        "transient"
     }
 }
 

@@ -16,7 +16,7 @@ async fn app() -> App {
     ]
     .into_iter()
     .collect();
-    App::with(&["https://a.example"], consumers).await
+    App::with_consumers(&["https://a.example"], consumers).await
 }
 
 #[tokio::test]

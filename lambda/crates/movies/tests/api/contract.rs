@@ -70,7 +70,8 @@ fn the_codes_limits_follow_the_contract() {
         let schema = contract.follow(schema);
         match schema["type"].as_str().unwrap() {
             "array" => {
-                let (items, length) = (schema["maxItems"].as_u64().unwrap(), schema["items"]["maxLength"].as_u64().unwrap());
+                let item = contract.follow(&schema["items"]);
+                let (items, length) = (schema["maxItems"].as_u64().unwrap(), item["maxLength"].as_u64().unwrap());
                 let list = |items: u64, length: u64| json!(vec!["é".repeat(length.try_into().unwrap()); items.try_into().unwrap()]);
                 assert!(passes(field, list(items, length)) && !passes(field, list(items + 1, 1)), "{field}");
                 assert!(!passes(field, list(1, length + 1)) && !passes(field, list(1, 0)) && passes(field, json!([])), "{field}");
@@ -98,6 +99,19 @@ fn the_codes_limits_follow_the_contract() {
     assert_eq!(properties.len(), 9);
 }
 
+/// The contract repeats each field, since a reference cannot be nullable.
+#[test]
+fn a_patchs_fields_are_a_movies_with_null_allowed() {
+    let contract = contract();
+    let mut expected = serde_json::Map::new();
+    for (name, field) in contract.schema("Info")["properties"].as_object().unwrap() {
+        let mut field = contract.follow(field).clone();
+        field["nullable"] = json!(true);
+        expected.insert(name.clone(), field);
+    }
+    assert_eq!(contract.schema("InfoPatch")["properties"].as_object().unwrap(), &expected);
+}
+
 #[test]
 fn the_judge_refuses_what_the_contract_does_not_have() {
     let answer = |status: u16, body: Value| Response {
@@ -120,7 +134,7 @@ fn the_judge_refuses_what_the_contract_does_not_have() {
     }
     let mut problem = answer(
         404,
-        json!({ "type": "about:blank", "title": "Not Found", "status": 404, "code": "movie_not_found", "detail": "-", "request_id": "request-1" }),
+        json!({ "type": "about:blank", "title": "Not Found", "status": 404, "code": "movie_not_found", "detail": "No movie with this year and title.", "request_id": "request-1" }),
     );
     problem.headers["content-type"] = json!("application/problem+json");
     assert!(judged(problem.clone()));

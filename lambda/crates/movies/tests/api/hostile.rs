@@ -115,8 +115,18 @@ async fn invoke(environment: &mut Environment, mut event: Value, number: usize) 
 /// What comes back means nothing to a browser, a terminal or a proxy on the way.
 #[track_caller]
 fn harmless(answer: &Response) {
-    const KNOWN: [&str; 9] =
-        ["allow", "cache-control", "content-type", "etag", "link", "location", "retry-after", "x-content-type-options", "x-request-id"];
+    const KNOWN: [&str; 10] = [
+        "allow",
+        "cache-control",
+        "content-type",
+        "etag",
+        "link",
+        "location",
+        "retry-after",
+        "www-authenticate",
+        "x-content-type-options",
+        "x-request-id",
+    ];
     for (name, value) in answer.headers.as_object().unwrap() {
         let value = value.as_str().unwrap();
         let path = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%/?&=".contains(&byte));

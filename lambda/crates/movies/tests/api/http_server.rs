@@ -1,5 +1,6 @@
-//! The compiled binary as an HTTP server (`--listen`): clients that hang up, stall or send half a request, logs that cannot
-//! be written, tokens, readiness. What both entry points have in common is in `entry_points.rs`.
+//! The compiled binary as an HTTP server (`--listen`): clients that hang up, stall or send half a
+//! request, logs that cannot be written, tokens, readiness. What both entry points have in common
+//! is in `entry_points.rs`.
 
 use super::{contract, logs::fields, server::Issuer};
 use bytes::Bytes;
@@ -337,7 +338,8 @@ async fn a_slow_upload_is_a_request_timeout() {
     assert_eq!(logged(&server, 1).await[0]["status"], 408);
 }
 
-/// As many connections as are allowed are open and idle: another waits until one of them ends, and is served then.
+/// As many connections as are allowed are open and idle: another waits until one of them ends, and
+/// is served then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_are_limited() {
     const LIMIT: usize = 512;

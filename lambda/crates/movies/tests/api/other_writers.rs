@@ -53,7 +53,7 @@ impl App {
         self.tables.client.put_item().table_name(self.table()).set_item(Some(item)).send().await.unwrap();
     }
 
-    /// Edits the item as another writer does that knows nothing of ETags.
+    /// Edits the item as a writer does that maintains no ETags.
     async fn edit(&self, change: impl FnOnce(&mut Item)) {
         let mut item = self.item().await;
         change(&mut item);

@@ -6,7 +6,10 @@ use aws_lc_rs::{
     signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use movies::entry::server::{self, Access};
+use movies::{
+    entry::server::{self, Access},
+    http::Links,
+};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use testkit::{Response, assert_contract, sample::rush};
@@ -181,7 +184,22 @@ async fn a_socket_beyond_loopback_takes_only_good_tokens() {
     }
     let answer = served.get("/health", "").await;
     answer.assert_problem(401, "unauthorized");
-    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(answer.header("www-authenticate"), Some(r#"Bearer realm="movies""#));
+}
+
+#[tokio::test]
+async fn without_a_token_unknown_paths_get_404_and_a_401_links_to_the_documentation() {
+    let documentation_url = Some("https://docs.example.org/movies".to_owned());
+    let app = App::with_links(Links { documentation_url: documentation_url.clone(), ..Links::default() }).await;
+    let served = serve(&app, access("documentation", &Issuer::new().jwks()).unwrap()).await;
+    let refused = served.get("/health", "").await;
+    refused.assert_problem(401, "unauthorized");
+    assert_eq!(refused.json()["documentation"].as_str(), documentation_url.as_deref());
+    for headers in ["", "Authorization: Bearer x.y.z\r\n"] {
+        served.get("/nothing", headers).await.assert_problem(404, "route_not_found");
+        let wrong = format!("POST /health HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n");
+        served.send(&wrong).await.assert_problem(405, "method_not_allowed");
+    }
 }
 
 #[tokio::test]

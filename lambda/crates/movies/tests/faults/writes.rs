@@ -28,7 +28,7 @@ async fn f10_a_write_whose_answer_is_lost_is_done_once_and_answered_as_done() {
             // Two retries in a row cost more than they give back: no bucket lasts for all of these.
             let mut function = Function::emulated(&tables).await;
             let mut sent = async |request: RequestBuilder, reads: usize, status: u16| {
-                // A conditional write reads first, and is told what is lost of the write alone.
+                // A conditional write reads first. Only responses to the write are lost.
                 let reading = std::iter::repeat_n(Fault::None, reads);
                 function.proxy.script(reading.chain(vec![fault.clone(); lost]));
                 let seen = function.send(request).await;
@@ -274,7 +274,7 @@ async fn random_writes_under_faults_do_what_a_model_says() {
 }
 
 /// Fifty functions at once raise a movie's rank by one and sign it, each on what it has read, until
-/// each has done it once. (Two that write the same would both be told that it is there.)
+/// each has done it once. (Two that write the same content would both get 200.)
 #[tokio::test]
 async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
     const WRITERS: usize = 50;
