@@ -261,7 +261,7 @@ impl Api {
             return Err(Problem::method_not_allowed(route.methods()));
         }
         if self.consumer(request.caller.client_id.as_deref()).is_some_and(|consumer| consumer.has_expired(request.time)) {
-            return Err(Problem::consumer_expired().into());
+            return Err(Problem::consumer_expired());
         }
         // The gateway checks scopes too. Its catch-all needs no token: without this check, a path that the gateway does not
         // know and this service does would be open.
