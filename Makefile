@@ -5,7 +5,7 @@ export PORT ARCH WHAT CONSUMER REASON RPS HIT
 unexport BASH_ENV CDPATH SHELLOPTS
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs doctor url token build load smoke plan plan-risk deploy drift price cost evidence-before evidence try try-down destroy release rollback freeze thaw restore restore-drill test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill deploy-drill smoke-drill privilege-drill fault-drill hostile schemathesis fuzz mutants freeze-drill fmt lint ci init verify passed publish
+.PHONY: help up down logs doctor url token build load smoke plan save-plan fetch-plan reminders plan-risk deploy drift price cost evidence-before evidence try try-down destroy release rollback freeze thaw restore restore-drill test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill deploy-drill smoke-drill privilege-drill fault-drill hostile schemathesis fuzz mutants freeze-drill fmt lint ci init verify passed publish
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ doctor: ## Check every prerequisite
 url: ## Print the API's base URL [ENV=local]
 	@scripts/url
 
-token: ## Print a bearer token [SCOPE=movies/read|movies/write] [ENV=local]
+token: ## Print a bearer token [SCOPE=movies/read|movies/write] [CONSUMER=name] [ENV=local]
 	@scripts/token "$(SCOPE)"
 
 build: ## Build the functions' packages [ARCH=x86_64|arm64]
@@ -34,11 +34,20 @@ build: ## Build the functions' packages [ARCH=x86_64|arm64]
 load: ## Load movies: FILE=... [ENV=local]
 	@scripts/load "$(FILE)"
 
-smoke: ## Check what is deployed, API and infrastructure [ENV=local] [JUNIT=file]
-	@scripts/smoke $(if $(JUNIT),--junit "$(JUNIT)")
+smoke: ## Check what is deployed, API and infrastructure; with ROLLBACK=1 take a failing release back [ENV=local] [JUNIT=file]
+	@scripts/smoke $(if $(ROLLBACK),--or-rollback) $(if $(JUNIT),--junit "$(JUNIT)")
 
 plan: ## Show what a deployment would change, and save it as .mvdb/ENV/plan [ENV=local]
 	@scripts/plan
+
+save-plan: ## Save the plan in the state bucket under its digest, and print that [ENV]
+	@scripts/saved-plan save
+
+fetch-plan: ## Fetch the plan with this digest from the state bucket: DIGEST=... [ENV]
+	@scripts/saved-plan fetch "$(DIGEST)"
+
+reminders: ## Show what expires within 30 days and who has not confirmed; with ISSUE=1 in a GitHub issue [ENV=local]
+	@scripts/reminders $(ENV) $(if $(ISSUE),--issue)
 
 plan-risk: ## Judge the saved plan, as a pull request's comment [ENV=local]
 	@scripts/plan-risk $(ENV)

@@ -152,12 +152,13 @@ def release(outputs, while_it_rings):
     if alias.version == version:
         return print(f"{alias.function}: {alias} already")
 
-    page = f"{alias.function}-page"
-    ringing = page in outputs["alarms"] and boto3.client("cloudwatch", region_name=outputs["region"]).describe_alarms(
-        AlarmNames=[page], AlarmTypes=["CompositeAlarm"], StateValue="ALARM")["CompositeAlarms"]
-    if ringing and not while_it_rings:
-        fail(f"{page} rings, so nothing is released: what is wrong would be blamed on the release, or made worse by it.",
-             f"infra/RUNBOOK.md says what to do. If this release is what mends it: scripts/release {ENV} --while-it-rings")
+    holding = [name for name, alarm in outputs["alarms"].items() if alarm["holds_release"]]
+    found = boto3.client("cloudwatch", region_name=outputs["region"]).describe_alarms(
+        AlarmNames=holding, AlarmTypes=["CompositeAlarm", "MetricAlarm"], StateValue="ALARM") if holding else {}
+    firing = sorted(alarm["AlarmName"] for alarms in (found.get("CompositeAlarms", []), found.get("MetricAlarms", [])) for alarm in alarms)
+    if firing and not while_it_rings:
+        fail(f"Nothing is released while an alarm of severity page is firing: {', '.join(firing)}.",
+             f"See infra/RUNBOOK.md. If this release fixes it: scripts/release {ENV} --while-it-rings")
 
     alias.client.get_waiter("function_active_v2").wait(FunctionName=alias.function, Qualifier=str(version))
     stays = f"{alias.name} stays at version {alias.version}."

@@ -41,7 +41,10 @@ def in_a_token(client_id):
 class Switch:
     def __init__(self, outputs):
         self.url, self.set, region = outputs["api_url"], {**outputs["switch"], "scope": "REGIONAL"}, outputs["region"]
-        self.patterns = {"writes": WRITES} | {f"consumer {name}": in_a_token(consumer["client_id"]) for name, consumer in outputs["consumers"].items()}
+        # What can be frozen, and its patterns: a consumer that rotates its secret has two clients.
+        self.patterns = {"writes": [WRITES]}
+        for client in outputs["consumers"].values():
+            self.patterns.setdefault(f"consumer {client['consumer']}", []).append(in_a_token(client["client_id"]))
         (self.alarm,) = (name for name, alarm in outputs["alarms"].items() if alarm["heading"] == "frozen")
         self.waf, self.cloudwatch, self.sts = (boto3.client(service, region_name=region) for service in ("wafv2", "cloudwatch", "sts"))
 
@@ -51,8 +54,8 @@ class Switch:
         return [each["RegexString"] for each in found["RegexPatternSet"]["RegularExpressionList"] if each["RegexString"] != NOTHING], found["LockToken"]
 
     def names(self, patterns):
-        known = {pattern: name for name, pattern in self.patterns.items()}
-        return [known.get(pattern, "what the stack does not know") for pattern in patterns]
+        known = {pattern: name for name, patterns in self.patterns.items() for pattern in patterns}
+        return list(dict.fromkeys(known.get(pattern, "what the stack does not know") for pattern in patterns))
 
     def turn(self, change, reason):
         """Changes the set by change(patterns); again where somebody else changed it meanwhile. What is frozen then."""
@@ -124,18 +127,19 @@ def main(verb, what, consumer, reason):
         fail("Freeze WHAT=writes or CONSUMER=NAME, one at a time.", f"For instance: make {verb} WHAT=writes REASON=\"the import runs wild\" ENV={environment}")
     named = f"consumer {consumer}" if consumer else "writes"
     if named not in switch.patterns:
-        fail(f"{environment} has no consumer {consumer}.", f"It is one of: {', '.join(sorted(outputs['consumers']))}")
+        known = sorted({client["consumer"] for client in outputs["consumers"].values()})
+        fail(f"{environment} has no consumer {consumer}.", f"It is one of: {', '.join(known)}")
     if verb == "freeze" and not reason:
         fail("Nothing is frozen: say why, it is kept.", f"make freeze {f'CONSUMER={consumer}' if consumer else 'WHAT=writes'} REASON=\"the import runs wild\" ENV={environment}")
 
-    pattern = switch.patterns[named]
+    named_patterns = switch.patterns[named]
     before, _ = switch.read()
     if verb == "freeze":
-        after = switch.turn(lambda patterns: patterns + [pattern] * (pattern not in patterns), reason)
-        print(f"bites after {switch.wait_until(True, [pattern]):.1f} s", flush=True)
+        after = switch.turn(lambda patterns: patterns + [each for each in named_patterns if each not in patterns], reason)
+        print(f"bites after {switch.wait_until(True, named_patterns):.1f} s", flush=True)
     else:
         one = what or consumer
-        after = switch.turn(lambda patterns: [each for each in patterns if one and each != pattern], reason or "it is over")
+        after = switch.turn(lambda patterns: [each for each in patterns if one and each not in named_patterns], reason or "it is over")
         print(f"lets through after {switch.wait_until(False, [each for each in before if each not in after]):.1f} s", flush=True)
     print(f"{switch.alarm} {'rings' if after else 'is quiet'} after {switch.tell(after):.1f} s")
     if after:

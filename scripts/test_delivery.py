@@ -48,7 +48,8 @@ class Stack:
         self.functions = self.client("lambda")
         self.functions.create_function(FunctionName=NAME, Role=f"arn:aws:iam::{self.account}:role/none", Runtime="python3.12", Handler="code.handler",
                                        Timeout=30, Code={"ZipFile": package.getvalue()}, Environment={"Variables": {"HEALTH": "1"}})
-        self.outputs = {"function_name": NAME, "alias_name": "live", "stage_name": "v1", "region": "eu-west-1", "alarms": {f"{NAME}-page": {}}}
+        self.outputs = {"function_name": NAME, "alias_name": "live", "stage_name": "v1", "region": "eu-west-1", "alarms": {
+            f"{NAME}-availability-burn-fast": {"holds_release": True}, f"{NAME}-silence": {"holds_release": False}, f"{NAME}-page": {"holds_release": False}}}
         self.publish("1")
         self.functions.create_alias(FunctionName=NAME, Name="live", FunctionVersion="1")
 
@@ -187,14 +188,26 @@ def test_of_two_releases_at_once_one_wins_and_the_other_says_so(stack):
     assert "Somebody else moved it meanwhile: live is version 2." in "".join(said)
 
 
-def test_nothing_is_released_while_a_page_rings_unless_it_mends_that(stack):
+def alarm(stack, name):
     alarms = stack.client("cloudwatch")
-    alarms.put_composite_alarm(AlarmName=f"{NAME}-page", AlarmRule="FALSE")
+    alarms.put_composite_alarm(AlarmName=f"{NAME}-{name}", AlarmRule="FALSE")
+    alarms.set_alarm_state(AlarmName=f"{NAME}-{name}", StateValue="ALARM", StateReason="test")
+
+
+def test_nothing_is_released_while_a_page_fires_unless_the_release_ends_it(stack):
     stack.publish("2")
-    alarms.set_alarm_state(AlarmName=f"{NAME}-page", StateValue="ALARM", StateReason="test")
+    alarm(stack, "availability-burn-fast")
     said, code = stack.release()
-    assert (code, stack.live()) == (1, ("1", {})) and "--while-it-rings" in said
+    assert (code, stack.live()) == (1, ("1", {})) and f"{NAME}-availability-burn-fast" in said and "--while-it-rings" in said
     assert stack.release("--while-it-rings")[1] == 0 and stack.live() == ("2", {})
+
+
+def test_silence_holds_no_release(stack):
+    """Without callers `silence` fires for ever, and with it the composite of its severity."""
+    stack.publish("2")
+    alarm(stack, "silence")
+    alarm(stack, "page")
+    assert stack.release()[1] == 0 and stack.live() == ("2", {})
 
 
 def test_what_somebody_left_half_shifted_is_ended(stack):

@@ -347,6 +347,18 @@ def test_a_pull_request_has_one_comment(plans, tmp_path, found, asked):
     assert asked in log and "<!-- plan-risk - -->" in log and said in log
 
 
+def test_on_main_the_merged_pull_request_accepts_and_the_summary_shows_it(plans, tmp_path):
+    """Prod is planned after the merge: its risks are accepted on the pull request that brought the commit."""
+    pull = {"labels": [{"name": "accept-replace"}], "body": "Plan risk: the table is empty"}
+    (tmp_path / "gh").write_text(f"#!/bin/sh\necho '{json.dumps([pull])}'\n")
+    (tmp_path / "gh").chmod(0o755)
+    on_main = {"MERGED": "1", "GITHUB_REPOSITORY": "o/r", "PATH": f"{tmp_path}:{os.environ['PATH']}", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    said, code = judge(plans["risky"], addresses=["aws_dynamodb_table.replaced"], **on_main)
+    assert code == 0 and "Reason given: the table is empty" in said and said in (tmp_path / "summary").read_text()
+    (tmp_path / "gh").write_text("#!/bin/sh\necho '[]'\n")
+    assert judge(plans["risky"], addresses=["aws_dynamodb_table.replaced"], **on_main)[1] == 1
+
+
 def test_a_label_accepts_no_other_risk(plans):
     said, code = judge(plans["risky"], addresses=["aws_dynamodb_table.replaced", "aws_kms_key.destroyed"], PLAN_RISK_LABELS="accept-replace", PLAN_RISK_REASON="empty table")
     assert code == 1 and said.count("**stops**") == 1 and "1 of 2 risks not accepted" in said

@@ -57,7 +57,8 @@ def test_writes_are_what_the_contract_asks_the_scope_for():
 
 def outputs(**switch):
     return {"region": "eu-west-1", "api_url": "http://127.0.0.1:1", "switch": switch, "alarms": {"a-frozen": {"heading": "frozen"}},
-            "consumers": {"reader": {"client_id": IDS[0]}, "writer": {"client_id": IDS[1]}}}
+            "consumers": {"reader": {"client_id": IDS[0], "consumer": "reader"}, "writer": {"client_id": IDS[1], "consumer": "writer"},
+                          "writer-next": {"client_id": IDS[2], "consumer": "writer"}}}
 
 
 @pytest.fixture
@@ -89,6 +90,12 @@ def test_what_is_thawed_is_all_gone_and_the_record_says_so(turned):
     assert record.startswith("Frozen: consumer writer. Thawed writes. By ") and patterns == [switch.in_a_token(IDS[1])]
     record, patterns = turned(lambda before: [], "over")
     assert record.startswith("Nothing is frozen. Thawed consumer writer. By ") and patterns == [switch.NOTHING]
+
+
+def test_a_consumer_with_two_clients_is_frozen_and_thawed_as_one():
+    both = switch.Switch(outputs(id="none", name="none")).patterns["consumer writer"]
+    assert both == [switch.in_a_token(IDS[1]), switch.in_a_token(IDS[2])]
+    assert switch.Switch(outputs(id="none", name="none")).names(both) == ["consumer writer"]
 
 
 def turn(verb, **said):

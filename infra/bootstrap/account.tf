@@ -64,3 +64,21 @@ resource "aws_cloudwatch_log_resource_policy" "spans" {
     }]
   })
 }
+
+# EventBridge delivers "AWS API Call via CloudTrail" only where a trail logs management events; the stacks' rules for
+# threatened keys and the kill switch need it. The first trail of a region is free but for its objects in S3.
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
+resource "aws_cloudtrail" "this" {
+  #checkov:skip=CKV_AWS_35: the log bucket has S3's own key, see state.tf
+  #checkov:skip=CKV_AWS_252: no person reads about each object; EventBridge delivers the events that matter
+  #checkov:skip=CKV2_AWS_10: as above
+  count = var.create_trail ? 1 : 0
+
+  name                       = local.name
+  s3_bucket_name             = aws_s3_bucket.this["log"].id
+  s3_key_prefix              = "cloudtrail"
+  is_multi_region_trail      = true
+  enable_log_file_validation = true
+
+  depends_on = [aws_s3_bucket_policy.this] # CloudTrail tries to write before it accepts the bucket
+}

@@ -26,6 +26,14 @@ locals {
   oidc_provider_arn = one(concat([for provider in aws_iam_openid_connect_provider.github : provider.arn], var.github.oidc_provider_arn[*]))
   roles             = { plan = var.github.plan_subjects, deploy = var.github.deploy_subjects }
 
+  # A repository that was created, renamed or transferred since 15 July 2026 signs its jobs with its owner's and its own id
+  # beside the names, an older one without them.
+  # https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims
+  repository_claims = [
+    "repo:${var.github.repository}",
+    "repo:${replace(var.github.repository, "/", "@${var.github.owner_id}/")}@${var.github.repository_id}",
+  ]
+
   regional = "${var.region}:${var.account_id}"
   state    = aws_s3_bucket.this["state"].arn
   tagged   = { StringEquals = { "aws:ResourceTag/product" = "mvdb" } }
@@ -48,7 +56,7 @@ resource "aws_iam_role" "github" {
       Principal = { Federated = local.oidc_provider_arn }
       Condition = { StringEquals = {
         "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-        "token.actions.githubusercontent.com:sub" = [for subject in each.value : "repo:${var.github.repository}:${subject}"]
+        "token.actions.githubusercontent.com:sub" = [for pair in setproduct(local.repository_claims, each.value) : join(":", pair)]
       } }
     }]
   })
@@ -89,7 +97,7 @@ resource "aws_iam_policy" "boundary" {
       Keys      = { actions = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey", "kms:CreateGrant"], resources = ["arn:aws:kms:${local.regional}:key/*"] }
       Backups = {
         actions   = ["dynamodb:StartAwsBackupJob", "dynamodb:CreateBackup", "dynamodb:DescribeBackup", "dynamodb:DeleteBackup", "dynamodb:DescribeContinuousBackups", "dynamodb:ListTagsOfResource", "dynamodb:RestoreTableFromAwsBackup", "dynamodb:RestoreTableFromBackup", "backup:DescribeBackupVault", "backup:CopyIntoBackupVault", "backup:CopyFromBackupVault", "backup:StartBackupJob", "backup:TagResource"]
-        resources = ["arn:aws:dynamodb:${local.regional}:table/mvdb-*", "arn:aws:backup:${local.regional}:backup-vault:mvdb-*"]
+        resources = [for arn in ["dynamodb:${local.regional}:table/mvdb-*", "backup:${local.regional}:backup-vault:mvdb-*", "backup:${local.regional}:recovery-point:*"] : "arn:aws:${arn}"]
       }
     } : { Sid = sid, Effect = "Allow", Action = statement.actions, Resource = statement.resources }]
   })

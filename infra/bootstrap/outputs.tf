@@ -9,7 +9,7 @@ output "permissions_boundary" {
 }
 
 output "plan_role_arn" {
-  description = "What a pipeline's plan runs as; with `-lock=false`, for it may write nothing."
+  description = "What a pipeline's plan runs as; with `-lock=false`, because it may write nothing but saved plans."
   value       = aws_iam_role.github["plan"].arn
 }
 

@@ -7,10 +7,14 @@ locals {
       statements = {
         # Descriptions, not data: no item, no log line, no object but the state and the functions' packages.
         DescribeEverything = {
-          Action = concat(["apigateway:GET", "budgets:ViewBudget", "budgets:ListTagsForResource", "sts:GetCallerIdentity", "logs:GetDataProtectionPolicy", "logs:GetLogDelivery", "tag:GetResources"], flatten([
-            for service in ["acm", "backup", "cloudwatch", "codedeploy", "dynamodb", "ec2", "events", "iam", "kms", "lambda", "logs", "route53resolver", "signer", "sns", "sqs", "wafv2", "cognito-idp"] :
-            # Their Get is an item, or a log line.
-            concat(["${service}:Describe*", "${service}:List*"], contains(["dynamodb", "logs"], service) ? [] : ["${service}:Get*"])
+          Action = concat([
+            "apigateway:GET", "billing:GetBillingViewData", "budgets:ListTagsForResource", "budgets:ViewBudget",
+            "logs:GetDataProtectionPolicy", "logs:GetLogDelivery", "sts:GetCallerIdentity", "tag:GetResources",
+            "xray:GetTraceSegmentDestination",
+            ], flatten([
+              for service in ["acm", "backup", "cloudwatch", "codedeploy", "dynamodb", "ec2", "events", "iam", "kms", "lambda", "logs", "route53resolver", "signer", "sns", "sqs", "wafv2", "cognito-idp"] :
+              # Their Get is an item, or a log line.
+              concat(["${service}:Describe*", "${service}:List*"], contains(["dynamodb", "logs"], service) ? [] : ["${service}:Get*"])
           ]))
           Resource = "*"
         }
@@ -31,12 +35,31 @@ locals {
           Action   = ["kms:Decrypt"]
           Resource = aws_kms_key.this["state"].arn
         }
+        # Without it Lambda returns an error instead of a function's variables, and every plan sets them again.
+        DecryptVariables = {
+          Action   = ["kms:Decrypt"]
+          Resource = "arn:aws:kms:${local.regional}:key/*"
+          Condition = { StringEquals = {
+            "aws:ResourceTag/product" = "mvdb"
+            "kms:ViaService"          = "lambda.${var.region}.amazonaws.com"
+          } }
+        }
+      }
+    }
+
+    # A plan of main is saved beside the state, under its digest, and read there by the job that applies it.
+    write-plan = {
+      roles = ["plan", "deploy"]
+      statements = {
+        SavePlan    = { Action = ["s3:PutObject"], Resource = "${local.state}/plans/*" }
+        EncryptPlan = { Action = ["kms:GenerateDataKey"], Resource = aws_kms_key.this["state"].arn }
       }
     }
 
     write-state = {
       roles = ["deploy"]
       statements = {
+        ReadPlan   = { Action = ["s3:GetObject"], Resource = "${local.state}/plans/*" }
         WriteState = { Action = ["s3:PutObject"], Resource = "${local.state}/mvdb/*" }
         Unlock     = { Action = ["s3:DeleteObject"], Resource = "${local.state}/mvdb/*.tflock" } # the state itself it cannot delete
         EncryptIt  = { Action = ["kms:GenerateDataKey"], Resource = aws_kms_key.this["state"].arn }
@@ -76,8 +99,14 @@ locals {
         }
         # Their names are ids that AWS gives.
         ById = {
-          Action = ["apigateway:POST", "apigateway:PUT", "apigateway:PATCH", "apigateway:DELETE", "apigateway:TagResource", "apigateway:UntagResource", "apigateway:SetWebACL", "apigateway:AddCertificateToDomain", "apigateway:UpdateRestApiPolicy",
-          "backup:*BackupPlan", "backup:*BackupSelection", "backup:TagResource", "backup:UntagResource", "lambda:*CodeSigningConfig", "lambda:TagResource", "lambda:UntagResource"]
+          Action = [
+            "apigateway:AddCertificateToDomain", "apigateway:DELETE", "apigateway:PATCH", "apigateway:POST",
+            "apigateway:PUT", "apigateway:SetWebACL", "apigateway:UpdateRestApiPolicy",
+            "backup:CreateBackupPlan", "backup:CreateBackupSelection", "backup:DeleteBackupPlan",
+            "backup:DeleteBackupSelection", "backup:TagResource", "backup:UntagResource", "backup:UpdateBackupPlan",
+            "lambda:DeleteCodeSigningConfig", "lambda:TagResource", "lambda:UntagResource",
+            "lambda:UpdateCodeSigningConfig",
+          ]
           Resource = concat(
             # Not /account: the logging role is this folder's.
             [for path in ["restapis", "domainnames", "clientcertificates", "tags", "vpclinks"] : "arn:aws:apigateway:${var.region}::/${path}*"],
@@ -95,11 +124,23 @@ locals {
           Resource  = ["arn:aws:kms:${local.regional}:key/*", "arn:aws:cognito-idp:${local.regional}:userpool/*"]
           Condition = local.tagged
         }
-        KeyNames = { Action = ["kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias"], Resource = "arn:aws:kms:${local.regional}:alias/mvdb-*" }
+        # Any key: these follow its creation within a second, and its tag may count only five minutes later.
+        # https://docs.aws.amazon.com/kms/latest/developerguide/tag-authorization.html
+        NameNewKeys = {
+          Action   = ["kms:CreateAlias", "kms:DeleteAlias", "kms:EnableKeyRotation", "kms:UpdateAlias"]
+          Resource = [for kind in ["alias/mvdb-*", "key/*"] : "arn:aws:kms:${local.regional}:${kind}"]
+        }
         # AWS knows no resource for these, or, as with a composite alarm, takes no narrower one.
         Region = {
-          Action = ["cloudwatch:PutCompositeAlarm", "cognito-idp:CreateUserPoolDomain", "cognito-idp:DeleteUserPoolDomain", "cognito-idp:UpdateUserPoolDomain", "logs:PutQueryDefinition", "logs:DeleteQueryDefinition", "logs:CreateLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
-          "logs:PutResourcePolicy", "logs:DeleteResourcePolicy", "backup-storage:MountCapsule", "wafv2:PutLoggingConfiguration", "wafv2:AssociateWebACL", "wafv2:DisassociateWebACL", "signer:PutSigningProfile", "signer:StartSigningJob"]
+          Action = [
+            "backup-storage:MountCapsule", "cloudwatch:PutAnomalyDetector", "cloudwatch:PutCompositeAlarm",
+            "codedeploy:StopDeployment", "cognito-idp:CreateUserPoolDomain", "cognito-idp:DeleteUserPoolDomain",
+            "cognito-idp:UpdateUserPoolDomain", "lambda:CreateCodeSigningConfig", "logs:CreateLogDelivery",
+            "logs:DeleteLogDelivery", "logs:DeleteQueryDefinition", "logs:DeleteResourcePolicy",
+            "logs:PutQueryDefinition", "logs:PutResourcePolicy", "logs:UpdateLogDelivery", "signer:PutSigningProfile",
+            "signer:StartSigningJob", "sns:SetSubscriptionAttributes", "sns:Unsubscribe", "wafv2:AssociateWebACL",
+            "wafv2:DisassociateWebACL", "wafv2:PutLoggingConfiguration",
+          ]
           Resource  = "*"
           Condition = local.here
         }

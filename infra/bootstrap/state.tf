@@ -37,7 +37,8 @@ locals {
     evidence = "evidence-mvdb-${var.account_id}-${var.region}"
     log      = "tfstate-mvdb-log-${var.account_id}-${var.region}"
   }
-  logged = { for name, bucket in aws_s3_bucket.this : name => bucket if name != "log" }
+  logged    = { for name, bucket in aws_s3_bucket.this : name => bucket if name != "log" }
+  trail_arn = "arn:aws:cloudtrail:${var.region}:${var.account_id}:trail/${local.name}"
 }
 
 resource "aws_s3_bucket" "this" {
@@ -137,6 +138,27 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
+  # A saved plan can be applied for as long as GitHub waits for an approval, 30 days; it holds values.
+  dynamic "rule" {
+    for_each = each.key == "state" ? ["plans"] : []
+    content {
+      id     = rule.value
+      status = "Enabled"
+
+      filter {
+        prefix = "plans/"
+      }
+
+      expiration {
+        days = 31
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = 1
+      }
+    }
+  }
+
   depends_on = [aws_s3_bucket_versioning.this] # the rule is about versions
 }
 
@@ -188,6 +210,25 @@ resource "aws_s3_bucket_policy" "this" {
         Resource  = [for name in keys(local.logged) : "${each.value.arn}/${name}/*"]
         Condition = { ArnEquals = { "aws:SourceArn" = [for bucket in local.logged : bucket.arn] }, StringEquals = { "aws:SourceAccount" = var.account_id } }
       }],
+      # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
+      each.key != "log" || !var.create_trail ? [] : [
+        {
+          Sid       = "CloudTrailChecksTheBucket"
+          Effect    = "Allow"
+          Principal = { Service = "cloudtrail.amazonaws.com" }
+          Action    = "s3:GetBucketAcl"
+          Resource  = [each.value.arn]
+          Condition = { StringEquals = { "aws:SourceArn" = local.trail_arn } }
+        },
+        {
+          Sid       = "CloudTrailWritesTheTrail"
+          Effect    = "Allow"
+          Principal = { Service = "cloudtrail.amazonaws.com" }
+          Action    = "s3:PutObject"
+          Resource  = ["${each.value.arn}/cloudtrail/AWSLogs/${var.account_id}/*"]
+          Condition = { StringEquals = { "aws:SourceArn" = local.trail_arn, "s3:x-amz-acl" = "bucket-owner-full-control" } }
+        },
+      ],
     )
   })
 

@@ -10,20 +10,32 @@ variable "region" {
 
 variable "github" {
   description = <<-EOT
-    Who may plan and deploy from GitHub: repository is OWNER/NAME. Subjects are what GitHub says of a job, exactly:
-    "environment:prod" (a job in that GitHub environment, with its reviewers) or "ref:refs/heads/main".
+    Which jobs on GitHub may plan and deploy. repository is OWNER/NAME; owner_id and repository_id are their numbers:
+    gh api repos/OWNER/NAME --jq '.owner.id, .id'
+    Subjects are what GitHub signs for a job, exactly: "environment:prod" (a job in that GitHub environment, with its
+    reviewers) or "ref:refs/heads/main" (a job without an environment, on that branch). In a workflow of a pull request
+    the second never occurs, and any branch can name the first.
+    pull_requests: whether pull requests may plan in this account. False where real data is: then only branches are plan
+    subjects, because the plan role reads the state and the consumers' secrets in it.
     oidc_provider_arn: GitHub's identity provider, if the account has it already (there can be only one); null makes it.
-    `aws iam list-open-id-connect-providers` tells.
+    aws iam list-open-id-connect-providers prints it.
   EOT
   type = object({
     repository        = string
+    owner_id          = number
+    repository_id     = number
     oidc_provider_arn = optional(string)
     plan_subjects     = list(string)
     deploy_subjects   = list(string)
+    pull_requests     = optional(bool, false)
   })
   validation {
     condition     = can(regex("^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$", var.github.repository))
     error_message = "repository is OWNER/NAME."
+  }
+  validation {
+    condition     = var.github.pull_requests || !anytrue([for subject in var.github.plan_subjects : startswith(subject, "environment:")])
+    error_message = "Pull requests may not plan in this account, and any branch's pull request can name a GitHub environment: plan_subjects are branches only, like ref:refs/heads/main. Or set pull_requests = true."
   }
   validation {
     condition     = alltrue([for subject in concat(var.github.plan_subjects, var.github.deploy_subjects) : can(regex("^(environment:[A-Za-z0-9_-]+|ref:refs/(heads|tags)/[A-Za-z0-9._/-]+)$", subject))])
@@ -53,4 +65,9 @@ variable "api_gateway_log_role_arn" {
   description = "The role by which API Gateway writes logs in this region, if the account has one already: `aws apigateway get-account --query cloudwatchRoleArn`. null makes and sets it; there can be only one."
   type        = string
   nullable    = true
+}
+
+variable "create_trail" {
+  description = "Whether to make a trail of management events. False where one logs this region already, an organisation's for instance: aws cloudtrail describe-trails. Without any, nobody learns of a threatened key or a turned kill switch."
+  type        = bool
 }

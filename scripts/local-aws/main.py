@@ -1,7 +1,7 @@
 """The emulator, started by scripts/local-aws/start with the identity of its checkout, in its state folder.
 
 It is ministack, and what this project needs of AWS that ministack 1.5.33 lacks. Each module imported below is a patch,
-made by importing it; the folder is below 400 lines, tests aside. When ministack gains what a patch adds: delete it.
+made by importing it; the folder is below 450 lines, tests aside. When ministack gains what a patch adds: delete it.
 """
 import os
 import signal

@@ -72,7 +72,7 @@ def test_a_custom_response_has_its_status_its_body_and_its_headers(aws, api, fir
     ({"AndStatement": {"Statements": [header("x-who", "bad"), header("x-who", "good")]}}, False),
     ({"OrStatement": {"Statements": [header("x-who", "bad"), header("x-who", "good")]}}, True),
     ({"NotStatement": {"Statement": header("x-who", "bad")}}, False),
-    ({"ManagedRuleGroupStatement": {"VendorName": "AWS", "Name": "AWSManagedRulesCommonRuleSet"}}, False)])
+    ({"ManagedRuleGroupStatement": {"VendorName": "AWS", "Name": "AWSManagedRulesSQLiRuleSet"}}, False)])
 def test_statements_match_as_they_say(api, firewall, statement, blocked):
     firewall(statement)
     assert status(api, "bad") == (403 if blocked else 200)
@@ -130,3 +130,15 @@ def test_a_logging_configuration_is_kept_and_deleted(aws, firewall):
     waf.delete_logging_configuration(ResourceArn=arn)
     with pytest.raises(waf.exceptions.WAFNonexistentItemException):
         waf.get_logging_configuration(ResourceArn=arn)
+
+
+@pytest.mark.parametrize("path, counted, expected", [
+    ("/movies?x=" + "a" * 2046, [], 200), ("/movies?x=" + "a" * 2047, [], 403),
+    ("/movies?x=" + "a" * 2047, ["SizeRestrictions_QUERYSTRING"], 200),
+    ("/movies/2013/" + "a" * 1011, [], 200), ("/movies/2013/" + "a" * 1012, [], 403),
+    ("/movies/2013/" + "%E5%8D%83" * 350, [], 403), ("/movies/2013/" + "%E5%8D%83" * 350, ["SizeRestrictions_URIPATH"], 200)])
+def test_the_common_group_blocks_long_paths_and_queries_unless_they_count(api, firewall, path, counted, expected):
+    """https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html"""
+    overrides = [{"Name": name, "ActionToUse": {"Count": {}}} for name in counted]
+    firewall({"ManagedRuleGroupStatement": {"VendorName": "AWS", "Name": "AWSManagedRulesCommonRuleSet", "RuleActionOverrides": overrides}})
+    assert api.call("GET", path, headers=[("User-Agent", "test")]).status == expected

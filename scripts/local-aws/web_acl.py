@@ -1,8 +1,8 @@
 """AWS WAF judges every request to a stage that has a web ACL; ministack keeps the ACL and never asks it, drops what an ACL
 says of custom bodies and of inspected bytes, and knows no logging configuration.
 
-Judged: sets of IPs and patterns, equal text, size, rate, AND, OR, NOT; texts as they came, untransformed. No other statement ever matches,
-nor do managed groups: their rules are AWS's secret. Rates and changes count at once, not with AWS's delay; no log. Tests: test_web_acl.py
+Judged: sets of IPs and patterns, equal text, size, rate, AND, OR, NOT; texts as they came, untransformed. No other statement ever matches.
+Of managed groups only the common group's lengths and its User-Agent are judged, which AWS documents; the other rules are not public. Rates and changes count at once, not with AWS's delay; no log. Tests: test_web_acl.py
 """
 import base64
 import json
@@ -14,6 +14,8 @@ from ipaddress import ip_address, ip_network
 
 from ministack.core.responses import json_response
 from ministack.services import apigateway_v1 as ag, waf
+
+import gateway
 
 _logging = {}
 _seen = defaultdict(deque)  # (rule, source) -> when its requests came
@@ -39,8 +41,10 @@ async def execute(request, api_id, stage_name, method, path, headers, body, quer
     arn = waf._associations.get(f"arn:aws:apigateway:{region}::/restapis/{api_id}/stages/{stage_name}")
     if acl := next((acl for acl in waf._web_acls.values() if acl["ARN"] == arn), None):
         limit = acl["AssociationConfig"].get("RequestBody", {}).get("API_GATEWAY", {}).get("DefaultSizeInspectionLimit", "KB_16")
-        judged = {**request["context"], "headers": headers, "body": body or b"", "inspected_bytes": int(limit[3:]) * 1024}
-        actions = (rule.get("Action", {}) for rule in sorted(acl["Rules"], key=operator.itemgetter("Priority"))
+        query = gateway.wire.get().get("query_string", b"").decode()
+        judged = {**request["context"], "path": path, "query": query, "headers": headers, "body": body or b"",
+                  "inspected_bytes": int(limit[3:]) * 1024}
+        actions = (rule.get("Action") or ({"Block": {}} if "None" in rule.get("OverrideAction", {}) else {}) for rule in sorted(acl["Rules"], key=operator.itemgetter("Priority"))
                    if matches(rule["Statement"], judged, (arn, rule["Name"])))
         action = next((action for action in actions if action.keys() & {"Block", "Allow"}), acl["DefaultAction"])
         request["context"] |= {"webaclArn": arn, "wafResponseCode": "WAF_BLOCK" if "Block" in action else "WAF_ALLOW"}
@@ -73,6 +77,12 @@ def matches(statement, request, rule):
         case "SizeConstraintStatement":
             text, compares = field(said, request), getattr(operator, said["ComparisonOperator"].lower())
             return text if isinstance(text, bool) else compares(len(text.encode()), said["Size"])
+        case "ManagedRuleGroupStatement" if said["Name"] == "AWSManagedRulesCommonRuleSet":
+            counted = {override["Name"] for override in said.get("RuleActionOverrides", []) if "Count" in override["ActionToUse"]}
+            sizes = {"URIPATH": (request["path"].encode(), 1024), "QUERYSTRING": (request["query"].encode(), 2048), "BODY": (request["body"], 8192)}
+            matched = {f"SizeRestrictions_{part}" for part, (text, limit) in sizes.items() if len(text) > limit}
+            matched |= set() if ag._header_ci(request["headers"], "user-agent") else {"NoUserAgent_HEADER"}
+            return bool(matched - counted)
         case "RateBasedStatement":
             if not matches(said.get("ScopeDownStatement", {"AndStatement": {"Statements": []}}), request, rule):
                 return False

@@ -40,17 +40,27 @@ variables {
   region     = "eu-west-1"
   github = {
     repository      = "example/mvdb"
-    plan_subjects   = ["environment:prod-plan", "ref:refs/heads/main"]
+    owner_id        = 123456
+    repository_id   = 456789
+    plan_subjects   = ["ref:refs/heads/main", "ref:refs/tags/planned"]
     deploy_subjects = ["environment:prod"]
   }
   api_gateway_log_role_arn = null
+  create_trail             = true
 }
 
-run "c37_only_the_jobs_named_take_a_role" {
+# "The immutable ID is appended to each name with an `@` delimiter", in repositories created, renamed or transferred since
+# 15 July 2026; all others keep the names alone: https://github.com/github/docs/pull/45221,
+# https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims
+run "c37_only_the_jobs_named_take_a_role_in_both_forms_of_the_subject" {
   command = plan
   assert {
     condition = { for name, role in aws_iam_role.github : name => jsondecode(role.assume_role_policy).Statement } == { for name, subjects in {
-      plan = ["repo:example/mvdb:environment:prod-plan", "repo:example/mvdb:ref:refs/heads/main"], deploy = ["repo:example/mvdb:environment:prod"]
+      plan = [
+        "repo:example/mvdb:ref:refs/heads/main", "repo:example/mvdb:ref:refs/tags/planned",
+        "repo:example@123456/mvdb@456789:ref:refs/heads/main", "repo:example@123456/mvdb@456789:ref:refs/tags/planned",
+      ]
+      deploy = ["repo:example/mvdb:environment:prod", "repo:example@123456/mvdb@456789:environment:prod"]
       } : name => [{
         Effect    = "Allow", Action = "sts:AssumeRoleWithWebIdentity", Principal = { Federated = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com" }
         Condition = { StringEquals = { "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com", "token.actions.githubusercontent.com:sub" = subjects } }
@@ -62,7 +72,7 @@ run "c37_only_the_jobs_named_take_a_role" {
 run "c37_a_wildcard_is_no_subject" {
   command = plan
   variables {
-    github = { repository = "example/mvdb", plan_subjects = ["ref:refs/heads/main"], deploy_subjects = ["environment:*"] }
+    github = { repository = "example/mvdb", owner_id = 1, repository_id = 2, plan_subjects = ["ref:refs/heads/main"], deploy_subjects = ["environment:*"] }
   }
   expect_failures = [var.github]
 }
@@ -70,7 +80,7 @@ run "c37_a_wildcard_is_no_subject" {
 run "c37_a_pull_request_is_no_subject" {
   command = plan
   variables {
-    github = { repository = "example/mvdb", plan_subjects = ["pull_request"], deploy_subjects = ["environment:prod"] }
+    github = { repository = "example/mvdb", owner_id = 1, repository_id = 2, plan_subjects = ["pull_request"], deploy_subjects = ["environment:prod"] }
   }
   expect_failures = [var.github]
 }
@@ -78,16 +88,44 @@ run "c37_a_pull_request_is_no_subject" {
 run "c37_who_plans_does_not_deploy" {
   command = plan
   variables {
-    github = { repository = "example/mvdb", plan_subjects = ["environment:prod"], deploy_subjects = ["environment:prod"] }
+    github = { repository = "example/mvdb", owner_id = 1, repository_id = 2, pull_requests = true, plan_subjects = ["environment:prod"], deploy_subjects = ["environment:prod"] }
   }
   expect_failures = [var.github]
 }
 
-run "c37_the_plan_role_writes_nothing" {
+# Any branch's pull request can name a GitHub environment: "the sub field must reference the environment name".
+# https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws
+run "c37_no_pull_request_takes_the_plan_role_where_real_data_is" {
+  command = plan
+  variables {
+    github = { repository = "example/mvdb", owner_id = 1, repository_id = 2, plan_subjects = ["environment:plan-prod"], deploy_subjects = ["environment:prod"] }
+  }
+  expect_failures = [var.github]
+}
+
+run "c37_pull_requests_plan_where_the_account_allows_it" {
+  command = plan
+  variables {
+    github = { repository = "example/mvdb", owner_id = 1, repository_id = 2, pull_requests = true, plan_subjects = ["environment:plan-dev", "ref:refs/heads/main"], deploy_subjects = ["environment:dev"] }
+  }
+  assert {
+    condition     = contains(jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"], "repo:example@1/mvdb@2:environment:plan-dev")
+    error_message = "A pull request cannot plan dev."
+  }
+}
+
+run "c37_the_plan_role_writes_nothing_but_saved_plans" {
   command = plan
   assert {
-    condition     = [for name, attachment in aws_iam_role_policy_attachment.github : name if attachment.role == "mvdb-bootstrap-plan"] == ["plan read"]
-    error_message = "The plan role has a policy that is not for reading."
+    condition     = [for name, attachment in aws_iam_role_policy_attachment.github : name if attachment.role == "mvdb-bootstrap-plan"] == ["plan read", "plan write-plan"]
+    error_message = "The plan role has a policy that is for neither reading nor saving plans."
+  }
+  assert {
+    condition = { for statement in jsondecode(aws_iam_policy.github["write-plan"].policy).Statement : statement.Sid => concat(statement.Action, [statement.Resource]) } == {
+      SavePlan    = ["s3:PutObject", "arn:aws:s3:::tfstate-mvdb-123456789012-eu-west-1/plans/*"]
+      EncryptPlan = ["kms:GenerateDataKey", "arn:aws:kms:eu-west-1:123456789012:key/state"]
+    }
+    error_message = "The plan role could write more than saved plans."
   }
   assert {
     condition = alltrue(flatten([for statement in jsondecode(aws_iam_policy.github["read"].policy).Statement : [for action in flatten([statement.Action]) :
@@ -97,6 +135,20 @@ run "c37_the_plan_role_writes_nothing" {
   assert {
     condition     = length(setintersection(["dynamodb:Get*", "dynamodb:GetItem", "logs:Get*", "s3:Get*"], flatten([for statement in jsondecode(aws_iam_policy.github["read"].policy).Statement : statement.Action]))) == 0 && [for statement in jsondecode(aws_iam_policy.github["read"].policy).Statement : statement.Resource if statement.Sid == "ReadState"] == ["arn:aws:s3:::tfstate-mvdb-123456789012-eu-west-1/mvdb/*"]
     error_message = "The plan role reads data."
+  }
+}
+
+# Who views environment variables that are encrypted with a customer managed key needs kms:Decrypt; without it GetFunction
+# returns an error in their place, and every plan and every night's drift shows them as changed.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+run "c37_a_plan_reads_a_functions_variables_and_decrypts_nothing_else" {
+  command = plan
+  assert {
+    condition = { for statement in jsondecode(aws_iam_policy.github["read"].policy).Statement : statement.Sid => [statement.Resource, try(statement.Condition.StringEquals, {})] if statement.Action == ["kms:Decrypt"] } == {
+      DecryptState     = ["arn:aws:kms:eu-west-1:123456789012:key/state", {}]
+      DecryptVariables = ["arn:aws:kms:eu-west-1:123456789012:key/*", { "aws:ResourceTag/product" = "mvdb", "kms:ViaService" = "lambda.eu-west-1.amazonaws.com" }]
+    }
+    error_message = "A plan cannot read the function's variables, or decrypts more than these and the state."
   }
 }
 
@@ -251,7 +303,10 @@ run "c39_who_read_states_and_records_is_kept_and_the_old_forgotten" {
   }
   assert {
     condition = [for statement in jsondecode(aws_s3_bucket_policy.this["log"].policy).Statement : [statement.Principal, statement.Action, statement.Resource] if statement.Effect == "Allow"] == [
-    [{ Service = "logging.s3.amazonaws.com" }, "s3:PutObject", [for name in ["evidence", "state"] : "arn:aws:s3:::tfstate-mvdb-log-123456789012-eu-west-1/${name}/*"]]]
+      [{ Service = "logging.s3.amazonaws.com" }, "s3:PutObject", [for name in ["evidence", "state"] : "arn:aws:s3:::tfstate-mvdb-log-123456789012-eu-west-1/${name}/*"]],
+      [{ Service = "cloudtrail.amazonaws.com" }, "s3:GetBucketAcl", ["arn:aws:s3:::tfstate-mvdb-log-123456789012-eu-west-1"]],
+      [{ Service = "cloudtrail.amazonaws.com" }, "s3:PutObject", ["arn:aws:s3:::tfstate-mvdb-log-123456789012-eu-west-1/cloudtrail/AWSLogs/123456789012/*"]],
+    ]
     error_message = "S3 cannot write the log, or others can."
   }
   assert {
@@ -345,6 +400,8 @@ run "what_the_account_has_is_reused" {
   variables {
     github = {
       repository        = "example/mvdb"
+      owner_id          = 123456
+      repository_id     = 456789
       oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
       plan_subjects     = ["ref:refs/heads/main"]
       deploy_subjects   = ["environment:prod"]
@@ -366,6 +423,8 @@ run "an_identity_provider_that_is_not_githubs_is_refused" {
   variables {
     github = {
       repository        = "example/mvdb"
+      owner_id          = 123456
+      repository_id     = 456789
       oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/gitlab.com"
       plan_subjects     = ["ref:refs/heads/main"]
       deploy_subjects   = ["environment:prod"]
@@ -396,5 +455,34 @@ run "x_ray_may_keep_spans_of_this_account" {
   assert {
     condition     = length(regexall("--region eu-west-1", output.transaction_search)) == 3
     error_message = "The commands are for another region."
+  }
+}
+
+# Events whose detail-type is AWS API Call via CloudTrail need a trail with logging enabled:
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
+run "management_events_reach_the_stacks_rules" {
+  command = plan
+  assert {
+    condition     = aws_cloudtrail.this[0].s3_bucket_name == aws_s3_bucket.this["log"].id && aws_cloudtrail.this[0].is_multi_region_trail && aws_cloudtrail.this[0].enable_log_file_validation && length(aws_cloudtrail.this[0].event_selector) == 0
+    error_message = "No trail logs management events, so EventBridge delivers none of them."
+  }
+}
+
+run "a_trail_that_the_account_has_is_reused" {
+  command = plan
+  variables {
+    create_trail = false
+  }
+  assert {
+    condition     = length(aws_cloudtrail.this) == 0 && !strcontains(aws_s3_bucket_policy.this["log"].policy, "cloudtrail")
+    error_message = "A second trail would be paid for."
+  }
+}
+
+run "saved_plans_are_deleted_when_nobody_can_approve_them_any_more" {
+  command = plan
+  assert {
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.this["state"].rule : [rule.filter[0].prefix, rule.expiration[0].days, rule.noncurrent_version_expiration[0].noncurrent_days] if rule.id == "plans"] == [["plans/", 31, 1]]
+    error_message = "Saved plans, which hold values, are kept for another time than an approval can wait."
   }
 }

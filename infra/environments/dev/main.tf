@@ -50,7 +50,8 @@ module "movies" {
   }
   waf = { requests_per_minute = { source = 1000, token = 3000 } }
 
-  # After expires_on every plan fails until the owner was asked again.
+  # From expires_on on the function rejects the consumer; the nightly workflow reports it 30 days ahead. NAME-next is a second
+  # client of consumer NAME, to rotate its secret. `operations` is the client of our own tools.
   consumers = {
     reader = { scopes = ["movies/read"], owner = "Movies team", contact = "movies-team@example.org", expires_on = "2028-12-31", requests_per_hour = 10000 }
     writer = { scopes = ["movies/write"], owner = "Movies team", contact = "movies-team@example.org", expires_on = "2028-12-31", requests_per_hour = 10000 }
@@ -76,6 +77,6 @@ module "movies" {
       minimum_requests = 120
     }
     subscribers = { page = [], ticket = [] }
-    budget      = { usd_per_month = 60, cost_tags = { product = "mvdb", environment = "dev" } }
+    budget      = { usd_per_month = 60, cost_tag = { name = "product", value = "mvdb" } }
   }
 }

@@ -16,6 +16,10 @@ output "consumers" {
   sensitive = true
 }
 
+output "counted_rules" {
+  value = module.movies.counted_rules
+}
+
 output "function_name" {
   value = module.movies.function_name
 }

@@ -35,15 +35,20 @@ resource "aws_cognito_user_pool_domain" "this" {
   domain       = var.domain_prefix
 }
 
+locals {
+  # Our own tools (smoke checks, tokens for operators, evidence, releases) are a client like any consumer, and no consumer's.
+  clients = merge({ for name, consumer in var.consumers : name => consumer.scopes }, { operations = keys(var.scopes) })
+}
+
 resource "aws_cognito_user_pool_client" "this" {
-  for_each = var.consumers
+  for_each = local.clients
 
   name                                 = each.key
   user_pool_id                         = aws_cognito_user_pool.this.id
   generate_secret                      = true
   allowed_oauth_flows_user_pool_client = true
   allowed_oauth_flows                  = ["client_credentials"]
-  allowed_oauth_scopes                 = each.value.scopes
+  allowed_oauth_scopes                 = each.value
   explicit_auth_flows                  = ["ALLOW_REFRESH_TOKEN_AUTH"] # unsaid, Cognito allows users to sign in by their password
   supported_identity_providers         = ["COGNITO"]
   prevent_user_existence_errors        = "ENABLED"

@@ -14,7 +14,7 @@ variable "scopes" {
 }
 
 variable "consumers" {
-  description = "Who may call, by name: with which scopes, who answers for it and how to reach them, and until which day (2027-06-30). To prolong is to ask the owner again."
+  description = "Who may call, by name: with which scopes, who answers for it and how to reach them, and the first day on which it is rejected (2027-06-30). NAME-next is a second client of consumer NAME: both get tokens until one of them is deleted, which is how a secret is rotated."
   type        = map(object({ scopes = list(string), owner = string, contact = string, expires_on = string }))
   validation {
     condition     = alltrue(flatten([for consumer in var.consumers : [for scope in consumer.scopes : contains(keys(var.scopes), scope)]]))
@@ -33,8 +33,8 @@ variable "consumers" {
     error_message = "expires_on is a day like 2027-06-30."
   }
   validation {
-    condition     = alltrue([for consumer in var.consumers : try(timecmp("${consumer.expires_on}T23:59:59Z", plantimestamp()) >= 0, true)])
-    error_message = "Expired: ${join(", ", [for name, consumer in var.consumers : "${name} (ask ${consumer.owner}, ${consumer.contact})" if try(timecmp("${consumer.expires_on}T23:59:59Z", plantimestamp()) < 0, false)])}. Take the consumer out, or prolong it if it is still needed."
+    condition     = alltrue([for name in keys(var.consumers) : can(regex("^[a-z][a-z0-9-]{0,39}$", name)) && trimsuffix(name, "-next") != "operations"])
+    error_message = "A consumer's name has at most 40 small letters, digits and hyphens, and is not operations: that is the client of our own tools. Rename: ${join(", ", [for name in keys(var.consumers) : name if !can(regex("^[a-z][a-z0-9-]{0,39}$", name)) || trimsuffix(name, "-next") == "operations"])}."
   }
 }
 

@@ -68,8 +68,9 @@ locals {
     name => { namespace = "AWS/WAFV2", name = name, dimensions = { WebACL = var.web_acl.metric_name, Region = var.region, Rule = "ALL" }, statistic = "Sum" }
   }
 
+  # holds_release: while a page with it fires, nothing is released.
   defaults = {
-    heading = null, comparison = "GreaterThanThreshold", threshold = 0, period_seconds = 300, periods = 1, periods_above = 1, missing = "notBreaching"
+    holds_release = true, heading = null, comparison = "GreaterThanThreshold", threshold = 0, period_seconds = 300, periods = 1, periods_above = 1, missing = "notBreaching"
   }
 
   alarms = merge(local.daily, local.version_alarms, { for key, alarm in merge(
@@ -184,6 +185,15 @@ locals {
       period_seconds = 60
       missing        = "ignore"
     } },
+    # The other way to be notified: EventBridge's rules of main.tf. When it may not publish, nothing else shows it.
+    { event-lost = {
+      meaning  = "EventBridge could not deliver that a key is threatened or the kill switch was turned."
+      severity = "ticket"
+      metrics = { for name, rule in { key = aws_cloudwatch_event_rule.key, switch = aws_cloudwatch_event_rule.switch } :
+        name => { namespace = "AWS/Events", name = "FailedInvocations", dimensions = { RuleName = rule.name }, statistic = "Sum" }
+      }
+      expression = "FILL(key, 0) + FILL(switch, 0)"
+    } },
     # What a stack does not have is not watched.
     { for minutes in var.silence_minutes[*] : "silence" => {
       meaning        = "Not a single request for ${minutes} minutes: callers do not get through."
@@ -194,6 +204,7 @@ locals {
       threshold      = 1
       period_seconds = minutes * 60
       missing        = "breaching" # silence is no data at all
+      holds_release  = false       # a release changes nothing about who calls; without callers none could ever be made
     } },
     merge([for backup in var.backup[*] : {
       backup-missing = {
@@ -218,7 +229,7 @@ locals {
     }]...),
     { for filter in aws_cloudwatch_log_metric_filter.refused_packets : "breakout" => {
       meaning    = "Code in the network tried to reach something other than the table and X-Ray, and was stopped."
-      severity   = "page"
+      severity   = "ticket" # a late packet of a closed connection looks the same
       metrics    = { packets = { namespace = var.function.namespace, name = filter.metric_transformation[0].name, dimensions = {}, statistic = "Sum" } }
       expression = "FILL(packets, 0)"
     } },
@@ -228,7 +239,7 @@ locals {
     meaning        = "Consumer ${consumer} sends more than the ${agreed.requests_per_hour} requests an hour it agreed on."
     heading        = "consumer-usage"
     severity       = "ticket"
-    metrics        = { requests = { namespace = var.function.namespace, name = "requests", dimensions = { function = var.function.name, client_id = agreed.client_id }, statistic = "Sum" } }
+    metrics        = { requests = { namespace = var.function.namespace, name = "requests", dimensions = { function = var.function.name, consumer = consumer }, statistic = "Sum" } }
     expression     = "FILL(requests, 0)"
     threshold      = agreed.requests_per_hour
     period_seconds = 3600
@@ -248,13 +259,13 @@ resource "aws_cloudwatch_log_metric_filter" "init_failures" {
   }
 }
 
-# Sent from inside: what is refused on its way in, a late answer of DynamoDB most often, is nobody who tries to get out.
+# Sent from inside to outside: what is refused on its way in, or between two interfaces of the network, is a late packet.
 resource "aws_cloudwatch_log_metric_filter" "refused_packets" {
   for_each = { for flow_log in var.flow_log[*] : "this" => flow_log }
 
   name           = "${var.name}-refused-packets"
   log_group_name = each.value.log_group_name
-  pattern        = "[version, account, interface, from = ${each.value.addresses}, to, from_port, to_port, protocol, packets, bytes, start, end, action = REJECT, status]"
+  pattern        = "[version, account, interface, from = ${each.value.addresses}, to != ${each.value.addresses}, from_port, to_port, protocol, packets, bytes, start, end, action = REJECT, status]"
 
   metric_transformation {
     namespace = var.function.namespace

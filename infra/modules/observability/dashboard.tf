@@ -23,8 +23,8 @@ locals {
     ["AWS/DynamoDB", name, "TableName", var.table.name]]],
     ["WAF (requests)", "Sum", [for name in ["AllowedRequests", "BlockedRequests", "CountedRequests"] :
     ["AWS/WAFV2", name, "WebACL", var.web_acl.metric_name, "Region", var.region, "Rule", "ALL"]]],
-    ["Consumers (requests)", "Sum", [for consumer, agreed in var.consumers : [var.function.namespace, "requests", "function", var.function.name, "client_id", agreed.client_id, { label = consumer }]]],
-    ["Consumers (faults)", "Sum", [for consumer, agreed in var.consumers : [var.function.namespace, "faults", "function", var.function.name, "client_id", agreed.client_id, { label = consumer }]]],
+    ["Consumers (requests)", "Sum", [for consumer, agreed in var.consumers : [var.function.namespace, "requests", "function", var.function.name, "consumer", consumer, { label = consumer }]]],
+    ["Consumers (faults)", "Sum", [for consumer, agreed in var.consumers : [var.function.namespace, "faults", "function", var.function.name, "consumer", consumer, { label = consumer }]]],
   ]
   dashboard = { for name in ["Count", "4XXError", "5XXError", "Latency", "IntegrationLatency"] :
     name => ["AWS/ApiGateway", name, "ApiName", var.api.name, "Stage", var.api.stage_name]

@@ -8,7 +8,7 @@ locals {
     faults   = { log_group = "function", query = "filter level = 'ERROR' | fields @timestamp, request_id, cause, error, message, @message | sort @timestamp desc | limit 100" }
     slowest  = { log_group = "function", query = "filter message = 'request' | fields @timestamp, request_id, method, route, status, latency, cold_starts | sort latency desc | limit 50" }
     starts   = { log_group = "function", query = "filter type like 'platform.init' or level = 'FATAL' | fields @timestamp, type, record.status, message, @message | sort @timestamp desc | limit 50" }
-    consumer = { log_group = "function", query = "filter message = 'request' | stats sum(requests) as sent, sum(faults) as failed, pct(latency, 99) as p99_milliseconds by client_id, route | sort sent desc" }
+    consumer = { log_group = "function", query = "filter message = 'request' | stats sum(requests) as sent, sum(faults) as failed, pct(latency, 99) as p99_milliseconds by consumer, route | sort sent desc" }
     refusals = { log_group = "access", query = "filter status >= 400 | stats count(*) as refused by status, error_type, route, client_id | sort refused desc" }
     gateway  = { log_group = "access", query = "filter status >= 500 | fields @timestamp, request_id, route, status, error_type, integration_status, integration_latency_ms | sort @timestamp desc | limit 100" }
     waf      = { log_group = "waf", query = "filter action = 'BLOCK' | fields unmask(httpRequest.clientIp) as address | stats count(*) as blocked by terminatingRuleId, address, httpRequest.uri | sort blocked desc | limit 100" }

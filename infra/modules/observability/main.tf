@@ -80,7 +80,7 @@ resource "aws_cloudwatch_composite_alarm" "severity" {
 }
 
 # A key that is disabled or about to be deleted takes table, logs and alarms with it. CloudTrail tells EventBridge, which
-# tells us: there is no metric of it. CloudTrail has to be on, as it is in any account that is watched at all.
+# tells us: there is no metric of it. It needs a trail that logs management events, see infra/bootstrap/account.tf.
 resource "aws_cloudwatch_event_rule" "key" {
   name        = "${var.name}-key-threatened"
   description = "Somebody disables a key or schedules its deletion. ${var.runbook_url}#key-threatened"
@@ -140,10 +140,10 @@ resource "aws_budgets_budget" "this" {
   limit_unit   = "USD"
 
   dynamic "cost_filter" {
-    for_each = length(var.budget.cost_tags) > 0 ? ["TagKeyValue"] : []
+    for_each = var.budget.cost_tag == null ? [] : ["TagKeyValue"]
     content {
       name   = cost_filter.value
-      values = [for tag, value in var.budget.cost_tags : format("user:%s$%s", tag, value)]
+      values = [format("user:%s$%s", var.budget.cost_tag.name, var.budget.cost_tag.value)]
     }
   }
 

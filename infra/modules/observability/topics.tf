@@ -24,20 +24,32 @@ resource "aws_sns_topic" "this" {
   kms_master_key_id = module.key.key.arn
 }
 
+# EventBridge sends no aws:SourceAccount: with that condition SNS refuses it, and only FailedInvocations shows it.
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
 resource "aws_sns_topic_policy" "this" {
+  #checkov:skip=CKV_AWS_385: the principal is EventBridge, which supports no condition here; the topic's key bounds it too
   for_each = aws_sns_topic.this
 
   arn = each.value.arn
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "ServicesPublish"
-      Effect    = "Allow"
-      Principal = { Service = values(local.publishers) }
-      Action    = "sns:Publish"
-      Resource  = each.value.arn
-      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
-    }]
+    Statement = [
+      {
+        Sid       = "AlarmsAndBudgetsPublish"
+        Effect    = "Allow"
+        Principal = { Service = [local.publishers.Budgets, local.publishers.CloudWatch] }
+        Action    = "sns:Publish"
+        Resource  = each.value.arn
+        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+      },
+      {
+        Sid       = "EventBridgePublishes"
+        Effect    = "Allow"
+        Principal = { Service = local.publishers.EventBridge }
+        Action    = "sns:Publish"
+        Resource  = each.value.arn
+      },
+    ]
   })
 }
 

@@ -84,8 +84,8 @@ variable "keys" {
 }
 
 variable "consumers" {
-  description = "Consumers by name, and how many requests an hour each agreed on."
-  type        = map(object({ client_id = string, requests_per_hour = number }))
+  description = "Consumers by name, and how many requests an hour each agreed on, by all its clients together."
+  type        = map(object({ requests_per_hour = number }))
 }
 
 variable "silence_minutes" {
@@ -109,8 +109,11 @@ variable "subscribers" {
 }
 
 variable "budget" {
-  description = "What may be spent a month. cost_tags narrows it to what bears these tags, once they are activated as cost allocation tags: until then it counts nothing; empty is the whole account."
-  type        = object({ usd_per_month = number, cost_tags = optional(map(string), {}) })
+  description = "What may be spent a month. cost_tag narrows it to what bears this tag, once it is activated as a cost allocation tag: until then it counts nothing; null is the whole account."
+  type = object({
+    usd_per_month = number
+    cost_tag      = optional(object({ name = string, value = string }))
+  })
   validation {
     condition     = var.budget.usd_per_month > 0
     error_message = "usd_per_month is above 0: AWS has no budget of nothing."

@@ -111,10 +111,10 @@ locals {
     path => merge(try(local.operations[path], {}), try(local.catch_all[path], {}))
   }
 
+  # No responses beside it: a proxy integration passes the function's on as they are, and API Gateway takes no `default`.
   proxied = {
     "x-amazon-apigateway-request-validator" = "all"
     "x-amazon-apigateway-integration"       = { type = "aws_proxy", httpMethod = "POST", uri = var.function.invoke_arn }
-    responses                               = { default = { description = "As in the contract." } }
   }
 
   # Response types without an entry here use DEFAULT_4XX or DEFAULT_5XX. The text is the `detail` of the code's example

@@ -14,10 +14,12 @@ resource "aws_api_gateway_rest_api" "this" {
   }
 }
 
-# A stage serves a deployment, a snapshot: without the trigger a changed contract would be imported and never served.
+# A stage serves a deployment, a snapshot: without the triggers a changed contract would be imported and never served, and the
+# default endpoint would stay open beside a domain.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-disable-default-endpoint.html
 resource "aws_api_gateway_deployment" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
-  triggers    = { body = sha256(local.body) }
+  triggers    = { body = sha256(local.body), default_endpoint = var.domain == null ? "enabled" : "disabled" }
 
   lifecycle {
     create_before_destroy = true # a deployment that a stage serves cannot be deleted

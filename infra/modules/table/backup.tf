@@ -73,6 +73,14 @@ resource "aws_iam_role_policy" "backup" {
         Action   = ["backup:CopyIntoBackupVault", "backup:DescribeBackupVault"]
         Resource = [aws_backup_vault.this[each.key].arn]
       },
+      # A copy bears the table's tags, and a job that may not set them fails.
+      # https://docs.aws.amazon.com/aws-backup/latest/devguide/access-control.html
+      {
+        Sid      = "TagTheCopies"
+        Effect   = "Allow"
+        Action   = ["backup:TagResource"]
+        Resource = ["arn:aws:backup:${var.region}:${var.account_id}:recovery-point:*"]
+      },
       {
         Sid       = "ReadWithTheKey"
         Effect    = "Allow"

@@ -389,16 +389,8 @@ resource "aws_wafv2_web_acl" "this" {
         vendor_name = "AWS"
         name        = "AWSManagedRulesCommonRuleSet"
 
-        # It blocks bodies above 8 KiB; a movie may have 64. Our own rule above blocks what is too long.
-        rule_action_override {
-          name = "SizeRestrictions_BODY"
-          action_to_use {
-            count {}
-          }
-        }
-
         dynamic "rule_action_override" {
-          for_each = local.counted["common"]
+          for_each = concat(keys(local.contradicting), local.counted["common"])
           content {
             name = rule_action_override.value
             action_to_use {
@@ -456,6 +448,24 @@ resource "aws_wafv2_web_acl" "this" {
 }
 
 locals {
+  # Rules of the common group that would block what the contract allows, and why they protect nothing here: the function
+  # opens no files, fetches no addresses, and checks the length of all that it takes.
+  # https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
+  contradicting = {
+    GenericLFI_BODY                     = "a plot or a title may contain ../"
+    GenericLFI_QUERYARGUMENTS           = "as above"
+    GenericLFI_URIPATH                  = "as above"
+    GenericRFI_BODY                     = "an image_url may have an IP address for its host"
+    GenericRFI_QUERYARGUMENTS           = "a title may be such an address"
+    GenericRFI_URIPATH                  = "as above"
+    NoUserAgent_HEADER                  = "the contract requires no User-Agent; clients are known by their token"
+    RestrictedExtensions_QUERYARGUMENTS = "a title may end in .log or .ini"
+    RestrictedExtensions_URIPATH        = "as above"
+    SizeRestrictions_BODY               = "it blocks above 8 KiB; a movie may have 64, and our own rule blocks longer bodies"
+    SizeRestrictions_QUERYSTRING        = "it blocks above 2,048 bytes; a cursor alone may have as many"
+    SizeRestrictions_URIPATH            = "it blocks above 1,024 bytes; a title may have as many before it is percent-encoded"
+  }
+
   # The rules that only count, by group.
   counted = { for group in ["ip-reputation", "known-bad-inputs", "common", "sql-injection"] :
     group => [for rule in keys(var.counted_rules) : split("/", rule)[1] if split("/", rule)[0] == group]

@@ -11,9 +11,17 @@ locals {
 
   environment_variables = merge(
     { TABLE_NAME = local.served.name, CREATIONS_TABLE_NAME = module.creations.table.name, REGION = var.environment.region },
+    { CONSUMERS = join(",", [for client, id in module.identity.client_ids : "${id}=${local.consumers[client]}"]) },
     { TOKEN_URL = local.token_url, DOCUMENTATION_URL = local.documentation_url },
     { for name in ["CORS_ORIGINS"] : name => join(",", var.cors_origins) if length(var.cors_origins) > 0 },
     { for name in ["OTEL_EXPORTER_OTLP_ENDPOINT"] : name => "http://127.0.0.1:4318" if length(local.layers) > 0 },
+  )
+
+  # What the function knows of each client: whose it is, and the first day on which it is rejected. A second client NAME-next is
+  # the same consumer's. Our own tools never expire.
+  consumers = merge(
+    { for client, consumer in var.consumers : client => "${trimsuffix(client, "-next")}:${consumer.expires_on}" },
+    { operations = "operations:9999-12-31" },
   )
 
   documentation_url = coalesce(var.documentation_url, local.contract.externalDocs.url)
@@ -285,14 +293,16 @@ module "observability" {
     log_group_name       = module.function.function.log_group_name
     namespace            = "mvdb" # as the code prints it
   }
-  canary          = local.next
-  table           = { name = local.served.name, operations = local.table_calls }
-  web_acl         = module.waf.web_acl
-  switch          = module.waf.switch
-  backup          = module.table.backup
-  flow_log        = local.flow_log
-  keys            = { for purpose, key in module.key : purpose => key.key }
-  consumers       = { for name, consumer in var.consumers : name => { client_id = module.identity.client_ids[name], requests_per_hour = consumer.requests_per_hour } }
+  canary   = local.next
+  table    = { name = local.served.name, operations = local.table_calls }
+  web_acl  = module.waf.web_acl
+  switch   = module.waf.switch
+  backup   = module.table.backup
+  flow_log = local.flow_log
+  keys     = { for purpose, key in module.key : purpose => key.key }
+  consumers = { for name, clients in { for client, consumer in var.consumers : trimsuffix(client, "-next") => consumer... } :
+    name => { requests_per_hour = max(clients[*].requests_per_hour...) }
+  }
   silence_minutes = var.observability.silence_minutes
   log_groups      = local.watched_log_groups
   subscribers     = var.observability.subscribers

@@ -14,9 +14,13 @@ output "token_url" {
 }
 
 output "consumers" {
-  description = "Per consumer: client_id, client_secret, scopes."
-  value       = module.identity.consumers
-  sensitive   = true
+  description = "Per client: client_id, client_secret and scopes, the consumer whose it is (NAME for NAME-next, too), and, but for our own tools, owner, contact and expires_on."
+  value = { for client, secrets in module.identity.consumers : client => merge(
+    secrets,
+    { consumer = trimsuffix(client, "-next") },
+    { for key in ["owner", "contact", "expires_on"] : key => var.consumers[client][key] if can(var.consumers[client]) },
+  ) }
+  sensitive = true
 }
 
 output "function_name" {
@@ -113,6 +117,11 @@ output "infrastructure" {
       log_masking        = "the emulator masks nothing in logs"
     }
   }
+}
+
+output "counted_rules" {
+  description = "Managed rules that count instead of block for a while: the reason, and until which day."
+  value       = var.waf.counted_rules
 }
 
 # The provider puts them on everything that it makes.

@@ -17,6 +17,11 @@ variable "environment" {
   }
 }
 
+locals {
+  # The environments come with accounts like 111111111111; the emulator's is 000000000000. No real one has one digit only.
+  placeholder_account = length(distinct(split("", var.environment.account_id))) == 1
+}
+
 variable "function" {
   description = "What the function is given; reserved_concurrency null shares the account's pool."
   type = object({
@@ -54,14 +59,24 @@ variable "served_table" {
 }
 
 variable "network" {
-  description = "The network without a way out in which the function stands: an address range and three zones. Null, and it stands in Lambda's own, with the internet before it."
+  description = "The network without a way out in which the function stands: an address range and three zones. Null, and it stands in Lambda's own, with the internet before it. A function that has none gets one in two applies, the network first (infra/README.md): the provider plans no change while the subnets are not known."
   type        = object({ cidr = string, zones = list(string) })
   nullable    = true
 }
 
 variable "consumers" {
-  description = "Who may call, by name: with which of the contract's scopes, who answers for it, and until which day."
+  description = "Who may call, by name: with which of the contract's scopes, who answers for it, and from which day on it is rejected. NAME-next is a second client of consumer NAME, by which its secret is rotated."
   type        = map(object({ scopes = list(string), owner = string, contact = string, expires_on = string, requests_per_hour = number }))
+  # Lambda takes 4 KB of environment variables: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+  # Each client takes its id of 26 characters, its consumer's name, a day and three separators.
+  validation {
+    condition     = sum([for name in concat(keys(var.consumers), ["operations"]) : 26 + length(trimsuffix(name, "-next")) + 10 + 3]) <= 3072
+    error_message = "The function's environment has 3,072 bytes for consumers, and these take ${sum([for name in concat(keys(var.consumers), ["operations"]) : 26 + length(trimsuffix(name, "-next")) + 10 + 3])}: name them shorter, or remove those that have expired."
+  }
+  validation {
+    condition     = local.placeholder_account || !anytrue([for consumer in var.consumers : endswith(consumer.contact, "@example.org")])
+    error_message = "These consumers' contacts are still placeholders: ${join(", ", [for name, consumer in var.consumers : name if endswith(consumer.contact, "@example.org")])}."
+  }
 }
 
 variable "throttles" {
@@ -142,6 +157,15 @@ variable "observability" {
     })
     silence_minutes = optional(number)
     subscribers     = object({ page = list(object({ protocol = string, endpoint = string })), ticket = list(object({ protocol = string, endpoint = string })) })
-    budget          = object({ usd_per_month = number, cost_tags = optional(map(string), {}) })
+    budget          = object({ usd_per_month = number, cost_tag = optional(object({ name = string, value = string })) })
   })
+  # Mail to example.org is never confirmed, and nobody is notified; SNS reports no error.
+  validation {
+    condition     = local.placeholder_account || !strcontains(var.observability.runbook_url, "your-organisation")
+    error_message = "runbook_url is still a placeholder: every alarm links to it."
+  }
+  validation {
+    condition     = local.placeholder_account || !anytrue([for subscriber in flatten(values(var.observability.subscribers)) : endswith(subscriber.endpoint, "@example.org")])
+    error_message = "subscribers are still placeholders: no alarm would reach anybody."
+  }
 }

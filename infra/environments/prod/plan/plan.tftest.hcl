@@ -13,6 +13,9 @@ mock_provider "aws" {
   mock_resource "aws_dynamodb_table" {
     defaults = { arn = "arn:aws:dynamodb:eu-west-1:222222222222:table/mvdb-prod-movies" }
   }
+  mock_resource "aws_backup_vault" {
+    defaults = { arn = "arn:aws:backup:eu-west-1:222222222222:backup-vault:mvdb-prod-movies" }
+  }
   mock_resource "aws_cognito_user_pool" {
     defaults = { arn = "arn:aws:cognito-idp:eu-west-1:222222222222:userpool/pool" }
   }

@@ -76,9 +76,24 @@ def test_the_movies_cannot_be_deleted_and_can_be_restored(of, table):
 
 def test_what_may_be_spent_has_an_end(of):
     assert [table["on_demand_throughput"] for table in of.all("aws_dynamodb_table").values()] == [[{"max_read_request_units": 5000, "max_write_request_units": 1000}]] * 2
-    assert of("aws_lambda_function")["reserved_concurrent_executions"] == 100
+    # "You can reserve up to the Unreserved account concurrency value minus 100", and a young account has 10:
+    # https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+    assert of("aws_lambda_function")["reserved_concurrent_executions"] == -1
     rates = {path: (method["settings"][0]["throttling_rate_limit"], method["settings"][0]["throttling_burst_limit"]) for method in of.all("aws_api_gateway_method_settings").values() for path in [method["method_path"]]}
     assert rates == {"*/*": (500, 1000), "~1movies/GET": (200, 400), "~1movies/HEAD": (200, 400)}
+
+
+def test_no_managed_rule_is_shorter_than_the_contract(of):
+    """SizeRestrictions_QUERYSTRING: "URI query strings that are over 2,048 bytes"; _URIPATH: "over 1,024 bytes"; _BODY: 8 KB.
+    https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html"""
+    contract = yaml.safe_load((CRATES / "movies/openapi.yaml").read_text())
+    limits = {parameter["name"]: parameter["schema"].get("maxLength", 0) for parameter in contract["components"]["parameters"].values()}
+    encoded = 3  # characters of each byte, percent-encoded
+    longest = {"URIPATH": len("/v1/movies/2100/") + encoded * limits["title"], "QUERYSTRING": len("cursor=") + limits["cursor"], "BODY": 64 * 1024}
+    (common,) = [group for rule in of("aws_wafv2_web_acl")["rule"] for group in rule["statement"][0]["managed_rule_group_statement"] if group["name"] == "AWSManagedRulesCommonRuleSet"]
+    counted = {override["name"] for override in common["rule_action_override"]}
+    for part, limit in {"URIPATH": 1024, "QUERYSTRING": 2048, "BODY": 8192}.items():
+        assert longest[part] <= limit or f"SizeRestrictions_{part}" in counted, f"the contract allows {longest[part]} bytes, WAF {limit}"
 
 
 def test_every_log_is_kept_for_400_days_with_its_key(of):
@@ -89,7 +104,7 @@ def test_every_log_is_kept_for_400_days_with_its_key(of):
 def test_the_budget_counts_this_stack_alone(of):
     budget = of("aws_budgets_budget")
     assert budget["limit_amount"] == "300" and budget["limit_unit"] == "USD"
-    assert {value for filter in budget["cost_filter"] for value in filter["values"]} == {"user:product$mvdb", "user:environment$prod"}
+    assert {value for filter in budget["cost_filter"] for value in filter["values"]} == {"user:product$mvdb"}
 
 
 def test_somebody_is_told(of):
@@ -174,7 +189,9 @@ def test_the_function_stands_in_the_network_with_the_layer_and_knows_its_table(o
     assert function["environment"][0]["variables"] == {
         "TABLE_NAME": table["name"], "CREATIONS_TABLE_NAME": f"{table['name']}-creations", "REGION": "eu-west-1",
         "TOKEN_URL": "https://mvdb-prod-movies-222222222222.auth.eu-west-1.amazoncognito.com/oauth2/token",
-        "DOCUMENTATION_URL": contract()["externalDocs"]["url"], "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+        "DOCUMENTATION_URL": contract()["externalDocs"]["url"], "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+        "CONSUMERS": function["environment"][0]["variables"]["CONSUMERS"]}
+    assert re.sub(r"\w+=", "", function["environment"][0]["variables"]["CONSUMERS"]).split(",") == ["operations:9999-12-31", "reader:2028-12-31", "writer:2028-12-31"]
 
 
 def test_the_web_acl_stands_before_the_stage_and_the_stage_proves_itself(of):

@@ -26,7 +26,7 @@ run "the_scopes_are_those_of_the_contract" {
 run "each_consumer_has_its_own_client_and_no_scope_but_its_own" {
   command = plan
   assert {
-    condition     = { for name, client in aws_cognito_user_pool_client.this : name => tolist(client.allowed_oauth_scopes) } == { reader = tolist(["movies/read"]), writer = tolist(["movies/write"]) }
+    condition     = { for name, client in aws_cognito_user_pool_client.this : name => tolist(client.allowed_oauth_scopes) } == { operations = tolist(["movies/read", "movies/write"]), reader = tolist(["movies/read"]), writer = tolist(["movies/write"]) }
     error_message = "A consumer has another scope than it was given."
   }
 }
@@ -91,10 +91,38 @@ run "a_consumer_that_cannot_be_written_to_is_refused" {
   expect_failures = [var.consumers]
 }
 
-run "an_expired_consumer_is_refused" {
+# The function rejects it from that day on. A plan in the middle of an incident must not fail because a day has come.
+run "an_expired_consumer_fails_no_plan" {
   command = plan
   variables {
     consumers = { reader = { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.org", expires_on = "2020-01-01" } }
+  }
+  assert {
+    condition     = contains(keys(aws_cognito_user_pool_client.this), "reader")
+    error_message = "A consumer that has expired loses its client without anybody having decided it."
+  }
+}
+
+run "the_client_of_our_own_tools_is_no_consumers" {
+  command = plan
+  variables {
+    consumers = { operations = { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.org", expires_on = "9999-12-31" } }
+  }
+  expect_failures = [var.consumers]
+}
+
+run "the_second_client_of_our_own_tools_is_no_consumers" {
+  command = plan
+  variables {
+    consumers = { operations-next = { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.org", expires_on = "9999-12-31" } }
+  }
+  expect_failures = [var.consumers]
+}
+
+run "a_name_that_the_functions_environment_cannot_hold_is_refused" {
+  command = plan
+  variables {
+    consumers = { "reader=a:b,c" = { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.org", expires_on = "9999-12-31" } }
   }
   expect_failures = [var.consumers]
 }

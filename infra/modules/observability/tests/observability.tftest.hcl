@@ -26,7 +26,7 @@ variables {
   backup          = { vault_name = "mvdb-test-movies" }
   flow_log        = { log_group_name = "/aws/vpc/mvdb-test-movies", addresses = "10.0.0.*" }
   keys            = { table = { arn = "arn:aws:kms:eu-west-1:123456789012:key/table" } }
-  consumers       = { reader = { client_id = "abc", requests_per_hour = 5000 } }
+  consumers       = { reader = { requests_per_hour = 5000 } }
   silence_minutes = 30
   log_groups      = { function = "/aws/lambda/mvdb-test-movies", access = "/aws/api-gateway/mvdb-test-movies", waf = "aws-waf-logs-mvdb-test-movies" }
   subscribers     = { page = [{ protocol = "email", endpoint = "oncall@example.com" }], ticket = [] }
@@ -106,7 +106,7 @@ run "the_minimum_set_is_there" {
     condition = alltrue([for key in [
       "availability-burn-daily", "latency-burn-daily", "refusals", "traffic", "slower", "function-errors", "function-locked-out", "function-throttled", "function-slow", "function-crowded",
       "function-does-not-start", "table-throttled", "table-errors", "table-slow", "waf-blocks", "silence", "backup-missing", "backup-failed", "breakout", "consumer-usage-reader",
-      "version-fails", "version-slow", "frozen",
+      "version-fails", "version-slow", "frozen", "event-lost",
     ] : contains(keys(aws_cloudwatch_metric_alarm.this), key)])
     error_message = "An alarm is missing."
   }
@@ -180,28 +180,60 @@ run "c34_notifications_are_encrypted" {
   }
 }
 
+# "You can't use Condition blocks in Amazon SNS topic policies for EventBridge", so its publishing has a statement of its own:
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
 run "c34_cloudwatch_budgets_and_events_may_publish_and_nobody_else" {
   assert {
     condition = jsonencode(local.key_uses) == jsonencode({ for sid, service in { CloudWatch = "cloudwatch.amazonaws.com", Budgets = "budgets.amazonaws.com", EventBridge = "events.amazonaws.com" } :
       sid => { service = service, actions = ["kms:Decrypt", "kms:GenerateDataKey*"], condition = { ArnLike = { "kms:EncryptionContext:aws:sns:topicArn" = "arn:aws:sns:eu-west-1:123456789012:mvdb-test-movies-*" } } }
     })
-    error_message = "Notifications would be lost without a trace, or a stranger may use the key."
+    error_message = "Notifications would be lost, or another account may use the key."
   }
   assert {
-    condition = alltrue([for severity, topic in aws_sns_topic_policy.this : jsondecode(topic.policy).Statement == [{
-      Sid    = "ServicesPublish", Effect = "Allow", Principal = { Service = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com"] }
-      Action = "sns:Publish", Resource = aws_sns_topic.this[severity].arn, Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
-    }]]) && length(aws_sns_topic_policy.this) == 2
+    condition = alltrue([for severity, topic in aws_sns_topic_policy.this : jsondecode(topic.policy).Statement == [
+      {
+        Sid    = "AlarmsAndBudgetsPublish", Effect = "Allow", Principal = { Service = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"] }
+        Action = "sns:Publish", Resource = aws_sns_topic.this[severity].arn, Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
+      },
+      {
+        Sid    = "EventBridgePublishes", Effect = "Allow", Principal = { Service = "events.amazonaws.com" }
+        Action = "sns:Publish", Resource = aws_sns_topic.this[severity].arn
+      },
+    ]]) && length(aws_sns_topic_policy.this) == 2
     error_message = "Notifications would be refused, or anybody may send one."
   }
 }
 
-# A packet refused on its way in is late, not somebody who tries to get out.
-run "a_breakout_is_a_refused_packet_from_inside" {
+# FailedInvocations is "the number of invocations that failed permanently", by rule:
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+run "an_event_that_reaches_nobody_raises_an_alarm" {
+  assert {
+    condition = { for query in aws_cloudwatch_metric_alarm.this["event-lost"].metric_query : query.id => [for metric in query.metric : [metric.namespace, metric.metric_name, metric.dimensions.RuleName]] if length(query.metric) > 0 } == {
+      key    = [["AWS/Events", "FailedInvocations", "mvdb-test-movies-key-threatened"]]
+      switch = [["AWS/Events", "FailedInvocations", "mvdb-test-movies-switch-turned"]]
+    }
+    error_message = "EventBridge fails to deliver, and no alarm says so."
+  }
+}
+
+# A packet that comes after its connection was closed is logged as REJECT; between two interfaces it never leaves the network:
+# https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-records-examples.html
+run "a_breakout_is_a_refused_packet_from_inside_to_outside" {
   command = plan
   assert {
-    condition     = aws_cloudwatch_log_metric_filter.refused_packets["this"].pattern == "[version, account, interface, from = 10.0.0.*, to, from_port, to_port, protocol, packets, bytes, start, end, action = REJECT, status]"
-    error_message = "Late answers wake somebody, or an attempt to get out does not."
+    condition     = aws_cloudwatch_log_metric_filter.refused_packets["this"].pattern == "[version, account, interface, from = 10.0.0.*, to != 10.0.0.*, from_port, to_port, protocol, packets, bytes, start, end, action = REJECT, status]"
+    error_message = "Late packets inside the network count, or an attempt to get out does not."
+  }
+}
+
+# Without callers `silence` fires for ever, and no release could ever end it.
+run "a_release_waits_for_pages_but_not_for_silence" {
+  assert {
+    condition = toset([for name, alarm in output.alarms : trimprefix(name, "mvdb-test-movies-") if alarm.holds_release]) == toset([
+      "availability-burn-fast", "availability-burn-slow", "latency-burn-fast", "latency-burn-slow",
+      "function-locked-out", "function-throttled", "function-does-not-start", "table-throttled",
+    ])
+    error_message = "A release is held by an alarm that it cannot worsen, or not by one that it can."
   }
 }
 
@@ -295,10 +327,11 @@ run "a_budget_tells_before_and_after" {
   }
 }
 
-run "a_budget_can_be_narrowed_to_tags" {
+# Whether two tags in one filter mean both or either, AWS does not say: there is one.
+run "a_budget_can_be_narrowed_to_one_tag" {
   command = plan
   variables {
-    budget = { usd_per_month = 50, cost_tags = { product = "mvdb" } }
+    budget = { usd_per_month = 50, cost_tag = { name = "product", value = "mvdb" } }
   }
   assert {
     condition     = jsonencode(one(aws_budgets_budget.this.cost_filter).values) == jsonencode(["user:product$mvdb"])

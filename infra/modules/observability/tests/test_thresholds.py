@@ -24,7 +24,7 @@ VARIABLES = {
     "canary": {"alias": "live", "version": "8"},
     "table": {"name": NAME, "operations": ["GetItem", "PutItem"]}, "web_acl": {"metric_name": NAME}, "switch": {"id": "set"},
     "backup": {"vault_name": NAME}, "flow_log": {"log_group_name": f"/aws/vpc/{NAME}", "addresses": "10.0.0.*"}, "keys": {},
-    "consumers": {"reader": {"client_id": "abc", "requests_per_hour": 5000}}, "silence_minutes": 30, "log_groups": {},
+    "consumers": {"reader": {"requests_per_hour": 5000}}, "silence_minutes": 30, "log_groups": {},
     "subscribers": {"page": [], "ticket": []}, "budget": {"usd_per_month": 50},
 }
 
@@ -154,7 +154,8 @@ def test_silence_pages_after_its_time(ringing):
     ("table-slow", "ticket", 15, {"SuccessfulRequestLatency": {5: 9, 205: 1}}, {"SuccessfulRequestLatency": {5: 9, 206: 1}}),
     ("waf-blocks", "ticket", 15, {"AllowedRequests": 80, "BlockedRequests": 20}, {"AllowedRequests": 79, "BlockedRequests": 21}),
     ("waf-blocks", "ticket", 15, {"AllowedRequests": 10, "BlockedRequests": 10}, {"AllowedRequests": 10, "BlockedRequests": 11}),
-    ("breakout", "page", 5, {}, {f"{NAME}-refused-packets": 1}),
+    ("event-lost", "ticket", 5, {}, {"FailedInvocations": 1}),
+    ("breakout", "ticket", 5, {}, {f"{NAME}-refused-packets": 1}),
     ("version-slow", "ticket", 3, {"Duration of 8": {20: 98, 301: 1, 300: 1}}, {"Duration of 8": {20: 98, 301: 2}}),
     ("version-fails", "ticket", 3, {"Invocations of 8": 100, "Errors of 8": 1}, {"Invocations of 8": 100, "Errors of 8": 2}),
     ("version-fails", "ticket", 3, {"Invocations of 8": 100, "faults of 8": 1}, {"Invocations of 8": 100, "faults of 8": 2}),

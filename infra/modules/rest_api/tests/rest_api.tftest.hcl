@@ -329,6 +329,20 @@ run "c11_a_changed_body_is_deployed" {
     condition     = aws_api_gateway_deployment.this.triggers.body == sha256(aws_api_gateway_rest_api.this.body)
     error_message = "The deployment does not follow the body: a change would be imported and never served."
   }
+  assert {
+    condition     = aws_api_gateway_deployment.this.triggers.default_endpoint == "enabled"
+    error_message = "The deployment does not follow whether API Gateway's own name answers."
+  }
+}
+
+# A method response has a status code of three digits (pattern [1-5]\d\d), which `default` is not; a proxy integration needs none:
+# https://docs.aws.amazon.com/apigateway/latest/api/API_PutMethodResponse.html
+run "the_import_names_no_response_that_api_gateway_refuses" {
+  command = plan
+  assert {
+    condition     = !strcontains(jsonencode(jsondecode(aws_api_gateway_rest_api.this.body).paths), "\"responses\"")
+    error_message = "API Gateway would import a response without a status code."
+  }
 }
 
 run "a_route_is_throttled_as_told" {
@@ -397,6 +411,11 @@ run "c08_an_own_name_takes_tls_1_2_and_is_the_only_way_in" {
   assert {
     condition     = aws_api_gateway_rest_api.this.disable_execute_api_endpoint
     error_message = "API Gateway's own name leads past the domain."
+  }
+  # "After you disable the default endpoint, you must deploy your API for the change to take effect": https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-disable-default-endpoint.html
+  assert {
+    condition     = aws_api_gateway_deployment.this.triggers.default_endpoint == "disabled"
+    error_message = "The deployment does not follow whether API Gateway's own name answers."
   }
   assert {
     condition     = aws_api_gateway_base_path_mapping.this["this"].api_id == aws_api_gateway_rest_api.this.id && aws_api_gateway_base_path_mapping.this["this"].stage_name == "v1" && output.rest_api.url == "https://movies.example.org"

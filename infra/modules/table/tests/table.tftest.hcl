@@ -156,6 +156,7 @@ run "c36_the_backups_role_may_copy_this_table_and_nothing_else" {
     condition = { for statement in jsondecode(aws_iam_role_policy.backup["this"].policy).Statement : statement.Sid => join(" ", concat(statement.Action, statement.Resource)) } == {
       CopyTheTable         = "dynamodb:DescribeTable dynamodb:ListTagsOfResource dynamodb:StartAwsBackupJob arn:aws:dynamodb:eu-west-1:123456789012:table/mvdb-test-movies"
       IntoTheVault         = "backup:CopyIntoBackupVault backup:DescribeBackupVault arn:aws:backup:eu-west-1:123456789012:backup-vault:mvdb-test-movies"
+      TagTheCopies         = "backup:TagResource arn:aws:backup:eu-west-1:123456789012:recovery-point:*"
       ReadWithTheKey       = "kms:Decrypt kms:GenerateDataKey arn:aws:kms:eu-west-1:123456789012:key/table"
       KnowTheKey           = "kms:DescribeKey arn:aws:kms:eu-west-1:123456789012:key/table"
       LendTheKeyToTheVault = "kms:CreateGrant arn:aws:kms:eu-west-1:123456789012:key/table"

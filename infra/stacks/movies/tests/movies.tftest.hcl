@@ -68,14 +68,14 @@ variables {
   table               = { max_units_per_second = { read = 1000, write = 200 }, recovery_days = 35, backup = { retention_days = 90 } }
   canary              = { percent = 10, minutes = 10 }
   network             = null
-  consumers           = { reader = { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.org", expires_on = "9999-12-31", requests_per_hour = 1000 } }
+  consumers           = { reader = { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.com", expires_on = "9999-12-31", requests_per_hour = 1000 } }
   throttles           = { stage = { requests_per_second = 50, burst_requests = 100 }, routes = {} }
   waf                 = { requests_per_minute = { source = 1000, token = 3000 } }
   cors_origins        = []
   deletion_protection = true
   log_retention_days  = 400
   observability = {
-    runbook_url = "https://example.org/infra/RUNBOOK.md"
+    runbook_url = "https://example.com/infra/RUNBOOK.md"
     slo         = { availability = { target = 0.999 }, latency = { target = 0.99, threshold_milliseconds = 300 }, minimum_requests = 120 }
     subscribers = { page = [], ticket = [] }
     budget      = { usd_per_month = 50 }
@@ -236,10 +236,9 @@ run "a_function_in_a_network_has_no_way_out" {
   }
 }
 
-run "c22_the_environment_is_a_table_a_region_and_no_secret" {
-  command = plan
+run "c22_the_environment_is_tables_a_region_the_consumers_and_no_secret" {
   assert {
-    condition = { for name, value in local.environment_variables : name => value if !startswith(name, "OTEL_") } == {
+    condition = { for name, value in local.environment_variables : name => value if name != "CONSUMERS" && !startswith(name, "OTEL_") } == {
       TABLE_NAME           = "mvdb-test-movies"
       CREATIONS_TABLE_NAME = "mvdb-test-movies-creations"
       REGION               = "eu-west-1"
@@ -247,6 +246,10 @@ run "c22_the_environment_is_a_table_a_region_and_no_secret" {
       DOCUMENTATION_URL    = local.contract.externalDocs.url
     }
     error_message = "The function's environment is not what it reads at its start."
+  }
+  assert {
+    condition     = local.environment_variables.CONSUMERS == "${module.identity.client_ids.operations}=operations:9999-12-31,${module.identity.client_ids.reader}=reader:9999-12-31"
+    error_message = "The function does not know whose a client is, or until when."
   }
 }
 
@@ -316,4 +319,54 @@ run "an_account_without_twelve_digits_is_refused" {
     environment = { name = "test", region = "eu-west-1", account_id = "1234" }
   }
   expect_failures = [var.environment]
+}
+
+run "two_clients_of_a_consumer_are_one_to_the_function_and_its_alarm" {
+  command = plan
+  variables {
+    consumers = { for name, requests in { shop = 1000, shop-next = 2000 } : name => { scopes = ["movies/read"], owner = "Shop", contact = "shop@example.com", expires_on = "2030-06-30", requests_per_hour = requests } }
+  }
+  assert {
+    condition     = local.consumers == { shop = "shop:2030-06-30", shop-next = "shop:2030-06-30", operations = "operations:9999-12-31" }
+    error_message = "A consumer that rotates its secret is two to the function."
+  }
+  assert {
+    condition     = [for name, alarm in module.observability.alarms : name if strcontains(name, "consumer-usage")] == ["mvdb-test-movies-consumer-usage-shop"]
+    error_message = "A consumer that rotates its secret is two to its alarm."
+  }
+}
+
+# "4 KB, for all environment variables associated with the function, in aggregate":
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+run "as_many_consumers_as_the_functions_environment_holds_are_taken" {
+  command = plan
+  variables {
+    consumers = { for number in range(61) : format("consumer%02d", number) => { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.com", expires_on = "9999-12-31", requests_per_hour = 1000 } }
+  }
+  assert {
+    condition     = length(local.consumers) == 62
+    error_message = "Fewer consumers are taken than fit."
+  }
+}
+
+run "more_consumers_than_the_functions_environment_holds_are_refused" {
+  command = plan
+  variables {
+    consumers = { for number in range(62) : format("consumer%02d", number) => { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.com", expires_on = "9999-12-31", requests_per_hour = 1000 } }
+  }
+  expect_failures = [var.consumers]
+}
+
+run "placeholders_are_refused_in_a_real_account" {
+  command = plan
+  variables {
+    consumers = { reader = { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.org", expires_on = "9999-12-31", requests_per_hour = 1000 } }
+    observability = {
+      runbook_url = "https://github.com/your-organisation/mvdb/blob/main/infra/RUNBOOK.md"
+      slo         = { availability = { target = 0.999 }, latency = { target = 0.99, threshold_milliseconds = 300 }, minimum_requests = 120 }
+      subscribers = { page = [{ protocol = "email", endpoint = "on-call@example.org" }], ticket = [] }
+      budget      = { usd_per_month = 50 }
+    }
+  }
+  expect_failures = [var.consumers, var.observability]
 }

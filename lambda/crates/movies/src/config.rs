@@ -5,8 +5,12 @@
 //! them, and to look at the others (profiles, a metadata service) takes time at every cold start. A
 //! value without effect is an error here: otherwise nobody notices it until the setting is needed.
 
-use aws_sdk_dynamodb::config::Credentials;
-use std::{fmt, path::PathBuf};
+use crate::http::{Consumer, Consumers};
+use aws_sdk_dynamodb::{
+    config::Credentials,
+    primitives::{DateTime, DateTimeFormat as Format},
+};
+use std::{fmt, path::PathBuf, time::SystemTime};
 use tracing::Level;
 
 /// The region that requests to an emulator are signed for when none is set.
@@ -29,6 +33,9 @@ pub struct Config {
     /// may call the API. None by default. `*` is an error: origins are compared byte for byte with
     /// what browsers send, so it would match none.
     pub cors_origins: Vec<String>,
+    /// `CONSUMERS`, `CLIENT_ID=NAME:YYYY-MM-DD` separated by commas: whose each client is, and the first day on which it is rejected. None
+    /// by default: every client that has a token is served.
+    pub consumers: Consumers,
     /// `TOKEN_URL`: where clients request access tokens, for the contract that is served. The file's own by default.
     pub token_url: Option<String>,
     /// `DOCUMENTATION_URL`: where the API reference is; `GET /` links to it. No link by default.
@@ -102,6 +109,7 @@ impl Config {
                 None => Vec::new(),
                 Some(list) => origins(&list).ok_or(error("CORS_ORIGINS", ORIGINS_EXPECTED))?,
             },
+            consumers: given("CONSUMERS").map_or(Ok(Consumers::default()), |list| consumers(&list))?,
             token_url: given("TOKEN_URL"),
             documentation_url: given("DOCUMENTATION_URL"),
             function: given("AWS_LAMBDA_FUNCTION_NAME")
@@ -146,6 +154,18 @@ impl Aws {
             credentials: Credentials::new(id, secret, given("AWS_SESSION_TOKEN"), None, "environment"),
         })
     }
+}
+
+fn consumers(list: &str) -> Result<Consumers, ConfigError> {
+    let client = |text: &str| {
+        let (id, rest) = text.split_once('=')?;
+        let (name, day) = rest.split_once(':')?;
+        let expires = DateTime::from_str(&format!("{day}T00:00:00Z"), Format::DateTime).ok()?;
+        let consumer = Consumer { name: name.to_owned(), expires: SystemTime::try_from(expires).ok()? };
+        Some((id.to_owned(), consumer)).filter(|_| !id.is_empty() && !name.is_empty())
+    };
+    let all: Option<_> = list.split(',').map(client).collect();
+    all.ok_or(error("CONSUMERS", "must be a list such as 4h1k=shop:2028-12-31,7b2m=operations:9999-12-31"))
 }
 
 /// Returns the web origins of a list, as browsers send them in `Origin`: scheme, host and a port
@@ -263,6 +283,24 @@ mod tests {
         assert_eq!((credentials.session_token(), read(&[]).unwrap().aws.credentials.session_token()), (Some("t0ken"), None));
         let printed = format!("{config:?}");
         assert!(!printed.contains("s3cret") && !printed.contains("t0ken"), "{printed}");
+    }
+
+    #[test]
+    fn consumers_have_a_client_a_name_and_a_day() {
+        let day = |seconds| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        let consumer = |name: &str, expires| Consumer { name: name.to_owned(), expires };
+        let known = [
+            ("c1".to_owned(), consumer("shop", day(1_861_833_600))),
+            ("c2".to_owned(), consumer("shop", day(1_861_833_600))),
+            ("o".to_owned(), consumer("operations", day(253_402_214_400))),
+        ];
+        let config = read(&[("CONSUMERS", "c1=shop:2028-12-31,c2=shop:2028-12-31,o=operations:9999-12-31")]).unwrap();
+        assert_eq!(config.consumers, known.into_iter().collect());
+        assert_eq!(read(&[]).unwrap().consumers, Consumers::default());
+        for wrong in ["c1", "c1=shop", "c1=shop:soon", "c1=shop:2028-02-30", "=shop:2028-12-31", "c1=:2028-12-31", "c1=shop:2028-12-31,"] {
+            let error = read(&[("CONSUMERS", wrong)]).unwrap_err().to_string();
+            assert!(error.contains("CONSUMERS"), "{wrong}: {error}");
+        }
     }
 
     #[test]

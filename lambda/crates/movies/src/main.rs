@@ -165,7 +165,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 
     let store = Store::open(config.table_name, config.creations_table_name, config.aws)?;
     let links = Links { token_url: config.token_url, documentation_url: config.documentation_url };
-    let api = |store| Api::new(store, config.cors_origins).with_links(links);
+    let api = |store| Api::new(store, config.cors_origins).with_links(links).with_consumers(config.consumers);
     match command {
         Command::Listen { addresses, tokens } => {
             let access = match tokens {

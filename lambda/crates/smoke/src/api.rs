@@ -1,6 +1,6 @@
 //! The API as a caller sees it. Every answer is held against the contract; every error has to be a problem body.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub(crate) struct Api {
     reader: String,
     writer: Option<String>,
     watch: Arc<Watch>,
+    /// What was rejected in other words than expected, since it was last asked for.
+    wording: Mutex<Vec<String>>,
 }
 
 /// Where requests go in.
@@ -53,6 +55,33 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
+
+/// The request was rejected as it should be, but with another status, code or body than expected.
+/// It is reported and fails no run: callers are as safe as before, and no older version would
+/// answer better.
+#[derive(Debug)]
+pub(crate) struct Wording(pub(crate) String);
+
+impl std::fmt::Display for Wording {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Wording {}
+
+/// AWS WAF rejected the request. Its list of addresses with a bad reputation holds ranges of cloud
+/// providers, hosted runners among them, so this tells nothing about what is deployed.
+#[derive(Debug)]
+pub(crate) struct Blocked;
+
+impl std::fmt::Display for Blocked {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("AWS WAF blocked the request; its log names the rule (infra/RUNBOOK.md#waf-blocks)")
+    }
+}
+
+impl std::error::Error for Blocked {}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,8 +133,35 @@ impl Api {
     }
 
     fn new(door: Door, outputs: &Outputs, reader: String, writer: Option<String>, watch: Arc<Watch>) -> Result<Self> {
-        let (url, token_url) = (outputs.api_url().to_owned(), outputs.token_url().to_owned());
-        Ok(Self { door, contract: Contract::embedded()?, url, token_url, reader, writer, watch })
+        Ok(Self {
+            door,
+            contract: Contract::embedded()?,
+            url: outputs.api_url().to_owned(),
+            token_url: outputs.token_url().to_owned(),
+            reader,
+            writer,
+            watch,
+            wording: Mutex::default(),
+        })
+    }
+
+    /// Notes what is wrong unless it is as expected.
+    pub(crate) fn expect_wording(&self, as_expected: bool, what: impl FnOnce() -> String) {
+        if !as_expected {
+            self.note_wording(what());
+        }
+    }
+
+    fn note_wording(&self, what: String) {
+        self.wording.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+
+    /// # Errors
+    /// [`Wording`], of what was noted since the last time.
+    pub(crate) fn ensure_wording(&self) -> Result<()> {
+        let noted = std::mem::take(&mut *self.wording.lock().unwrap_or_else(PoisonError::into_inner));
+        ensure!(noted.is_empty(), Wording(noted.join("; ")));
+        Ok(())
     }
 
     /// GET and HEAD go with the token that may read, all else with the one that may write.
@@ -165,7 +221,7 @@ fn token(agent: &Agent, outputs: &Outputs, scope: &str) -> Result<String> {
     struct TokenBody {
         access_token: String,
     }
-    let consumer = outputs.consumer(scope)?;
+    let consumer = outputs.operations(scope)?;
     let mut answer = agent
         .post(outputs.token_url())
         .send_form([
@@ -218,6 +274,7 @@ impl<'a> Call<'a> {
         for _ in 0..6 {
             match self.exchange() {
                 Ok(answer) if !matches!(answer.status, 429 | 502..=504) => return self.judge(answer),
+                Err(error) if error.is::<Blocked>() => return Err(error),
                 _ => sleep(pause.mul_f64(fastrand::f64())),
             }
             pause *= 2;
@@ -228,7 +285,11 @@ impl<'a> Call<'a> {
     fn exchange(&self) -> Result<Answer> {
         let time = self.api.watch.left(CALL_TIMEOUT, self.cleans_up)?;
         match &self.api.door {
-            Door::Gateway(agent) => self.through(agent, time),
+            Door::Gateway(agent) => {
+                let answer = self.through(agent, time)?;
+                ensure!(!answer.is_of_waf(), Blocked);
+                Ok(answer)
+            }
             Door::Version(version) => version.ask(self, time).with_context(|| self.to_string()),
         }
     }
@@ -266,6 +327,28 @@ impl<'a> Call<'a> {
         Ok(answer)
     }
 
+    /// Expects a client error. Another status, code or body than this one is noted as a matter of
+    /// [`Wording`], and the check goes on without the body.
+    pub(crate) fn expect_refusal(&self, status: u16, code: &str) -> Result<Option<ProblemBody>> {
+        let answer = self.exchange()?;
+        ensure!((400..500).contains(&answer.status), "{self} answered {}, not {status}: {}", answer.status, answer.body);
+        let judged = self.judge(answer).and_then(|answer| {
+            answer.ensure_status(status).with_context(|| self.to_string())?;
+            let problem = answer.problem()?;
+            ensure!(problem.code == code, "{self}: the code is {:?}, not {code:?}", problem.code);
+            Ok(problem)
+        });
+        Ok(judged.map_err(|error| self.api.note_wording(format!("{error:#}"))).ok())
+    }
+
+    /// Expects 401 or 403: which one, AWS decides by the part of the authorizer that refuses.
+    pub(crate) fn expect_unauthorized(&self) -> Result<()> {
+        let answer = self.exchange()?;
+        ensure!(matches!(answer.status, 401 | 403), "{self} answered {}, not 401 or 403: {}", answer.status, answer.body);
+        self.judge(answer).map(drop).unwrap_or_else(|error| self.api.note_wording(format!("{error:#}")));
+        Ok(())
+    }
+
     pub(crate) fn expect_problem(&self, status: u16, code: &str) -> Result<ProblemBody> {
         let problem = self.expect(status)?.problem()?;
         ensure!(problem.code == code, "{self}: the code is {:?}, not {code:?}", problem.code);
@@ -274,13 +357,15 @@ impl<'a> Call<'a> {
 }
 
 impl Call<'_> {
-    /// Expects a 400 that names these fields and no others, each with a message.
+    /// Expects a 400 that names these fields and no others, each with a message; another client error
+    /// is a matter of [`Wording`].
     pub(crate) fn expect_fields(&self, fields: &[&str]) -> Result<()> {
-        let problem = self.expect_problem(400, "invalid_request")?;
+        let Some(problem) = self.expect_refusal(400, "invalid_request")? else { return Ok(()) };
         let mut named: Vec<_> = problem.errors.iter().map(|error| error.field.as_str()).collect();
         named.sort_unstable();
-        ensure!(named == fields, "{self}: the fields named are {named:?}, not {fields:?}");
-        ensure!(problem.errors.iter().all(|error| !error.message.is_empty()), "{self}: a field has no message");
+        self.api.expect_wording(named == fields, || format!("{self}: the fields named are {named:?}, not {fields:?}"));
+        let all_explained = problem.errors.iter().all(|error| !error.message.is_empty());
+        self.api.expect_wording(all_explained, || format!("{self}: a field has no message"));
         Ok(())
     }
 }
@@ -292,6 +377,13 @@ impl std::fmt::Display for Call<'_> {
 }
 
 impl Answer {
+    /// Whether a web ACL filtered the request: 403 with the error type `ForbiddenException`.
+    /// <https://repost.aws/knowledge-center/api-gateway-troubleshoot-403-forbidden>
+    fn is_of_waf(&self) -> bool {
+        let kind = self.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+        self.status == 403 && kind.is_some_and(|kind| kind.starts_with("ForbiddenException"))
+    }
+
     pub(crate) fn ensure_status(&self, status: u16) -> Result<()> {
         if self.status != status {
             let beginning: String = self.body.chars().take(300).collect();
@@ -340,6 +432,7 @@ mod tests {
             reader: String::new(),
             writer: None,
             watch: Arc::new(Watch::never()),
+            wording: Mutex::default(),
         }
     }
 

@@ -29,7 +29,7 @@ use crate::aws::Aws;
 use crate::checks::{CHECKS, Check, NOTHING_IS_LEFT, Scratch};
 use crate::infrastructure::Environment;
 use crate::outputs::{Deployed, Outputs};
-use crate::report::{Report, Seen};
+use crate::report::{Outcome, Report, Seen};
 use crate::runner::Runner;
 use crate::version::Version;
 use crate::watch::Watch;
@@ -41,7 +41,8 @@ use crate::watch::Watch;
 ///
 /// The checks of AWS resources need credentials that can read them; --version needs credentials that can invoke the function.
 ///
-/// Exit code: 0 if every check passed or was skipped, 1 if one failed or was not run, 2 for wrong usage.
+/// Exit code: 0 if every check passed, was skipped or has a warning, 1 if one failed or was not run, 2 for wrong usage,
+/// 3 if none failed, but AWS WAF blocked requests: nothing can be said about what is deployed.
 #[derive(Parser)]
 #[command(after_help = "Example: terraform output -json | smoke --outputs - --junit smoke.xml")]
 struct Arguments {
@@ -84,8 +85,9 @@ enum Part {
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(Outcome::Passed) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Ok(Outcome::Unknown) => ExitCode::from(3),
         Err(error) => {
             eprintln!("smoke: {error:#}");
             ExitCode::FAILURE
@@ -93,11 +95,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<bool> {
+fn run(arguments: &Arguments) -> Result<Outcome> {
     let outputs = Outputs::read(&arguments.outputs)?;
     if let Some(file) = &arguments.catalogue {
         let api = Api::connect(&outputs, true, Arc::new(Watch::never()))?;
-        return catalogue::compare(&api, file, usize::from(arguments.concurrency)).map(|()| true);
+        return catalogue::compare(&api, file, usize::from(arguments.concurrency)).map(|()| Outcome::Passed);
     }
     let watch = Arc::new(Watch::start(Duration::from_secs(arguments.deadline_seconds))?);
     let names = CHECKS.iter().map(|check| check.name).chain(infrastructure::CHECKS.iter().map(|check| check.name));
@@ -147,7 +149,11 @@ fn check_api(runner: &mut Runner, arguments: &Arguments, outputs: &Outputs, watc
             (None, Some(api)) => {
                 wrote |= check.writes && watch.over().is_none();
                 // Each try has its own movies, and has deleted them before the next begins.
-                runner.check(check.name, |attempt| (check.run)(&Scratch::new(api, &run, attempt)).map(|()| String::new()))?;
+                runner.check(check.name, |attempt| {
+                    let outcome = (check.run)(&Scratch::new(api, &run, attempt));
+                    let wording = api.ensure_wording();
+                    outcome.and(wording).map(|()| String::new())
+                })?;
             }
         }
     }

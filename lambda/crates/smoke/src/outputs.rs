@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 /// The contract's scopes.
 pub(crate) const READ: &str = "movies/read";
 pub(crate) const WRITE: &str = "movies/write";
+
+/// The client of our own tools, a name that no consumer can have (`infra/modules/identity`).
+const OPERATIONS: &str = "operations";
 
 pub(crate) struct Outputs {
     caller: Caller,
@@ -151,15 +154,14 @@ impl Outputs {
         &self.caller.token_url.value
     }
 
-    /// A consumer that may ask for this scope, by preference one that may ask for no other.
-    pub(crate) fn consumer(&self, scope: &str) -> Result<&Consumer> {
-        self.caller
-            .consumers
-            .value
-            .values()
-            .filter(|consumer| consumer.scopes.iter().any(|own| own == scope))
-            .min_by_key(|consumer| consumer.scopes.len())
-            .with_context(|| format!("no consumer of this environment has the scope {scope}; add one to its data and deploy"))
+    /// The client of our own tools, if it may ask for this scope. A customer's client is never taken: its
+    /// requests would count as the customer's, and fail while it is frozen.
+    pub(crate) fn operations(&self, scope: &str) -> Result<&Consumer> {
+        let client = self.caller.consumers.value.get(OPERATIONS);
+        let client =
+            client.with_context(|| format!("the environment has no client {OPERATIONS}; deploy this version of the stack first"))?;
+        ensure!(client.scopes.iter().any(|own| own == scope), "the client {OPERATIONS} does not have the scope {scope}");
+        Ok(client)
     }
 }
 
@@ -171,22 +173,23 @@ mod tests {
         "api_url": {"sensitive": false, "type": "string", "value": "http://127.0.0.1:4566/v1/"},
         "token_url": {"value": "http://127.0.0.1:4566/oauth2/token"},
         "consumers": {"sensitive": true, "value": {
-            "editor": {"client_id": "e", "client_secret": "s", "scopes": ["movies/read", "movies/write"]},
+            "auditor": {"client_id": "a", "client_secret": "s", "scopes": ["movies/read"]},
+            "operations": {"client_id": "o", "client_secret": "s", "scopes": ["movies/read", "movies/write"]},
             "reader": {"client_id": "r", "client_secret": "s", "scopes": ["movies/read"]}}},
         "table_name": {"value": "mvdb-local-movies"}
     }"#;
 
     #[test]
-    fn the_consumer_with_the_fewest_scopes_is_taken() {
+    fn our_own_client_is_taken_whoever_else_has_the_scope() {
         let outputs = Outputs::parse(OUTPUTS).unwrap();
-        assert_eq!(outputs.consumer("movies/read").unwrap().client_id, "r");
-        assert_eq!(outputs.consumer("movies/write").unwrap().client_id, "e");
+        assert_eq!(outputs.operations("movies/read").unwrap().client_id, "o");
+        assert_eq!(outputs.operations("movies/write").unwrap().client_id, "o");
         assert_eq!(outputs.api_url(), "http://127.0.0.1:4566/v1");
     }
 
     #[test]
     fn a_missing_scope_is_named() {
-        let error = Outputs::parse(OUTPUTS).unwrap().consumer("movies/admin").err().unwrap();
+        let error = Outputs::parse(OUTPUTS).unwrap().operations("movies/admin").err().unwrap();
         assert!(error.to_string().contains("movies/admin"), "{error}");
     }
 

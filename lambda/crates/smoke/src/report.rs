@@ -12,23 +12,36 @@ pub(crate) enum Seen {
     /// With what is worth knowing, often nothing.
     Passed(String),
     Failed(String),
+    /// What was wrong is no reason to take a release back.
+    Warned(String),
+    /// Nobody can say: the requests did not reach what was to be checked.
+    Blocked(String),
     /// Left out on purpose, and why. It fails nothing, and shows nothing.
     Skipped(String),
     /// It should have been; the run fails.
     NotRun(String),
 }
 
+/// What a run comes to.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Outcome {
+    Passed,
+    Failed,
+    /// Nothing failed, and checks were blocked.
+    Unknown,
+}
+
 pub(crate) struct Report {
     start: Instant,
     width: usize,
     suites: Vec<TestSuite>,
-    counts: [usize; 4],
+    counts: [usize; 6],
 }
 
 impl Report {
     /// `width`: the longest check's name, in characters.
     pub(crate) fn new(width: usize) -> Self {
-        Self { start: Instant::now(), width, suites: Vec::new(), counts: [0; 4] }
+        Self { start: Instant::now(), width, suites: Vec::new(), counts: [0; 6] }
     }
 
     /// The checks that follow are of this part.
@@ -47,6 +60,8 @@ impl Report {
             Seen::Failed(why) => (1, "FAILED", why, TestCaseStatus::non_success(NonSuccessKind::Failure)),
             Seen::NotRun(why) => (2, "not run", why, TestCaseStatus::non_success(NonSuccessKind::Error)),
             Seen::Skipped(why) => (3, "skipped", why, TestCaseStatus::skipped()),
+            Seen::Warned(why) => (4, "WARNING", why, TestCaseStatus::success()),
+            Seen::Blocked(why) => (5, "BLOCKED", why, TestCaseStatus::non_success(NonSuccessKind::Error)),
         };
         self.counts[index] += 1;
         status.set_message(note.as_str());
@@ -54,7 +69,7 @@ impl Report {
         case.set_time(time);
         if let Some(suite) = self.suites.last_mut() {
             case.set_classname(format!("smoke.{}", suite.name.as_str()));
-            if let (Seen::Passed(note), false) = (seen, note.is_empty()) {
+            if let (Seen::Passed(note) | Seen::Warned(note), false) = (seen, note.is_empty()) {
                 case.set_system_out(note.as_str());
             }
             suite.add_test_case(case);
@@ -64,13 +79,13 @@ impl Report {
         Ok(())
     }
 
-    /// The last line; whether all that had to pass has.
-    pub(crate) fn end(self, junit: Option<&Path>) -> Result<bool> {
-        let [passed, failed, not_run, skipped] = self.counts;
+    /// The last line, and what the run comes to.
+    pub(crate) fn end(self, junit: Option<&Path>) -> Result<Outcome> {
+        let [passed, failed, not_run, skipped, warned, blocked] = self.counts;
         let time = self.start.elapsed();
         writeln!(
             std::io::stdout().lock(),
-            "{passed} passed, {failed} failed, {not_run} not run, {skipped} skipped in {:.1} s",
+            "{passed} passed, {failed} failed, {not_run} not run, {skipped} skipped, {warned} with a warning, {blocked} blocked in {:.1} s",
             time.as_secs_f64()
         )?;
         if let Some(path) = junit {
@@ -79,7 +94,11 @@ impl Report {
             let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
             report.serialize(file).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        Ok(failed == 0 && not_run == 0)
+        Ok(match (failed + not_run, blocked) {
+            (0, 0) => Outcome::Passed,
+            (0, _) => Outcome::Unknown,
+            _ => Outcome::Failed,
+        })
     }
 }
 
@@ -100,7 +119,7 @@ mod tests {
             report.row(check, &seen, Duration::from_millis(12)).unwrap();
         }
         let path = std::env::temp_dir().join(format!("smoke-junit-{:016x}.xml", fastrand::u64(..)));
-        assert!(!report.end(Some(&path)).unwrap());
+        assert_eq!(report.end(Some(&path)).unwrap(), Outcome::Failed);
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let read = quick_junit::Report::deserialize_from_str(&text).unwrap();
@@ -122,6 +141,6 @@ mod tests {
         let mut report = Report::new(10);
         report.part("api", "API").unwrap();
         report.row("left out", &Seen::Skipped("why".to_owned()), Duration::ZERO).unwrap();
-        assert!(report.end(None).unwrap());
+        assert_eq!(report.end(None).unwrap(), Outcome::Passed);
     }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::api::{Blocked, Wording};
 use crate::report::{Report, Seen};
 use crate::watch::Watch;
 
@@ -33,7 +34,14 @@ impl Runner<'_> {
                 Ok(note) => break Seen::Passed(format!("at try {tries} {note}").trim_end().to_owned()),
                 Err(error) if tries == self.attempts || self.watch.over().is_some() => {
                     let after = if tries > 1 { format!(" (each of {tries} tries)") } else { String::new() };
-                    break Seen::Failed(format!("{error:#}{after}"));
+                    let why = format!("{error:#}{after}");
+                    break if error.is::<Blocked>() {
+                        Seen::Blocked(why)
+                    } else if error.is::<Wording>() {
+                        Seen::Warned(why)
+                    } else {
+                        Seen::Failed(why)
+                    };
                 }
                 Err(_) => self.watch.pause(Duration::from_secs(1)),
             }

@@ -30,7 +30,7 @@ pub(crate) struct Version {
 impl Version {
     pub(crate) fn new(aws: Aws, outputs: &Outputs, deployed: &Deployed, number: u32) -> Result<Self> {
         let client = Client::new(&aws.config);
-        let clients = [READ, WRITE].into_iter().map(|scope| Ok((scope, outputs.consumer(scope)?.client_id.clone())));
+        let clients = [READ, WRITE].into_iter().map(|scope| Ok((scope, outputs.operations(scope)?.client_id.clone())));
         Ok(Self {
             aws,
             client,

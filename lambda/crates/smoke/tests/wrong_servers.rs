@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 type Answer = (u16, String);
 
+/// What API Gateway answers for AWS WAF; `respond` sends its header with it.
+const WAF: &str = r#"{"message":"Forbidden"}"#;
+
 /// Serves on loopback for as long as the test's process lives. `answer` gets the request line's method and path.
 fn serve(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -47,8 +50,9 @@ fn respond(stream: TcpStream, answer: &dyn Fn(&str, &str) -> Answer) -> Option<(
     let (status, body) =
         if path == "/token" { (200, r#"{"access_token":"header.claims.signature"}"#.to_owned()) } else { answer(&method, &path) };
     let media_type = if status < 400 { "application/json" } else { "application/problem+json" };
+    let waf = if body == WAF { "x-amzn-ErrorType: ForbiddenException\r\n" } else { "" };
     let head =
-        format!("HTTP/1.1 {status} Any\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        format!("HTTP/1.1 {status} Any\r\n{waf}Content-Type: {media_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     let body = if method == "HEAD" { "" } else { &body };
     reader.get_mut().write_all(format!("{head}{body}").as_bytes()).ok()
 }
@@ -60,8 +64,9 @@ impl Files {
         let folder = std::env::temp_dir().join(format!("smoke-test-{:016x}", fastrand::u64(..)));
         std::fs::create_dir(&folder).unwrap();
         let consumer = r#"{"client_id":"c","client_secret":"s","scopes":["movies/read","movies/write"]}"#;
-        let caller =
-            format!(r#""api_url":{{"value":"{url}"}},"token_url":{{"value":"{url}/token"}},"consumers":{{"value":{{"all":{consumer}}}}}"#);
+        let caller = format!(
+            r#""api_url":{{"value":"{url}"}},"token_url":{{"value":"{url}/token"}},"consumers":{{"value":{{"operations":{consumer}}}}}"#
+        );
         let outputs = format!("{{{caller},{DEPLOYED}}}");
         std::fs::write(folder.join("outputs.json"), outputs).unwrap();
         std::fs::write(folder.join("movies.json"), format!("[{RUSH},{FACE_OFF}]")).unwrap();
@@ -142,7 +147,44 @@ fn no_check_passes_on_a_server_that_says_yes_to_everything() {
 fn no_check_passes_on_a_server_that_refuses_everything() {
     let url = serve(|_, _| (401, r#"{"message":"Unauthorized"}"#.to_owned()));
     let output = Files::new(&url).smoke(&["--only", "api", "--attempts", "1"]);
-    assert!(told(&output).contains("\n1 passed, 31 failed, "), "{}", told(&output));
+    // Rejected in other words than expected: that alone takes no release back.
+    assert!(told(&output).contains("\n1 passed, 24 failed, 0 not run, 0 skipped, 7 with a warning"), "{}", told(&output));
+}
+
+/// A real gateway answers an unknown path with 403 when its Authorization header is no AWS signature:
+/// <https://repost.aws/knowledge-center/api-gateway-troubleshoot-403-forbidden>
+#[test]
+fn another_wording_of_a_rejection_is_a_warning_and_fails_nothing() {
+    let problem = |status: u16, code: &str| {
+        let body = format!(r#"{{"type":"about:blank","title":"T","status":{status},"code":"{code}","detail":"d","request_id":"r"}}"#);
+        (status, body)
+    };
+    let url = serve(move |_, path| match path {
+        "/health" => (200, r#"{"status":"ok"}"#.to_owned()),
+        "/version" => (200, r#"{"revision":"r","build":"b"}"#.to_owned()),
+        "/movies?limit=3" => (200, r#"{"movies":[],"next":null}"#.to_owned()),
+        path if path.starts_with("/movies/2100/") => problem(404, "movie_not_found"),
+        "/no-such-route" | "/movies/2013" => {
+            (403, r#"{"message":"not a valid key=value pair (missing equal-sign) in Authorization header"}"#.to_owned())
+        }
+        _ => problem(400, "invalid_request"),
+    });
+    let output = Files::new(&url).smoke(&["--only", "api", "--read-only", "--attempts", "1"]);
+    let told = told(&output);
+    let row = told.lines().find(|row| row.starts_with("unknown paths get 404")).unwrap();
+    assert!(row.contains("WARNING") && row.contains("403"), "{told}");
+    let row = told.lines().find(|row| row.starts_with("forged tokens")).unwrap();
+    assert!(row.contains("FAILED"), "a token that nobody signed was taken: {told}");
+}
+
+/// AWSManagedRulesAmazonIpReputationList holds addresses of cloud providers, perhaps the runner's.
+#[test]
+fn what_waf_blocks_is_no_verdict_on_the_release() {
+    let url = serve(|_, _| (403, WAF.to_owned()));
+    let output = Files::new(&url).smoke(&["--only", "api", "--attempts", "1"]);
+    let told = told(&output);
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.contains("\n1 passed, 0 failed, 0 not run, 0 skipped, 0 with a warning, 31 blocked"), "{told}");
 }
 
 #[test]

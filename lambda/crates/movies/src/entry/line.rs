@@ -13,6 +13,8 @@ pub(super) struct Line<'a> {
     pub(super) method: &'static str,
     pub(super) route: &'static str,
     pub(super) client_id: Option<&'a str>,
+    /// Whose client it is, if the environment knows it.
+    pub(super) consumer: Option<&'a str>,
     pub(super) status: u16,
     /// Why we failed, if we did.
     pub(super) cause: Option<&'static str>,
@@ -38,6 +40,8 @@ struct LineBody<'a> {
     route: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumer: Option<&'a str>,
     status: u16,
     requests: u8,
     faults: u8,
@@ -74,7 +78,7 @@ struct Metric {
 
 /// Each list is a metric of its own for every combination of values, and is paid for as such: hence no finer one.
 const ANONYMOUS: &[&[&str]] = &[&["function"], &["function", "route"]];
-const BY_CLIENT: &[&[&str]] = &[&["function"], &["function", "route"], &["function", "client_id"]];
+const BY_CONSUMER: &[&[&str]] = &[&["function"], &["function", "route"], &["function", "consumer"]];
 /// What stops a release: for Lambda a call that was answered with 5xx is a success.
 const BY_VERSION: &[&[&str]] = &[&["function", "version"]];
 
@@ -96,7 +100,7 @@ impl Line<'_> {
         let aws = self.function.map(|_| {
             let directive = |dimensions, metrics| Directive { namespace: "mvdb", dimensions, metrics };
             let mut directives =
-                vec![directive(if self.client_id.is_some() { BY_CLIENT } else { ANONYMOUS }, METRICS), directive(BY_VERSION, &[FAULTS])];
+                vec![directive(if self.consumer.is_some() { BY_CONSUMER } else { ANONYMOUS }, METRICS), directive(BY_VERSION, &[FAULTS])];
             directives.extend(self.cause.map(|_| directive(BY_CAUSE, &[FAULTS])));
             directives.extend(damaged_rows.map(|_| directive(OF_FUNCTION, &[Metric { name: "damaged_rows", unit: "Count" }])));
             let timestamp = self.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
@@ -113,6 +117,7 @@ impl Line<'_> {
             method: self.method,
             route: self.route,
             client_id: self.client_id,
+            consumer: self.consumer,
             status: self.status,
             requests: 1,
             faults: u8::from(self.status >= 500),
@@ -130,7 +135,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn line(function: Option<&str>, client_id: Option<&str>) -> Value {
+    fn line(function: Option<&str>, consumer: Option<&str>) -> Value {
         let function = function.map(|name| Function { name: name.into(), version: "8".into() });
         let line = Line {
             time: UNIX_EPOCH + Duration::from_millis(1_790_000_000_123),
@@ -138,7 +143,8 @@ mod tests {
             request_id: "r",
             method: "GET",
             route: "/movies/{year}/{title}",
-            client_id,
+            client_id: consumer.map(|_| "c"),
+            consumer,
             status: 503,
             cause: Some("denied"),
             damaged_rows: 2,
@@ -150,9 +156,9 @@ mod tests {
 
     #[test]
     fn every_metric_and_dimension_that_is_declared_has_a_value() {
-        for client_id in [None, Some("c")] {
-            let line = line(Some("mvdb-dev-movies"), client_id);
-            for (at, count) in [(0, if client_id.is_some() { 3 } else { 2 }), (1, 1), (2, 1), (3, 1)] {
+        for consumer in [None, Some("shop")] {
+            let line = line(Some("mvdb-dev-movies"), consumer);
+            for (at, count) in [(0, if consumer.is_some() { 3 } else { 2 }), (1, 1), (2, 1), (3, 1)] {
                 let directive = &line["_aws"]["CloudWatchMetrics"][at];
                 for metric in directive["Metrics"].as_array().unwrap() {
                     assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
@@ -189,13 +195,13 @@ mod tests {
 
     #[test]
     fn only_these_fields_are_in_it() {
-        let mut found = line(Some("mvdb-dev-movies"), Some("c"));
+        let mut found = line(Some("mvdb-dev-movies"), Some("shop"));
         assert_eq!(found["_aws"]["Timestamp"], 1_790_000_000_123_u64);
         found.as_object_mut().unwrap().remove("_aws");
         assert_eq!(
             found,
             json!({ "level": "INFO", "message": "request", "service": "movies", "function": "mvdb-dev-movies", "version": "8", "request_id": "r",
-                "method": "GET", "route": "/movies/{year}/{title}", "client_id": "c", "status": 503, "requests": 1, "faults": 1,
+                "method": "GET", "route": "/movies/{year}/{title}", "client_id": "c", "consumer": "shop", "status": 503, "requests": 1, "faults": 1,
                 "cause": "denied", "damaged_rows": 2, "latency": 1.235, "cold_starts": 1 })
         );
     }

@@ -96,6 +96,7 @@ impl Door {
             method: seen.method,
             route: seen.route,
             client_id: seen.client_id.as_deref(),
+            consumer: self.api.consumer(seen.client_id.as_deref()).map(|consumer| consumer.name.as_str()),
             status: status.as_u16(),
             cause,
             damaged_rows,

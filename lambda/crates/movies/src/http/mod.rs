@@ -1,6 +1,7 @@
 //! The API: routes, status codes and documents, as `openapi.yaml` has them.
 
 pub mod body;
+mod consumer;
 mod cors;
 pub mod path;
 mod precondition;
@@ -8,6 +9,7 @@ mod problem;
 mod query;
 mod service;
 
+pub use consumer::{Consumer, Consumers};
 pub use problem::Problem;
 pub use service::Links;
 
@@ -93,6 +95,7 @@ impl Caller {
 pub struct Api {
     store: Store,
     cors_origins: Vec<String>,
+    consumers: Consumers,
     links: Links,
 }
 
@@ -186,7 +189,7 @@ impl Api {
     /// A service on a table.
     #[must_use]
     pub fn new(store: Store, cors_origins: Vec<String>) -> Self {
-        Self { store, cors_origins, links: Links::default() }
+        Self { store, cors_origins, consumers: Consumers::default(), links: Links::default() }
     }
 
     /// Sets what `GET /` and `GET /openapi.json` link to.
@@ -194,6 +197,18 @@ impl Api {
     pub fn with_links(mut self, links: Links) -> Self {
         self.links = links;
         self
+    }
+
+    /// Sets whose each client is, and until when.
+    #[must_use]
+    pub fn with_consumers(mut self, consumers: Consumers) -> Self {
+        self.consumers = consumers;
+        self
+    }
+
+    /// The consumer that a client belongs to, if the environment knows it.
+    pub(crate) fn consumer(&self, client_id: Option<&str>) -> Option<&Consumer> {
+        self.consumers.of(client_id)
     }
 
     /// Answers a request within `left`. It always does: with a problem when the time is over, or too short to begin; a panic,
@@ -244,6 +259,9 @@ impl Api {
         let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
         if !route.allows(&method) {
             return Err(Problem::method_not_allowed(route.methods()));
+        }
+        if self.consumer(request.caller.client_id.as_deref()).is_some_and(|consumer| consumer.has_expired(request.time)) {
+            return Err(Problem::consumer_expired());
         }
         // The gateway checks scopes too. Its catch-all needs no token: without this check, a path that the gateway does not
         // know and this service does would be open.

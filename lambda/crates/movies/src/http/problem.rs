@@ -90,6 +90,14 @@ impl Problem {
         Self { header: Some((header::WWW_AUTHENTICATE, challenge)), ..Self::new(StatusCode::FORBIDDEN, "forbidden", detail) }
     }
 
+    pub(super) fn consumer_expired() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "consumer_expired",
+            "The access of this client has ended. Ask the operators of this API to renew it.",
+        )
+    }
+
     pub(super) fn route_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "route_not_found", "No such route. See the API reference.")
     }

@@ -18,11 +18,12 @@ use testkit::{CANARY, HttpServer, RequestBuilder};
 const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
 /// Every field that a line may have.
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 22] = [
     "_aws",
     "cause",
     "client_id",
     "cold_starts",
+    "consumer",
     "damaged_rows",
     "error",
     "faults",

@@ -7,6 +7,7 @@
 
 mod binary;
 mod catalogue;
+mod consumers;
 mod contract;
 mod entry_points;
 mod events;
@@ -29,7 +30,7 @@ mod writing;
 use movies::{
     config::Aws,
     entry::{Door, lambda},
-    http::{Api, Links},
+    http::{Api, Consumers, Links},
     log::Log,
     store::Store,
 };
@@ -47,6 +48,10 @@ const TABLES: &str = include_str!("../../tables.json");
 fn contract() -> &'static Contract {
     static CONTRACT: OnceLock<Contract> = OnceLock::new();
     CONTRACT.get_or_init(|| Contract::new(include_str!("../../openapi.yaml")))
+}
+
+fn owned(origins: &[&str]) -> Vec<String> {
+    origins.iter().map(ToString::to_string).collect()
 }
 
 /// The service in this process, on empty tables.
@@ -71,20 +76,22 @@ impl App {
     }
 
     async fn with_origins(origins: &[&str]) -> Self {
-        let origins = origins.iter().map(ToString::to_string).collect();
-        Self::with(origins, Links::default()).await
+        Self::with(|store| Api::new(store, owned(origins))).await
     }
 
     async fn with_links(links: Links) -> Self {
-        Self::with(Vec::new(), links).await
+        Self::with(|store| Api::new(store, Vec::new()).with_links(links)).await
     }
 
-    async fn with(origins: Vec<String>, links: Links) -> Self {
+    async fn with_consumers(origins: &[&str], consumers: Consumers) -> Self {
+        Self::with(|store| Api::new(store, owned(origins)).with_consumers(consumers)).await
+    }
+
+    async fn with(api: impl FnOnce(Store) -> Api) -> Self {
         let tables = Tables::create(TABLES).await;
         let [movies, creations] = ["movies", "creations"].map(|table| tables.name(table).to_owned());
         let store = Store::open(movies, creations, Aws::from_environment().unwrap()).unwrap();
-        let api = Api::new(store, origins).with_links(links);
-        let door = Arc::new(Door::new(api, None, Arc::new(Log::direct(std::io::sink()))));
+        let door = Arc::new(Door::new(api(store), None, Arc::new(Log::direct(std::io::sink()))));
         let handling = Arc::clone(&door);
         let app = TestApp::in_process(contract(), move |event| {
             let door = Arc::clone(&handling);
