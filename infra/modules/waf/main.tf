@@ -143,9 +143,12 @@ resource "aws_wafv2_web_acl" "this" {
           response_code            = 503
           custom_response_body_key = "unavailable"
 
-          response_header {
-            name  = "Retry-After"
-            value = "300"
+          dynamic "response_header" {
+            for_each = merge({ Retry-After = "300" }, local.cors_headers)
+            content {
+              name  = response_header.key
+              value = response_header.value
+            }
           }
         }
       }
@@ -205,9 +208,12 @@ resource "aws_wafv2_web_acl" "this" {
           response_code            = 429
           custom_response_body_key = "too_many_requests"
 
-          response_header {
-            name  = "Retry-After"
-            value = "60" # the window
+          dynamic "response_header" {
+            for_each = merge({ Retry-After = "60" }, local.cors_headers) # the window
+            content {
+              name  = response_header.key
+              value = response_header.value
+            }
           }
         }
       }
@@ -239,9 +245,12 @@ resource "aws_wafv2_web_acl" "this" {
           response_code            = 429
           custom_response_body_key = "too_many_requests"
 
-          response_header {
-            name  = "Retry-After"
-            value = "60" # the window
+          dynamic "response_header" {
+            for_each = merge({ Retry-After = "60" }, local.cors_headers) # the window
+            content {
+              name  = response_header.key
+              value = response_header.value
+            }
           }
         }
       }
@@ -282,6 +291,14 @@ resource "aws_wafv2_web_acl" "this" {
         custom_response {
           response_code            = 413
           custom_response_body_key = "payload_too_large"
+
+          dynamic "response_header" {
+            for_each = local.cors_headers
+            content {
+              name  = response_header.key
+              value = response_header.value
+            }
+          }
         }
       }
     }
@@ -448,6 +465,13 @@ resource "aws_wafv2_web_acl" "this" {
 }
 
 locals {
+  # A static header cannot name the one of several origins that asks. These responses hold nothing of a caller's, and a page
+  # that cannot read its 413, 429 or 503 reports a network error.
+  cors_headers = length(var.cors_origins) == 0 ? {} : {
+    Access-Control-Allow-Origin   = "*"
+    Access-Control-Expose-Headers = "Retry-After"
+  }
+
   # Rules of the common group that would block what the contract allows, and why they protect nothing here: the function
   # opens no files, fetches no addresses, and checks the length of all that it takes.
   # https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html

@@ -55,6 +55,11 @@ variable "counted_rules" {
   }
 }
 
+variable "cors_origins" {
+  description = "Web origins whose pages may call the API. With any, pages can read the responses of the web ACL."
+  type        = list(string)
+}
+
 variable "key" {
   description = "The KMS key of the log; its policy has to admit CloudWatch Logs."
   type        = object({ arn = string })

@@ -273,6 +273,7 @@ module "waf" {
   blocked_addresses   = var.waf.blocked_addresses
   allowed_countries   = var.waf.allowed_countries
   counted_rules       = var.waf.counted_rules
+  cors_origins        = var.cors_origins
   key                 = module.key["logs"].key
   log_retention_days  = var.log_retention_days
 }

@@ -18,6 +18,7 @@ variables {
   name                = "mvdb-test-movies"
   stage_arn           = "arn:aws:apigateway:eu-west-1::/restapis/abc/stages/v1"
   requests_per_minute = { source = 1000, token = 3000 }
+  cors_origins        = []
   key                 = { arn = "arn:aws:kms:eu-west-1:123456789012:key/logs" }
   log_retention_days  = 400
 }

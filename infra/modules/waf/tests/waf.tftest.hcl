@@ -19,6 +19,7 @@ variables {
   name                = "mvdb-test-movies"
   stage_arn           = "arn:aws:apigateway:eu-west-1::/restapis/abc/stages/v1"
   requests_per_minute = { source = 1000, token = 3000 }
+  cors_origins        = []
   key                 = { arn = "arn:aws:kms:eu-west-1:123456789012:key/logs" }
   log_retention_days  = 400
 }
@@ -248,6 +249,36 @@ run "the_refusals_are_problems_of_the_contract" {
       jsondecode(body.content).code == body.key && body.content_type == "APPLICATION_JSON"
     ]) && length(aws_wafv2_web_acl.this.custom_response_body) == 3
     error_message = "A refusal is no problem as the contract describes it."
+  }
+}
+
+# Without it a page cannot read the response and reports a network error. Rules without a custom response get API Gateway's
+# response WAF_FILTERED, whose headers rest_api sets. AWS: "You can specify any header name except for content-type":
+# https://docs.aws.amazon.com/waf/latest/developerguide/customizing-the-response-for-blocked-requests.html
+run "pages_of_other_origins_can_read_the_responses_of_waf" {
+  command = plan
+  variables {
+    cors_origins = ["https://app.example.org"]
+  }
+  assert {
+    condition = { for rule in aws_wafv2_web_acl.this.rule : rule.name => {
+      for header in rule.action[0].block[0].custom_response[0].response_header : header.name => header.value
+      } if try(length(rule.action[0].block[0].custom_response), 0) > 0 } == {
+      frozen          = { Retry-After = "300", Access-Control-Allow-Origin = "*", Access-Control-Expose-Headers = "Retry-After" }
+      rate-per-source = { Retry-After = "60", Access-Control-Allow-Origin = "*", Access-Control-Expose-Headers = "Retry-After" }
+      rate-per-token  = { Retry-After = "60", Access-Control-Allow-Origin = "*", Access-Control-Expose-Headers = "Retry-After" }
+      body-size       = { Access-Control-Allow-Origin = "*", Access-Control-Expose-Headers = "Retry-After" }
+    }
+    error_message = "A page of an allowed origin cannot read why WAF rejected its request."
+  }
+}
+
+run "without_allowed_origins_no_response_of_waf_has_a_cors_header" {
+  command = plan
+  assert {
+    condition = !anytrue(flatten([for rule in aws_wafv2_web_acl.this.rule : [for response in try(rule.action[0].block[0].custom_response, []) :
+    [for header in response.response_header : startswith(header.name, "Access-Control-")]]]))
+    error_message = "Pages of any origin may read the responses, though none is allowed."
   }
 }
 
