@@ -2,6 +2,7 @@
 request. Prices and the model's figures are infra/prices.json's, nothing is priced here."""
 import json
 import math
+import re
 from pathlib import Path
 
 FILE = json.loads((Path(__file__).parent.parent / "infra/prices.json").read_text())
@@ -16,7 +17,10 @@ TRACED_SHARE = 0.05
 PARTITION_UNITS = {"read": 3000, "write": 1000}  # a second, of one of DynamoDB's partitions
 PAGE_MOVIES = 100
 LARGEST_YEAR = 432 / 4609  # of the catalogue's movies: 2013
-METRICS, ROUTES = 4, 3  # the function's, by itself, by route and by consumer: crates/movies/src/entry/line.rs
+# CloudWatch is paid for each metric of the access log by function, by route (`none` is one) and by consumer.
+SERVICE = Path(__file__).parent.parent / "lambda/crates/movies"
+METRICS = re.search(r"const METRICS: &\[Metric\] = &\[(.*?)\];", (SERVICE / "src/entry/line.rs").read_text(), re.S)[1].count(",\n")
+ROUTES = len(re.findall(r"^  /\S*:$", (SERVICE / "openapi.yaml").read_text(), re.M)) + 1
 
 
 def resources(module):
