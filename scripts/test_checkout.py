@@ -102,8 +102,13 @@ class Checkout:
             shutil.copy(ROOT / "scripts" / name, self.root / "scripts" / name)
 
     def start(self, *command, **environment):
+        """Starts a command as a terminal does, whose signals nothing ignores: under nohup or in the background
+        these tests themselves may."""
+        def default_signals():
+            for number in (signal.SIGHUP, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
         return subprocess.Popen(command, cwd=self.root, env=SHELL | environment, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True, start_new_session=True)
+                                stderr=subprocess.STDOUT, text=True, start_new_session=True, preexec_fn=default_signals)
 
     def run(self, *command, **environment):
         return subprocess.run(command, cwd=self.root, env=SHELL | environment, capture_output=True, text=True, timeout=300)
@@ -515,11 +520,11 @@ def test_a_port_that_is_none_is_reported_with_an_example(checkout, port):
 def test_two_scopes_are_refused(checkout):
     checkout.up()
     checkout.restore_scripts()
-    checkout.declare('output "consumers" { value = { reader = { scopes = ["movies/read"], client_id = "a", client_secret = "b" } } }\n'
+    checkout.declare('output "consumers" { value = { operations = { scopes = ["movies/read"], client_id = "a", client_secret = "b" } } }\n'
                      'output "token_url" { value = "http://127.0.0.1:1" }')
     assert checkout.run("scripts/terraform", "local", "apply", "-auto-approve").returncode == 0
     run = checkout.make("token", "SCOPE=movies/read movies/write")
-    assert run.returncode != 0 and run.stdout == "" and "No consumer has the scope movies/read movies/write." in run.stderr
+    assert run.returncode != 0 and run.stdout == "" and "does not have the scope movies/read movies/write." in run.stderr
 
 
 def test_up_while_requests_are_frozen_names_thaw(checkout, tmp_path):
