@@ -27,3 +27,14 @@ impl fmt::Display for ETag {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_is_displayed_without_quotes() {
+        assert_eq!(ETag::from_text("5f3a").to_string(), "5f3a");
+        assert_eq!(ETag::from_text("5f3a").as_str(), "5f3a");
+    }
+}

@@ -260,6 +260,20 @@ mod tests {
     }
 
     #[test]
+    fn only_a_request_with_if_match_alone_may_be_repeated() {
+        let read = |if_match: &[&str], if_none_match: &[&str]| {
+            let mut both = headers(header::IF_MATCH, if_match);
+            both.extend(headers(header::IF_NONE_MATCH, if_none_match));
+            let preconditions = Preconditions::read(&both).unwrap();
+            (preconditions.is_empty(), preconditions.allow_repetition())
+        };
+        assert_eq!(read(&[], &[]), (true, false));
+        assert_eq!(read(&["\"a\""], &[]), (false, true));
+        assert_eq!(read(&[], &["\"a\""]), (false, false));
+        assert_eq!(read(&["*"], &["\"a\""]), (false, false));
+    }
+
+    #[test]
     fn an_idempotency_key_is_one_text_of_visible_ascii() {
         let key = |values: &[&str]| {
             idempotency_key(&headers(header::HeaderName::from_static("idempotency-key"), values)).map(|key| key.map(str::to_owned)).ok()

@@ -159,3 +159,63 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_dynamodb_has_its_cause() {
+        for (code, expected) in [
+            ("ExpiredTokenException", Some(Cause::Credentials)),
+            ("RequestTimeTooSkewed", Some(Cause::Credentials)),
+            ("AccessDeniedException", Some(Cause::Denied)),
+            ("KMSDisabledException", Some(Cause::Denied)),
+            ("ResourceNotFoundException", Some(Cause::Missing)),
+            ("ThrottlingException", Some(Cause::Throttled)),
+            ("KMSThrottlingException", Some(Cause::Throttled)),
+            ("TransactionConflict", Some(Cause::Conflict)),
+            ("ValidationException", Some(Cause::Defect)),
+            ("InternalServerError", None),
+            ("", None),
+        ] {
+            assert_eq!(Cause::of_code(code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_denied_requests_and_defects_are_permanent() {
+        for cause in [Cause::Denied, Cause::Defect] {
+            assert!(!cause.is_transient(), "{cause:?}");
+        }
+        for cause in [
+            Cause::Credentials,
+            Cause::Missing,
+            Cause::Throttled,
+            Cause::Conflict,
+            Cause::Unreachable,
+            Cause::Garbled,
+            Cause::Table,
+            Cause::Deadline,
+        ] {
+            assert!(cause.is_transient(), "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_code_with_a_cause_decides_and_all_are_logged() {
+        let fault = Fault::of_codes(["None", "ThrottlingException", "ValidationException"].into_iter());
+        assert_eq!(fault.cause, Cause::Throttled);
+        assert_eq!(fault.to_string(), "None, ThrottlingException, ValidationException");
+        assert_eq!(Fault::of_codes(["None"].into_iter()).cause, Cause::Table);
+    }
+
+    #[test]
+    fn the_log_text_names_every_source_of_an_error() {
+        let source = std::io::Error::other(Fault::new(Cause::Table, "inner"));
+        let error: SdkError<aws_sdk_dynamodb::Error, wire::HttpResponse> = SdkError::timeout_error(source);
+        let fault = Fault::from(error);
+        assert_eq!(fault.cause, Cause::Unreachable);
+        assert!(fault.to_string().ends_with(": inner"), "{fault}");
+    }
+}
