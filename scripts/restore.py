@@ -131,7 +131,7 @@ class Restore:
         lag = (now() - self.latest()).total_seconds()
         before = items(self.dynamodb, self.source)
         if not before:
-            fail(f"{self.source} is empty: there is nothing to lose.", "Load some movies first: make load FILE=lambda/crates/loader/sample.json")
+            fail(f"{self.source} is empty: there is nothing to lose.", "Load some movies first: make load FILE=lambda/tools/loader/sample.json")
         at = now().replace(microsecond=0) + datetime.timedelta(seconds=1)
         while self.latest() < at:  # some five minutes in AWS: what would be lost if the table were now
             time.sleep(1)

@@ -1,4 +1,4 @@
-"""`make load`: which file reaches the loader, whose own tests are in lambda/crates/loader."""
+"""`make load`: which file reaches the loader, whose own tests are in lambda/tools/loader."""
 import subprocess
 from pathlib import Path
 

@@ -47,7 +47,7 @@ def test_waf_takes_the_patterns_as_they_are():
 
 
 def test_writes_are_what_the_contract_asks_the_scope_for():
-    contract = yaml.safe_load((ROOT / "lambda/crates/movies/openapi.yaml").read_text())
+    contract = yaml.safe_load((ROOT / "lambda/services/movies/openapi.yaml").read_text())
     operations = [(method.upper(), operation.get("security", contract["security"])) for path in contract["paths"].values()
                   for method, operation in path.items() if method in ("get", "head", "options", "put", "post", "patch", "delete")]
     writes = {method for method, security in operations if security == [{"oauth2": ["movies/write"]}]}

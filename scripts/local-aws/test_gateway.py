@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-RECORDED = json.loads((pathlib.Path(__file__).parents[2] / "lambda/crates/movies/tests/api/events/recorded.json").read_text())
+RECORDED = json.loads((pathlib.Path(__file__).parents[2] / "lambda/services/movies/tests/api/events/recorded.json").read_text())
 
 
 def problem(answer):

@@ -2,8 +2,8 @@
 locals {
   name     = "mvdb-${var.environment.name}-movies"
   lambda   = "${path.module}/../../../lambda"
-  contract = yamldecode(file("${local.lambda}/crates/movies/openapi.yaml"))
-  schemas  = jsondecode(file("${local.lambda}/crates/movies/tables.json"))
+  contract = yamldecode(file("${local.lambda}/services/movies/openapi.yaml"))
+  schemas  = jsondecode(file("${local.lambda}/services/movies/tables.json"))
   packages = {
     movies    = "${local.lambda}/target/lambda/movies/bootstrap.zip"
     telemetry = "${local.lambda}/target/lambda/telemetry/layer.zip"

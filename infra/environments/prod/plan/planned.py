@@ -19,7 +19,7 @@ def root_module():
         for package in ("movies/bootstrap.zip", "telemetry/layer.zip"):
             (copy / "lambda/target/lambda" / package).parent.mkdir(parents=True)
             (copy / "lambda/target/lambda" / package).write_text(package)
-        (copy / "lambda/crates").symlink_to(INFRA.parent / "lambda/crates")
+        (copy / "lambda/services").symlink_to(INFRA.parent / "lambda/services")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
 
         def terraform(*arguments):

@@ -16,13 +16,13 @@ from planned import INFRA
 sys.path.append(str(INFRA.parent / "scripts"))
 import cost  # noqa: E402
 
-CRATES = INFRA.parent / "lambda/crates"
+LAMBDA = INFRA.parent / "lambda"
 KEY = "arn:aws:kms:eu-west-1:222222222222:key/{}".format
 TOPIC = "arn:aws:sns:eu-west-1:222222222222:mvdb-prod-movies-{}".format
 
 
 def contract():
-    return yaml.safe_load((CRATES / "movies/openapi.yaml").read_text())
+    return yaml.safe_load((LAMBDA / "services/movies/openapi.yaml").read_text())
 
 
 def resources(module):
@@ -86,7 +86,7 @@ def test_what_may_be_spent_has_an_end(of):
 def test_no_managed_rule_is_shorter_than_the_contract(of):
     """SizeRestrictions_QUERYSTRING: "URI query strings that are over 2,048 bytes"; _URIPATH: "over 1,024 bytes"; _BODY: 8 KB.
     https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html"""
-    contract = yaml.safe_load((CRATES / "movies/openapi.yaml").read_text())
+    contract = yaml.safe_load((LAMBDA / "services/movies/openapi.yaml").read_text())
     limits = {parameter["name"]: parameter["schema"].get("maxLength", 0) for parameter in contract["components"]["parameters"].values()}
     encoded = 3  # characters of each byte, percent-encoded
     longest = {"URIPATH": len("/v1/movies/2100/") + encoded * limits["title"], "QUERYSTRING": len("cursor=") + limits["cursor"], "BODY": 64 * 1024}
@@ -137,7 +137,7 @@ def test_the_readme_says_what_make_cost_prints(root_module, text, part):
 
 
 def test_the_readme_says_how_cost_grows(root_module):
-    text = (CRATES.parent / "README.md").read_text()
+    text = (LAMBDA / "README.md").read_text()
     assert "scripts/cost --scale" in text and cost.scale() in text and cost.heat(cost.Stack(cost.resources(root_module))) in text
 
 
@@ -222,7 +222,7 @@ def test_no_masked_log_is_one_that_an_alarm_reads_addresses_of(of):
 # What the roles may do: exactly what the code calls, by its own declaration, and what the platform does for it.
 
 def declared(crate, name):
-    source = (CRATES / crate).read_text()
+    source = (LAMBDA / crate).read_text()
     return set(re.findall(r'"([\w:]+)"', re.search(rf"const {name}: \[&str; \d+\] = \[(.*?)\]", source, re.S)[1]))
 
 
@@ -236,13 +236,13 @@ LAMBDAS_TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}  # by Lam
 
 def test_the_functions_role_allows_what_the_code_calls_and_the_platform_needs(prod, table):
     policy = prod["module.function.aws_iam_role_policy.this"]["policy"]
-    calls = {f"dynamodb:{operation}" for operation in declared("movies/src/store/mod.rs", "OPERATIONS")}
+    calls = {f"dynamodb:{operation}" for operation in declared("services/movies/src/store/mod.rs", "OPERATIONS")}
     assert allowed(policy) == {
         "ReadAndWriteMovies": (calls, {table["arn"]}),
         "RememberCreations": ({"dynamodb:PutItem"}, {prod["module.creations.aws_dynamodb_table.this"]["arn"]}),
         "ReadWithTheTablesKey": ({"kms:Decrypt"}, {KEY("table")}),
         "WriteItsOwnLog": ({"logs:CreateLogStream", "logs:PutLogEvents"}, {"arn:aws:logs:eu-west-1:222222222222:log-group:group:*"}),
-        "SendTraces": (LAMBDAS_TRACES | declared("telemetry/src/main.rs", "RIGHTS"), {"*"}),
+        "SendTraces": (LAMBDAS_TRACES | declared("tools/telemetry/src/main.rs", "RIGHTS"), {"*"}),
         "StandInTheNetwork": (INTERFACES, {"*"}),
     }
     denied = statements(policy)["ButNotByItsCode"]
@@ -273,7 +273,7 @@ def test_nobody_but_the_stage_calls_the_function_and_only_its_alias(of):
 
 
 def test_the_alarms_read_the_metrics_where_the_code_prints_them(of):
-    (namespace,) = set(re.findall(r'namespace: "(\w+)"', "".join(file.read_text() for file in (CRATES / "movies/src").rglob("*.rs"))))
+    (namespace,) = set(re.findall(r'namespace: "(\w+)"', "".join(file.read_text() for file in (LAMBDA / "services/movies/src").rglob("*.rs"))))
     own = {metric["namespace"] for alarm in of.all("aws_cloudwatch_metric_alarm").values() for metric in [metric for query in alarm["metric_query"] for metric in query["metric"]] or [alarm] if not metric["namespace"].startswith("AWS/")}
     assert own == {namespace}
 

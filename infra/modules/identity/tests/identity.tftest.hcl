@@ -3,7 +3,7 @@ mock_provider "aws" {}
 variables {
   name          = "mvdb-test-movies"
   domain_prefix = "mvdb-test-movies-123456789012"
-  scopes        = yamldecode(file("../../../lambda/crates/movies/openapi.yaml")).components.securitySchemes.oauth2.flows.clientCredentials.scopes
+  scopes        = yamldecode(file("../../../lambda/services/movies/openapi.yaml")).components.securitySchemes.oauth2.flows.clientCredentials.scopes
   consumers = {
     reader = { scopes = ["movies/read"], owner = "Reading", contact = "reading@example.org", expires_on = "9999-12-31" }
     writer = { scopes = ["movies/write"], owner = "Writing", contact = "writing@example.org", expires_on = "9999-12-31" }

@@ -10,7 +10,7 @@ mock_provider "aws" {
 variables {
   name              = "mvdb-test-movies"
   documentation_url = "https://docs.example.org/movies"
-  contract          = yamldecode(file("../../../lambda/crates/movies/openapi.yaml"))
+  contract          = yamldecode(file("../../../lambda/services/movies/openapi.yaml"))
   function          = { name = "mvdb-test-movies", alias = "live", invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:123456789012:function:mvdb-test-movies:live/invocations" }
   user_pool         = { arn = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_abc" }
   throttles = {

@@ -14,7 +14,7 @@ variables {
   name                 = "mvdb-test-movies"
   region               = "eu-west-1"
   account_id           = "123456789012"
-  schema               = jsondecode(file("../../../lambda/crates/movies/tables.json")).movies
+  schema               = jsondecode(file("../../../lambda/services/movies/tables.json")).movies
   key                  = { arn = "arn:aws:kms:eu-west-1:123456789012:key/table" }
   max_units_per_second = { read = 1000, write = 200 }
   deletion_protection  = true
@@ -38,7 +38,7 @@ run "the_keys_are_those_of_the_schema_file" {
 run "what_expires_is_deleted_by_dynamodb" {
   command = plan
   variables {
-    schema = jsondecode(file("../../../lambda/crates/movies/tables.json")).creations
+    schema = jsondecode(file("../../../lambda/services/movies/tables.json")).creations
   }
   assert {
     condition     = aws_dynamodb_table.this.ttl[0].enabled && aws_dynamodb_table.this.ttl[0].attribute_name == var.schema.expires

@@ -39,7 +39,7 @@ run "no_real_title_is_caught_by_our_own_rules" {
   assert {
     # Between two "year"s there is one movie, and white space where the file is not dense: no more than the movie at the most.
     condition = one([for rule in aws_wafv2_web_acl.this.rule : rule.statement[0].size_constraint_statement[0].size if rule.name == "body-size"]) >= max([
-      for movie in split("\"year\"", file(fileexists("../../../../shared/data/moviedata.json") ? "../../../../shared/data/moviedata.json" : "../../../lambda/crates/loader/sample.json")) : length(base64encode(movie)) / 4 * 3
+      for movie in split("\"year\"", file(fileexists("../../../../shared/data/moviedata.json") ? "../../../../shared/data/moviedata.json" : "../../../lambda/tools/loader/sample.json")) : length(base64encode(movie)) / 4 * 3
     ]...) && try(length(split("\"year\"", file("../../../../shared/data/moviedata.json"))) == 4610, true) # where the catalogue is there it was that, all of it
     error_message = "A real movie is longer than our own rule lets pass."
   }

@@ -244,8 +244,8 @@ run "the_refusals_are_problems_of_the_contract" {
   command = plan
   assert {
     condition = alltrue([for body in aws_wafv2_web_acl.this.custom_response_body :
-      toset(keys(jsondecode(body.content))) == toset(yamldecode(file("../../../lambda/crates/movies/openapi.yaml")).components.schemas.Problem.required) &&
-      contains(yamldecode(file("../../../lambda/crates/movies/openapi.yaml")).components.schemas.Problem.properties.code.enum, jsondecode(body.content).code) &&
+      toset(keys(jsondecode(body.content))) == toset(yamldecode(file("../../../lambda/services/movies/openapi.yaml")).components.schemas.Problem.required) &&
+      contains(yamldecode(file("../../../lambda/services/movies/openapi.yaml")).components.schemas.Problem.properties.code.enum, jsondecode(body.content).code) &&
       jsondecode(body.content).code == body.key && body.content_type == "APPLICATION_JSON"
     ]) && length(aws_wafv2_web_acl.this.custom_response_body) == 3
     error_message = "A refusal is no problem as the contract describes it."

@@ -126,7 +126,7 @@ run "callers_are_sent_to_the_emulator_where_there_is_one" {
 run "c36_the_code_may_make_the_calls_it_makes_on_its_own_table_and_no_other" {
   assert {
     condition = (
-      toset([for operation in regexall("\"(\\w+)\"", regex("(?s)OPERATIONS: \\[&str; \\d+\\] = \\[(.*?)\\]", file("../../../lambda/crates/movies/src/store/mod.rs"))[0]) : "dynamodb:${operation[0]}"])
+      toset([for operation in regexall("\"(\\w+)\"", regex("(?s)OPERATIONS: \\[&str; \\d+\\] = \\[(.*?)\\]", file("../../../lambda/services/movies/src/store/mod.rs"))[0]) : "dynamodb:${operation[0]}"])
       == toset(local.statements.ReadAndWriteMovies.actions)
     )
     error_message = "The function may make other calls than its code makes."

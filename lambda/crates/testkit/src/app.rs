@@ -1,5 +1,5 @@
 use crate::{Contract, HttpServer, RequestBuilder, Response, assert_contract};
-use runtime_api::{Environment, Event, Launch, Outcome};
+use lambda_emulator::{Environment, Event, Launch, Outcome};
 use serde_json::Value;
 use std::{fmt, pin::Pin, process::Command, sync::Arc, time::Duration};
 use tokio::sync::Mutex;

@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! # async fn example(contract: &'static testkit::Contract) {
-//! use testkit::{RequestBuilder, TestApp, runtime_api::Launch};
+//! use testkit::{RequestBuilder, TestApp, lambda_emulator::Launch};
 //!
 //! let launch = Launch::new("target/debug/movies").variable("TABLE_NAME", "movies");
 //! let app = TestApp::lambda(contract, launch).await;
@@ -31,9 +31,9 @@ mod tables;
 
 pub use app::TestApp;
 pub use contract::{Contract, assert_contract};
+pub use lambda_emulator;
 pub use request::RequestBuilder;
 pub use response::Response;
-pub use runtime_api;
 pub use server::HttpServer;
 pub use tables::{Tables, create_table};
 

@@ -1,0 +1,186 @@
+//! A scripted service on loopback.
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, Response, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use std::{fs, net::SocketAddr, sync::Arc};
+use tempfile::NamedTempFile;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    task::JoinHandle,
+};
+use tokio_rustls::{TlsAcceptor, rustls};
+
+/// A certificate authority that this process made for itself.
+#[derive(Debug)]
+pub struct Authority {
+    tls: Arc<rustls::ServerConfig>,
+    trusted: NamedTempFile,
+}
+
+impl Authority {
+    /// A new one, with a certificate for `localhost` and `127.0.0.1`.
+    ///
+    /// # Errors
+    /// The key cannot be made or the file not be written.
+    pub fn new() -> Result<Self> {
+        let key = rcgen::KeyPair::generate()?;
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        // Another than the leaf's: OpenSSL takes a certificate for its own issuer by the name.
+        parameters
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "An authority of the imitation");
+        let root = parameters.self_signed(&key)?;
+        let leaf_key = rcgen::KeyPair::generate()?;
+        let leaf = rcgen::CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?
+            .signed_by(&leaf_key, &rcgen::Issuer::new(parameters, key))?;
+        let tls = rustls::ServerConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![leaf.der().clone()],
+            rustls::pki_types::PrivatePkcs8KeyDer::from(leaf_key.serialize_der()).into(),
+        )?;
+
+        // A client that reads a file of one certificate starts faster than one in Lambda can: it gets this machine's as well.
+        let trusted = NamedTempFile::with_suffix(".pem")?;
+        let bundle = [
+            "/etc/ssl/certs/ca-certificates.crt",
+            "/etc/pki/tls/certs/ca-bundle.crt",
+            "/etc/ssl/cert.pem",
+        ];
+        let bundle = bundle
+            .iter()
+            .find_map(|path| fs::read_to_string(path).ok())
+            .unwrap_or_default();
+        fs::write(trusted.path(), format!("{bundle}\n{}", root.pem()))?;
+        Ok(Self {
+            tls: Arc::new(tls),
+            trusted,
+        })
+    }
+
+    /// The file to be trusted: to be given to a child as `SSL_CERT_FILE`. It goes when `self` does.
+    ///
+    /// # Panics
+    /// Never: its path is made of ASCII where temporary folders are.
+    #[must_use]
+    pub fn file(&self) -> String {
+        self.trusted.path().display().to_string()
+    }
+}
+
+/// A server whose every answer is given by a closure. It stops when dropped.
+#[derive(Debug)]
+pub struct Server {
+    url: String,
+    accepting: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Server {
+    /// Serves plain HTTP. `answer` may take its time, or never come back; `None` closes the connection without an answer.
+    ///
+    /// # Errors
+    /// No loopback port can be had.
+    pub async fn http<F, A>(answer: F) -> Result<Self>
+    where
+        F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
+        A: Future<Output = Option<Response<Bytes>>> + Send + 'static,
+    {
+        Self::start(None, "127.0.0.1:0", answer).await
+    }
+
+    /// Serves HTTPS with a certificate of `authority`.
+    ///
+    /// # Errors
+    /// No loopback port can be had.
+    pub async fn https<F, A>(authority: &Authority, answer: F) -> Result<Self>
+    where
+        F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
+        A: Future<Output = Option<Response<Bytes>>> + Send + 'static,
+    {
+        Self::start(
+            Some(TlsAcceptor::from(Arc::clone(&authority.tls))),
+            "127.0.0.1:0",
+            answer,
+        )
+        .await
+    }
+
+    /// Its URL, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    async fn start<F, A>(tls: Option<TlsAcceptor>, address: &str, answer: F) -> Result<Self>
+    where
+        F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
+        A: Future<Output = Option<Response<Bytes>>> + Send + 'static,
+    {
+        let listener = TcpListener::bind(address)
+            .await
+            .context("no loopback port can be had")?;
+        let local: SocketAddr = listener.local_addr()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let answer = Arc::new(answer);
+        let accepting = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = stream.set_nodelay(true);
+                let (answer, tls) = (Arc::clone(&answer), tls.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => serve(stream, answer).await,
+                        Some(tls) => {
+                            // A client that does not trust us says so to its own caller.
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, answer).await;
+                            }
+                        }
+                    }
+                });
+                while connections.try_join_next().is_some() {}
+            }
+        });
+        Ok(Self {
+            url: format!("{scheme}://{local}"),
+            accepting,
+        })
+    }
+}
+
+async fn serve<F, A>(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, answer: Arc<F>)
+where
+    F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
+    A: Future<Output = Option<Response<Bytes>>> + Send + 'static,
+{
+    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let answer = Arc::clone(&answer);
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await?.to_bytes();
+            let given = answer(Request::from_parts(parts, body)).await;
+            given
+                .map(|response| response.map(Full::new))
+                .context("told to hang up")
+        }
+    });
+    // Half-closed connections and vanished clients are what a test is made of.
+    let _ = http1::Builder::new()
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}

@@ -1,0 +1,245 @@
+//! The log: lines on standard output. A log that cannot be written, or that nobody reads, must not
+//! stop a request. Lines are lost then, and counted; the next line that can be written is followed
+//! by their number.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::fd::AsFd,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Maximum number of lines that wait for a stalled reader: about 4 MB.
+const MAX_QUEUED: usize = 10_000;
+/// How often [`Log::flush`] looks whether the queue is empty.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A destination of log lines. As an [`io::Write`] it takes complete lines and never fails.
+#[derive(Debug)]
+pub struct Log {
+    output: Arc<Output>,
+    queue: Option<SyncSender<Vec<u8>>>,
+}
+
+struct Output {
+    writer: Mutex<Box<dyn Write + Send>>,
+    lost: AtomicU64,
+    queued: AtomicUsize,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output")
+            .field("lost", &self.lost)
+            .field("queued", &self.queued)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Standard output without a buffer, so that a line is one call to the system and no part of a
+/// failed one is written later.
+///
+/// # Errors
+/// The process has no file descriptor left.
+pub fn standard_output() -> io::Result<File> {
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+impl Log {
+    /// A log whose lines are written when [`Log::line`] returns: for Lambda, which freezes the
+    /// process after a response.
+    #[must_use]
+    pub fn direct(writer: impl Write + Send + 'static) -> Self {
+        let (lost, queued) = (AtomicU64::new(0), AtomicUsize::new(0));
+        Self {
+            output: Arc::new(Output {
+                writer: Mutex::new(Box::new(writer)),
+                lost,
+                queued,
+            }),
+            queue: None,
+        }
+    }
+
+    /// A log whose lines are written by a thread of its own: for a server, whose requests must not
+    /// wait for the log's reader.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn queued(writer: impl Write + Send + 'static) -> io::Result<Self> {
+        Self::queued_up_to(MAX_QUEUED, writer)
+    }
+
+    fn queued_up_to(lines: usize, writer: impl Write + Send + 'static) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel::<Vec<u8>>(lines);
+        let log = Self {
+            queue: Some(sender),
+            ..Self::direct(writer)
+        };
+        let output = Arc::clone(&log.output);
+        thread::Builder::new().name("log".into()).spawn(move || {
+            for line in receiver {
+                output.write(&line);
+                output.queued.fetch_sub(1, Ordering::Release);
+            }
+        })?;
+        Ok(log)
+    }
+
+    /// Writes a line, with its end, or counts it as lost.
+    pub fn line(&self, line: &[u8]) {
+        let Some(queue) = &self.queue else {
+            return self.output.write(line);
+        };
+        self.output.queued.fetch_add(1, Ordering::Acquire);
+        if queue.try_send(line.to_vec()).is_err() {
+            self.output.queued.fetch_sub(1, Ordering::Release);
+            self.output.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until the queued lines are written, `within` this time.
+    pub fn flush(&self, within: Duration) {
+        let begin = Instant::now();
+        while self.output.queued.load(Ordering::Acquire) > 0 && begin.elapsed() < within {
+            thread::sleep(FLUSH_INTERVAL);
+        }
+    }
+}
+
+impl Output {
+    fn write(&self, line: &[u8]) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.write_all(line).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            let line = format!(
+                "{{\"level\":\"WARN\",\"message\":\"log lines were lost\",\"lost\":{lost}}}\n"
+            );
+            if writer.write_all(line.as_bytes()).is_err() {
+                self.lost.fetch_add(lost, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Write for &Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.line(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, channel};
+
+    /// A writer that fails so many times and collects what is written afterwards.
+    struct Unreliable {
+        failures: usize,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Unreliable {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.failures > 0 {
+                self.failures -= 1;
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.written.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted_in_the_log() {
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let log = Log::direct(Unreliable {
+            failures: 3,
+            written: Arc::clone(&written),
+        });
+        for line in ["1\n", "2\n", "3\n", "4\n", "5\n"] {
+            log.line(line.as_bytes());
+        }
+        let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        assert_eq!(
+            text,
+            "4\n{\"level\":\"WARN\",\"message\":\"log lines were lost\",\"lost\":3}\n5\n"
+        );
+    }
+
+    /// A writer that blocks until the sender of `go` is dropped.
+    struct Stalls {
+        go: Receiver<()>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Stalls {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.go.recv();
+            self.written.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_queue_that_is_full_loses_lines_and_counts_them() {
+        let (go, wait) = channel();
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let log = Log::queued_up_to(
+            5,
+            Stalls {
+                go: wait,
+                written: Arc::clone(&written),
+            },
+        )
+        .unwrap();
+        let begin = Instant::now();
+        for number in 0..100 {
+            log.line(format!("{number}\n").as_bytes());
+        }
+        log.flush(Duration::from_millis(50));
+        assert!(
+            begin.elapsed() < Duration::from_secs(5),
+            "a stalled reader stalls the writer"
+        );
+        drop(go);
+        log.flush(Duration::from_secs(5));
+        let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        let lost: usize = text
+            .split("\"lost\":")
+            .nth(1)
+            .unwrap()
+            .split('}')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let lines = text
+            .lines()
+            .filter(|line| line.parse::<u8>().is_ok())
+            .count();
+        assert_eq!(lines + lost, 100, "{text}");
+        assert!(lines <= 7, "{text}");
+    }
+}

@@ -1,0 +1,182 @@
+//! The binary as it is started: what it refuses, and in which words.
+
+use std::process::{Command, Output};
+
+fn movies(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
+    let credentials = [
+        ("AWS_ACCESS_KEY_ID", "x"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("AWS_REGION", "eu-west-1"),
+    ];
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(credentials)
+        .envs(variables.iter().copied());
+    command
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[track_caller]
+fn refused(arguments: &[&str], variables: &[(&str, &str)], word: &str) {
+    let output = movies(arguments, variables).output().unwrap();
+    assert!(
+        !output.status.success() && said(&output).contains(word),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn a_missing_or_senseless_variable_fails_the_start_by_name() {
+    let lambda = [
+        ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9"),
+        ("AWS_LAMBDA_FUNCTION_NAME", "mvdb-test-movies"),
+    ];
+    refused(&[], &lambda, "TABLE_NAME");
+    refused(
+        &["--listen", "127.0.0.1:0"],
+        &[("TABLE_NAME", "")],
+        "TABLE_NAME",
+    );
+    refused(
+        &["--listen", "127.0.0.1:0"],
+        &[("TABLE_NAME", "t"), ("REGION", "Ireland!")],
+        "REGION",
+    );
+    refused(
+        &["--listen", "127.0.0.1:0"],
+        &[("TABLE_NAME", "t"), ("AWS_SECRET_ACCESS_KEY", "")],
+        "AWS_SECRET_ACCESS_KEY",
+    );
+    refused(
+        &["--listen", "127.0.0.1:0"],
+        &[("TABLE_NAME", "t"), ("SSL_CERT_FILE", "/nowhere.pem")],
+        "/nowhere.pem: No such file",
+    );
+    refused(
+        &["--listen", "127.0.0.1:0"],
+        &[("TABLE_NAME", "t"), ("SSL_CERT_FILE", "/dev/null")],
+        "/dev/null holds no certificate",
+    );
+    refused(
+        &["--listen", "127.0.0.1:0"],
+        &[("TABLE_NAME", "t"), ("SSL_CERT_DIR", "/nowhere")],
+        "/nowhere: No such file",
+    );
+    let empty = concat!(env!("CARGO_TARGET_TMPDIR"), "/no-roots");
+    std::fs::create_dir_all(empty).unwrap();
+    refused(
+        &["--listen", "127.0.0.1:0"],
+        &[("TABLE_NAME", "t"), ("SSL_CERT_DIR", empty)],
+        "no-roots holds no certificate",
+    );
+    for (name, value) in [
+        ("AWS_REGION", ""),
+        ("CORS_ORIGINS", "*"),
+        ("AWS_LAMBDA_LOG_LEVEL", "VERBOSE"),
+    ] {
+        refused(
+            &["--listen", "127.0.0.1:0"],
+            &[("TABLE_NAME", "t"), (name, value)],
+            name,
+        );
+    }
+}
+
+#[test]
+fn beyond_loopback_keys_are_needed() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
+        refused(&["--listen", address], &[("TABLE_NAME", "t")], "--jwks");
+    }
+    refused(
+        &[
+            "--listen",
+            "0.0.0.0:0",
+            "--jwks",
+            "/nowhere.json",
+            "--issuer",
+            "https://issuer.example",
+        ],
+        &[
+            ("TABLE_NAME", "t"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ],
+        "/nowhere.json",
+    );
+}
+
+#[test]
+fn wrong_arguments_are_told() {
+    refused(&[], &[("TABLE_NAME", "t")], "--listen");
+    for listen in [
+        "8080",
+        "127.0.0.1",
+        "127.0.0.1:http",
+        "127.0.0.1:70000",
+        "no-such-host.invalid:8080",
+    ] {
+        refused(
+            &["--listen", listen],
+            &[("TABLE_NAME", "t")],
+            "it must be HOST:PORT, such as 127.0.0.1:8080",
+        );
+    }
+    refused(
+        &["--listen", "127.0.0.1:0", "--jwks", "keys.json"],
+        &[("TABLE_NAME", "t")],
+        "--issuer",
+    );
+    refused(
+        &[
+            "--listen",
+            "127.0.0.1:0",
+            "--issuer",
+            "https://issuer.example",
+        ],
+        &[("TABLE_NAME", "t")],
+        "--jwks",
+    );
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    refused(
+        &["--listen", &address],
+        &[("TABLE_NAME", "t")],
+        "Address already in use",
+    );
+    refused(&["--port", "8080"], &[("TABLE_NAME", "t")], "--port");
+    let help = movies(&["--help"], &[]).output().unwrap();
+    assert!(help.status.success() && said(&help).contains("--jwks FILE"));
+}
+
+/// While it starts it waits for a table that does not answer: it need not be waited for.
+#[tokio::test]
+async fn a_signal_to_stop_during_the_start_ends_the_server_at_once_and_well() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    for signal in ["TERM", "INT"] {
+        let mut child = movies(
+            &["--listen", "127.0.0.1:0"],
+            &[("TABLE_NAME", "t"), ("AWS_ENDPOINT_URL", &url)],
+        )
+        .spawn()
+        .unwrap();
+        let _waiting = silent.accept().unwrap();
+        // It has asked the table, and so has long begun to listen for signals.
+        let begin = std::time::Instant::now();
+        let killed = Command::new("kill")
+            .args([format!("-{signal}"), child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(killed.success());
+        let status = child.wait().unwrap();
+        assert!(
+            status.success() && begin.elapsed() < std::time::Duration::from_millis(500),
+            "{signal}: {status} {:?}",
+            begin.elapsed()
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! Every movie of AWS's sample data set, by path and by query. The data is not this project's to keep: where the file is
+//! absent the test says so and passes.
+
+use super::{App, READ};
+use serde_json::Value;
+use testkit::{RequestBuilder, sample::path_of};
+use tokio::task::JoinSet;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_real_movie_round_trips() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../../../shared/data/moviedata.json"
+    );
+    let Ok(text) = std::fs::read_to_string(file) else {
+        eprintln!("skipped: there is no ../shared/data/moviedata.json beside this checkout");
+        return;
+    };
+    let app = App::new().await;
+    let movies: Vec<Value> = serde_json::from_str(&text).unwrap();
+    // A float's text in this data is its exact decimal, so that comparing parsed documents compares exactly.
+    let mut callers = JoinSet::new();
+    for movies in movies.chunks(1000) {
+        let (app, movies) = (app.clone(), movies.to_vec());
+        callers.spawn(async move {
+            for movie in movies {
+                app.create(&movie).await;
+                let title = movie["title"].as_str().unwrap();
+                let found = app
+                    .send(
+                        RequestBuilder::new(
+                            "GET",
+                            &path_of(movie["year"].as_u64().unwrap(), title),
+                        )
+                        .scope(Some(READ)),
+                    )
+                    .await;
+                assert_eq!(
+                    (found.status, found.json()),
+                    (200, movie.clone()),
+                    "{title}"
+                );
+            }
+        });
+    }
+    callers.join_all().await;
+    assert_eq!(movies.len(), 4609);
+}

@@ -1,0 +1,184 @@
+//! Events of API Gateway's REST proxy integration: what reaches the function is the client's path, percent-encoded, and
+//! any map may be null.
+//!
+//! `recorded.json` holds what AWS delivered, as others published it: each with the target that was asked for and its
+//! source, without ids, addresses and the headers that the network adds. The other events have the same form in full,
+//! with paths and tokens of this API; their ids are made up. The local AWS is held to the recordings too:
+//! `scripts/local-aws/test_gateway.py`.
+
+use super::App;
+use serde_json::{Value, json};
+use testkit::{RequestBuilder, sample::titled};
+
+const RECORDED: &str = include_str!("events/recorded.json");
+const ENCODED_PATH: &str = include_str!("events/encoded-path.json");
+const RAW_SLASH: &str = include_str!("events/raw-slash.json");
+const CUSTOM_DOMAIN: &str = include_str!("events/custom-domain.json");
+const BASE64_BODY: &str = include_str!("events/base64-body.json");
+const MULTI_VALUE_QUERY: &str = include_str!("events/multi-value-query.json");
+const CONSOLE_TEST: &str = include_str!("events/console-test.json");
+const HEADER_THAT_IS_NO_HOST: &str = include_str!("events/header-that-is-no-host.json");
+
+#[tokio::test]
+async fn what_aws_delivered_is_read_as_it_was_sent() {
+    let app = App::new().await;
+    let recordings: Vec<Value> = serde_json::from_str(RECORDED).unwrap();
+    for mut recording in recordings {
+        let target = recording["target"].as_str().unwrap().to_owned();
+        let event = &mut recording["event"];
+        app.invoke(&event.to_string())
+            .await
+            .assert_problem(404, "route_not_found");
+
+        // The same request, had it been for a movie of this API.
+        let title = event["path"]
+            .as_str()
+            .unwrap()
+            .trim_start_matches('/')
+            .to_owned();
+        event["path"] = json!(format!("/movies/2013/{title}"));
+        event["requestContext"]["authorizer"] =
+            json!({ "claims": { "scope": "movies/read movies/write" } });
+        let answer = app.invoke(&event.to_string()).await;
+        let asked = RequestBuilder::new(event["httpMethod"].as_str().unwrap(), &target);
+        if asked.method() != "GET" {
+            answer.assert_problem(405, "method_not_allowed");
+        } else if !asked.parameters().is_empty() {
+            let mut names: Vec<_> = asked
+                .parameters()
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect();
+            names.sort_unstable();
+            assert_eq!(answer.assert_problem(400, "invalid_request"), names);
+        } else {
+            answer.assert_problem(404, "movie_not_found");
+            let title = percent_encoding::percent_decode_str(&title)
+                .decode_utf8()
+                .unwrap();
+            app.create(&titled(&title)).await;
+            assert_eq!(app.invoke(&event.to_string()).await.json()["title"], *title);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_encoded_path_is_decoded_once() {
+    let app = App::new().await;
+    let title = "V/H/S + 100%25?#é";
+    app.create(&json!({ "year": 1998, "title": title })).await;
+    let answer = app.invoke(ENCODED_PATH).await;
+    assert_eq!(
+        (answer.status, answer.json()["title"].clone()),
+        (200, json!(title))
+    );
+    assert_eq!(
+        answer.header("x-request-id"),
+        Some("ff7a0efa-97df-4a02-abee-000000000001")
+    );
+}
+
+#[tokio::test]
+async fn the_stage_the_domain_and_the_console_do_not_matter() {
+    let app = App::new().await;
+    app.create(&json!({ "year": 2011, "title": "50/50" })).await;
+    for event in [RAW_SLASH, CUSTOM_DOMAIN, CONSOLE_TEST] {
+        assert_eq!(app.invoke(event).await.json()["title"], "50/50");
+    }
+}
+
+#[tokio::test]
+async fn a_header_takes_no_part_in_routing() {
+    let app = App::new().await;
+    app.create(&json!({ "year": 2011, "title": "50/50" })).await;
+    assert_eq!(app.invoke(HEADER_THAT_IS_NO_HOST).await.status, 200);
+    assert_eq!(
+        app.invoke(RAW_SLASH).await.status,
+        200,
+        "the movie is still there"
+    );
+}
+
+#[tokio::test]
+async fn a_base64_body_is_decoded() {
+    let app = App::new().await;
+    let answer = app.invoke(BASE64_BODY).await;
+    assert_eq!(
+        (answer.status, answer.json()["info"].clone()),
+        (201, json!({ "actors": ["Amélie Poulain"] }))
+    );
+    let mut event: Value = serde_json::from_str(BASE64_BODY).unwrap();
+    event["body"] = json!("not base64!");
+    assert_eq!(
+        app.invoke(&event.to_string())
+            .await
+            .assert_problem(400, "invalid_request"),
+        ["body"]
+    );
+    event["body"] = json!("A".repeat(1 << 20));
+    app.invoke(&event.to_string())
+        .await
+        .assert_problem(413, "payload_too_large");
+}
+
+#[tokio::test]
+async fn every_value_of_a_parameter_is_seen() {
+    let app = App::new().await;
+    app.create(&titled("Rush")).await;
+    assert_eq!(
+        app.invoke(MULTI_VALUE_QUERY)
+            .await
+            .assert_problem(400, "invalid_request"),
+        ["year"]
+    );
+    let mut event: Value = serde_json::from_str(MULTI_VALUE_QUERY).unwrap();
+    event["queryStringParameters"] = json!({ "year": "2013" });
+    event["multiValueQueryStringParameters"] = Value::Null;
+    assert_eq!(
+        app.invoke(&event.to_string()).await.json()["movies"][0]["title"],
+        "Rush"
+    );
+    event["queryStringParameters"] = json!(["year"]);
+    event["requestContext"]["requestId"] = Value::Null; // what is no request has no id but the invocation's
+    app.invoke(&event.to_string())
+        .await
+        .assert_problem(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn an_event_without_a_verified_scope_opens_nothing() {
+    let app = App::new().await;
+    app.create(&json!({ "year": 2011, "title": "50/50" })).await;
+    for authorizer in [
+        Value::Null,
+        json!({}),
+        json!({ "claims": null }),
+        json!({ "claims": {} }),
+        json!({ "claims": { "scope": "openid" } }),
+    ] {
+        let mut event: Value = serde_json::from_str(RAW_SLASH).unwrap();
+        event["requestContext"]["authorizer"] = authorizer;
+        app.invoke(&event.to_string())
+            .await
+            .assert_problem(403, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn what_no_gateway_sends_is_refused_and_not_a_fault() {
+    let app = App::new().await;
+    for event in [
+        "",
+        "null",
+        "{}",
+        "[]",
+        "\"x\"",
+        r#"{"version":"2.0","rawPath":"/health"}"#,
+        r#"{"httpMethod":"GET"}"#,
+        r#"{"httpMethod":"G T","path":"/","requestContext":{}}"#,
+    ] {
+        app.invoke(event)
+            .await
+            .assert_problem(400, "invalid_request");
+    }
+}

@@ -1,0 +1,189 @@
+//! Every field that the contract gives a movie is in the item, in the response and in the ETag.
+
+use super::{App, contract};
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use testkit::RequestBuilder;
+
+const PATH: &str = "/movies/2013/Rush";
+
+/// A valid value of each field, by the contract's schema of it. Fields of one schema get different
+/// values.
+fn samples() -> BTreeMap<String, Value> {
+    let properties = contract().schema("Info")["properties"].as_object().unwrap();
+    let sample = |(number, (name, schema)): (usize, (&String, &Value))| {
+        let schema = contract().follow(schema);
+        let value = match (schema["type"].as_str().unwrap(), &schema["example"]) {
+            (_, Value::String(example)) => json!(example),
+            ("array", _) => json!([format!("name {number}")]),
+            ("integer" | "number", _) => {
+                json!(schema["minimum"].as_u64().unwrap() + 1 + number as u64 % 5)
+            }
+            ("string", _)
+                if schema["pattern"]
+                    .as_str()
+                    .is_some_and(|pattern| pattern.starts_with("^https")) =>
+            {
+                json!("https://example.org/a")
+            }
+            ("string", _) => json!(format!("text {number}")),
+            (other, _) => panic!("{name}: {other}"),
+        };
+        (name.clone(), value)
+    };
+    properties.iter().enumerate().map(sample).collect()
+}
+
+#[tokio::test]
+async fn every_field_of_the_contract_is_stored_returned_and_in_the_etag() {
+    let app = App::new().await;
+    let put = |info: Value| RequestBuilder::new("PUT", PATH).json(&json!({ "info": info }));
+    let patch = |info: Value| RequestBuilder::new("PATCH", PATH).json(&json!({ "info": info }));
+    let bare = app.send(put(json!({}))).await.etag();
+    let mut etags = vec![bare.clone()];
+    for (name, value) in samples() {
+        let written = app.send(put(json!({ name.clone(): value }))).await;
+        assert_eq!(
+            written.json()["info"],
+            json!({ name.clone(): value }),
+            "{name} is not in the response to PUT"
+        );
+        let read = app.ask("GET", PATH).await;
+        assert_eq!(
+            read.json()["info"],
+            json!({ name.clone(): value }),
+            "{name} is not returned"
+        );
+        assert!(!etags.contains(&read.etag()), "{name} is not in the ETag");
+        etags.push(read.etag());
+        let list = app.ask("GET", "/movies?year=2013").await;
+        assert_eq!(
+            list.json()["movies"][0],
+            read.json(),
+            "{name} is not in the list"
+        );
+
+        let items = app
+            .tables
+            .client
+            .scan()
+            .table_name(app.table())
+            .send()
+            .await
+            .unwrap()
+            .items
+            .unwrap();
+        let AttributeValue::M(info) = &items[0]["info"] else {
+            panic!("{items:?}")
+        };
+        assert_eq!(
+            info.keys().collect::<Vec<_>>(),
+            [&name],
+            "{name} is not in the item"
+        );
+
+        let removed = app.send(patch(json!({ name.clone(): null }))).await;
+        assert_eq!(
+            (
+                removed.status,
+                removed.json()["info"].clone(),
+                removed.etag()
+            ),
+            (200, json!({}), bare.clone()),
+            "{name}"
+        );
+        let set = app.send(patch(json!({ name.clone(): value }))).await;
+        assert_eq!(
+            (set.status, set.json(), set.etag()),
+            (200, read.json(), read.etag()),
+            "{name}"
+        );
+    }
+    let all = samples().into_iter().collect::<serde_json::Map<_, _>>();
+    assert_eq!(
+        app.send(patch(all.clone().into())).await.json()["info"],
+        json!(all)
+    );
+    let cleared = app
+        .send(RequestBuilder::new("PATCH", PATH).json(&json!({ "info": null })))
+        .await;
+    assert_eq!(
+        (cleared.json()["info"].clone(), cleared.etag()),
+        (json!({}), bare)
+    );
+}
+
+#[tokio::test]
+async fn a_malformed_value_of_any_field_is_left_out_and_can_be_replaced() {
+    let app = App::new().await;
+    for (name, value) in samples() {
+        app.send(RequestBuilder::new("PUT", PATH).json(&json!({ "info": samples() })))
+            .await;
+        let item = app
+            .tables
+            .client
+            .scan()
+            .table_name(app.table())
+            .send()
+            .await
+            .unwrap()
+            .items
+            .unwrap()
+            .remove(0);
+        for malformed in [
+            AttributeValue::Bool(true),
+            AttributeValue::Null(true),
+            AttributeValue::N("-1E125".into()),
+            AttributeValue::S(String::new()),
+            AttributeValue::B(b"a".to_vec().into()),
+            AttributeValue::Ss(vec!["a".into()]),
+            AttributeValue::L(vec![AttributeValue::Bool(true)]),
+            AttributeValue::M([("a".to_owned(), AttributeValue::Null(true))].into()),
+        ] {
+            let mut item = item.clone();
+            let Some(AttributeValue::M(info)) = item.get_mut("info") else {
+                panic!("{item:?}")
+            };
+            info.insert(name.clone(), malformed.clone());
+            app.tables
+                .client
+                .put_item()
+                .table_name(app.table())
+                .set_item(Some(item))
+                .send()
+                .await
+                .unwrap();
+            let read = app
+                .send(RequestBuilder::new("GET", PATH).without_contract())
+                .await;
+            assert_eq!(read.status, 200, "{name} {malformed:?}");
+            let mut expected = samples();
+            expected.remove(&name);
+            let mut found = read.json()["info"].clone();
+            // Of the right type and beyond the limits: returned as it is.
+            found.as_object_mut().unwrap().remove(&name);
+            assert_eq!(found, json!(expected), "{name} {malformed:?}");
+            let patch = RequestBuilder::new("PATCH", PATH)
+                .json(&json!({ "info": { name.clone(): value } }));
+            let patched = app.send(patch.header("If-Match", &read.etag())).await;
+            assert_eq!(
+                (patched.status, &patched.json()["info"]),
+                (200, &json!(samples())),
+                "{name} {malformed:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_patch_has_the_fields_of_a_movie() {
+    let names = |schema: &str| {
+        contract().schema(schema)["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names("InfoPatch"), names("Info"));
+}

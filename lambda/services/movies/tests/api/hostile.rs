@@ -1,0 +1,939 @@
+//! Hostile input in quantity, to the binary, by the Runtime API. Whatever is sent: the answer is no fault and one that the
+//! contract has, what was sent comes back as text alone, the next request is served as ever, nothing panics, and little memory
+//! is taken. (What each trick is answered with is asserted where its rule is.)
+
+use super::{contract, logs};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use lambda_emulator::{Environment, Event, Launch, Outcome, Server, dynamodb};
+use movies::domain::{Title, Year};
+use naughty_strings::BLNS;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    strategy::ValueTree,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+use testkit::{
+    RequestBuilder, Response, assert_contract,
+    sample::{path_of, rush, rush_item},
+};
+
+/// What the process may ever hold, of the 256 MB that the function is given.
+const MEMORY_BYTES: u64 = 64 * 1024 * 1024;
+const SEED: &[u8; 32] = b"the same input in every run, ok?";
+
+/// On a busy machine a debug build takes its time for six megabytes; how long anything may take is not what is asked here.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The function on a table of two movies.
+struct Function {
+    environment: Environment,
+    _table: Server,
+    /// What a good request is answered with.
+    good: Response,
+    /// After how many hostile requests a good one is sent.
+    looks_every: usize,
+    looks: usize,
+    sent: usize,
+}
+
+impl Function {
+    async fn start() -> Self {
+        let mut second = rush_item();
+        second["title"] = json!({ "S": "Rushed" });
+        let table = Server::http(dynamodb::canned(vec![rush_item(), second]))
+            .await
+            .unwrap();
+        let launch = Launch::new(env!("CARGO_BIN_EXE_movies"))
+            .variable("AWS_ENDPOINT_URL", table.url())
+            .variable("TABLE_NAME", "movies");
+        let mut environment = Environment::start(launch.never_frozen()).await.unwrap();
+        let good = invoke(
+            &mut environment,
+            RequestBuilder::new("GET", "/movies/2013/Rush").event(),
+            0,
+        )
+        .await;
+        assert_eq!((good.status, &good.json()["title"]), (200, &json!("Rush")));
+        Self {
+            environment,
+            _table: table,
+            good,
+            looks_every: 1,
+            looks: 1,
+            sent: 0,
+        }
+    }
+
+    /// For the many, each of which is the next of another.
+    async fn of_many() -> Self {
+        Self {
+            looks_every: 20,
+            ..Self::start().await
+        }
+    }
+
+    async fn send(&mut self, ask: &RequestBuilder) -> Response {
+        self.deliver(ask.event()).await
+    }
+
+    /// Gives it an event, then asks for a movie.
+    async fn deliver(&mut self, event: Value) -> Response {
+        self.sent += 1;
+        let answer = invoke(&mut self.environment, event.clone(), self.sent).await;
+        if self.sent.is_multiple_of(self.looks_every) {
+            self.looks += 1;
+            let next = invoke(
+                &mut self.environment,
+                RequestBuilder::new("GET", "/movies/2013/Rush").event(),
+                0,
+            )
+            .await;
+            assert_eq!(
+                (next.status, &next.text),
+                (self.good.status, &self.good.text),
+                "after {}",
+                cut(&event.to_string())
+            );
+        }
+        answer
+    }
+
+    /// Looks at what it leaves: its log and its memory. Gives the number of hostile requests.
+    async fn end(self) -> usize {
+        let memory = self.environment.function().max_resident_bytes().unwrap();
+        assert!(memory <= MEMORY_BYTES, "{memory} bytes");
+        let lines = self.environment.shutdown().await.unwrap().lines;
+        let served = lines
+            .iter()
+            .map(|line| logs::fields(&line.text))
+            .filter(|line| line["message"] == "request")
+            .count();
+        // An event that is no request leaves a warning besides.
+        let refused = lines
+            .iter()
+            .filter(|line| line.text.contains("the event is no request"))
+            .count();
+        assert_eq!(
+            served,
+            self.sent + self.looks,
+            "every request leaves a line"
+        );
+        assert_eq!(lines.len(), served + refused, "{lines:#?}");
+        println!(
+            "{} hostile requests, {} MiB at the most",
+            self.sent,
+            memory >> 20
+        );
+        self.sent
+    }
+}
+
+async fn invoke(environment: &mut Environment, mut event: Value, number: usize) -> Response {
+    let id = format!("request-{number}");
+    if let Some(given) = event
+        .pointer_mut("/requestContext/requestId")
+        .filter(|given| **given == "request-1")
+    {
+        *given = json!(id);
+    }
+    let text = event.to_string();
+    let answer = environment
+        .invoke(Event::new(text.clone()).time_limit(PATIENCE))
+        .await
+        .unwrap();
+    let Outcome::Response(response) = answer.outcome else {
+        panic!("{:?} to {}", answer.outcome, cut(&text))
+    };
+    let seen = Response::from_proxy(&serde_json::from_slice(&response).unwrap());
+    let part = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    assert!(seen.status < 500, "{seen:?} to {}", cut(&text));
+    let given = event
+        .pointer("/requestContext/requestId")
+        .and_then(Value::as_str);
+    if seen.header("x-request-id") == Some(&*answer.id) {
+        // What is no request has no operation; and what is no id is not taken for one.
+        let (method, path) = if seen.status == 400 {
+            Default::default()
+        } else {
+            (part("httpMethod"), part("path"))
+        };
+        assert_contract(contract(), &method, &path, None, &seen);
+    } else {
+        assert_eq!(seen.header("x-request-id"), given, "{}", cut(&text));
+        assert_contract(contract(), &part("httpMethod"), &part("path"), None, &seen);
+    }
+    harmless(&seen);
+    seen
+}
+
+/// What comes back means nothing to a browser, a terminal or a proxy on the way.
+#[track_caller]
+fn harmless(answer: &Response) {
+    const KNOWN: [&str; 10] = [
+        "allow",
+        "cache-control",
+        "content-type",
+        "etag",
+        "link",
+        "location",
+        "retry-after",
+        "www-authenticate",
+        "x-content-type-options",
+        "x-request-id",
+    ];
+    for (name, value) in answer.headers.as_object().unwrap() {
+        let value = value.as_str().unwrap();
+        let path = |text: &str| {
+            text.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%/?&=".contains(&byte))
+        };
+        let good = match name.as_str() {
+            "location" => path(value),
+            "link" => value
+                .strip_prefix('<')
+                .and_then(|rest| rest.strip_suffix(">; rel=\"next\""))
+                .is_some_and(path),
+            name => {
+                KNOWN.contains(&name)
+                    && value
+                        .bytes()
+                        .all(|byte| matches!(byte, b' '..=b'~') && !b"<>".contains(&byte))
+            }
+        };
+        assert!(good, "{name}: {value:?}");
+    }
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    if answer.status >= 400 {
+        assert!(
+            answer
+                .text
+                .bytes()
+                .all(|byte| matches!(byte, b' '..=b'~') && !b"<>&".contains(&byte)),
+            "{answer:?}"
+        );
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(2_000).collect()
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// A request with a path as it is, whatever it holds.
+fn raw(method: &str, path: impl Into<String>) -> RequestBuilder {
+    RequestBuilder::new(method, "").path(path)
+}
+
+fn query(pairs: &[(&str, &str)]) -> RequestBuilder {
+    pairs.iter().fold(
+        RequestBuilder::new("GET", "/movies"),
+        |request, (name, value)| request.parameter(name, value),
+    )
+}
+
+fn of(method: &str, title: &str) -> RequestBuilder {
+    RequestBuilder::new(method, "/movies")
+        .parameter("year", "2013")
+        .parameter("title", title)
+}
+
+/// A place that a caller's text can stand in: what it is, and the request with a text there.
+type Position = (String, Box<dyn Fn(&str) -> RequestBuilder>);
+
+fn positions() -> Vec<Position> {
+    fn at(name: impl Into<String>, ask: impl Fn(&str) -> RequestBuilder + 'static) -> Position {
+        (name.into(), Box::new(ask))
+    }
+    let mut positions = vec![
+        at("method", |text| raw(text, "/movies")),
+        at("path", |text| raw("GET", text)),
+        at("path below the root", |text| raw("GET", format!("/{text}"))),
+        at("year", |text| raw("GET", format!("/movies/{text}/Rush"))),
+        at("year, encoded", |text| {
+            raw("GET", format!("/movies/{}/Rush", encoded(text)))
+        }),
+        at("title", |text| raw("GET", format!("/movies/2013/{text}"))),
+        at("title, encoded", |text| raw("GET", path_of(2013, text))),
+        at("title, encoded twice", |text| {
+            raw("GET", path_of(2013, &encoded(text)))
+        }),
+        at("title of a movie that is put", |text| {
+            raw("PUT", path_of(2013, text)).json(&json!({}))
+        }),
+        at("title of a movie that is patched", |text| {
+            raw("PATCH", path_of(2013, text)).json(&json!({ "info": {} }))
+        }),
+        at("title of a movie that is deleted", |text| {
+            raw("DELETE", path_of(2013, text))
+        }),
+        at("title of a movie that is put by query", |text| {
+            of("PUT", text).json(&json!({}))
+        }),
+        at("title of a movie that is patched by query", |text| {
+            of("PATCH", text).json(&json!({ "info": {} }))
+        }),
+        at("title of a movie that is deleted by query", |text| {
+            of("DELETE", text)
+        }),
+        at("parameter year", |text| query(&[("year", text)])),
+        at("parameter title", |text| {
+            query(&[("year", "2013"), ("title", text)])
+        }),
+        at("parameter title_prefix", |text| {
+            query(&[("year", "2013"), ("title_prefix", text)])
+        }),
+        at("parameter sort", |text| {
+            query(&[("year", "2013"), ("sort", text)])
+        }),
+        at("parameter limit", |text| query(&[("limit", text)])),
+        at("parameter cursor", |text| {
+            query(&[("year", "2013"), ("cursor", text)])
+        }),
+        at("parameter of no name", |text| query(&[(text, "1")])),
+        at("header of no name", |text| {
+            RequestBuilder::new("GET", "/movies/2013/Rush").header(text, "1")
+        }),
+        at("body", |text| {
+            RequestBuilder::new("POST", "/movies").body("application/json", text)
+        }),
+        at("patch", |text| {
+            RequestBuilder::new("PATCH", "/movies/2013/Rush")
+                .body("application/merge-patch+json", text)
+        }),
+        at("member", |text| {
+            RequestBuilder::new("POST", "/movies").json(&json!({ text: 1 }))
+        }),
+        at("member of info", |text| {
+            RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({ "info": { text: 1 } }))
+        }),
+        at("year in the body", |text| {
+            RequestBuilder::new("POST", "/movies").json(&json!({ "year": text, "title": "Rush" }))
+        }),
+        at("year in the body, as it is", |text| {
+            RequestBuilder::new("POST", "/movies").body(
+                "application/json",
+                &format!(r#"{{"year":{text},"title":"Rush"}}"#),
+            )
+        }),
+        at("title in the body", |text| {
+            RequestBuilder::new("POST", "/movies").json(&json!({ "year": 2013, "title": text }))
+        }),
+        at("title in the body, as it is", |text| {
+            RequestBuilder::new("POST", "/movies").body(
+                "application/json",
+                &format!(r#"{{"year":2013,"title":"{text}"}}"#),
+            )
+        }),
+    ];
+    for name in [
+        "If-None-Match",
+        "Cache-Control",
+        "Origin",
+        "Authorization",
+        "Cookie",
+        "Host",
+        "X-Forwarded-For",
+        "X-HTTP-Method-Override",
+        "Accept",
+        "X-Request-Id",
+    ] {
+        positions.push(at(format!("{name} of a read"), move |text| {
+            RequestBuilder::new("GET", "/movies/2013/Rush").header(name, text)
+        }));
+    }
+    for name in ["If-Match", "If-None-Match"] {
+        positions.push(at(format!("{name} of a patch"), move |text| {
+            RequestBuilder::new("PATCH", "/movies/2013/Rush")
+                .json(&json!({}))
+                .header(name, text)
+        }));
+        positions.push(at(format!("{name} of a delete"), move |text| {
+            RequestBuilder::new("DELETE", "/movies/2013/Rush").header(name, text)
+        }));
+        positions.push(at(format!("{name} of a list"), move |text| {
+            RequestBuilder::new("GET", "/movies").header(name, text)
+        }));
+    }
+    for name in [
+        "If-Match",
+        "If-None-Match",
+        "Content-Encoding",
+        "Content-Length",
+        "Transfer-Encoding",
+    ] {
+        let put = || RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({}));
+        positions.push(at(format!("{name} of a write"), move |text| {
+            put().header(name, text)
+        }));
+    }
+    positions.push(at("Content-Type", |text| {
+        RequestBuilder::new("PUT", "/movies/2013/Rush").body(text, "{}")
+    }));
+    for name in [
+        "release_date",
+        "rating",
+        "image_url",
+        "plot",
+        "rank",
+        "running_time_secs",
+    ] {
+        positions.push(at(format!("info.{name}"), move |text| {
+            RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({ "info": { name: text } }))
+        }));
+    }
+    for name in ["directors", "genres", "actors"] {
+        let put = move |text: &str| {
+            RequestBuilder::new("PUT", "/movies/2013/Rush")
+                .json(&json!({ "info": { name: [text] } }))
+        };
+        positions.push(at(format!("info.{name}"), put));
+    }
+    positions
+}
+
+/// All by `make hostile`; by `make test` a part in which every string and every position is.
+#[tokio::test]
+async fn every_naughty_string_is_answered_in_every_position() {
+    let all = std::env::var_os("HOSTILE").is_some();
+    let mut function = Function::of_many().await;
+    for (number, (name, ask)) in positions().into_iter().enumerate() {
+        for text in BLNS
+            .iter()
+            .skip(if all { 0 } else { number % 10 })
+            .step_by(if all { 1 } else { 10 })
+        {
+            let answer = function.send(&ask(text)).await;
+            if name == "title, encoded" {
+                // No such movie, or rejected as a title. Without a title the path is no route.
+                let is_not_found = text.is_empty() || Title::new(*text).is_some();
+                assert_eq!(
+                    answer.status,
+                    if is_not_found { 404 } else { 400 },
+                    "{text:?}"
+                );
+            }
+        }
+    }
+    assert!(function.end().await >= if all { 20_000 } else { 2_000 });
+}
+
+/// What is made up, the same in every run.
+struct Made(TestRunner);
+
+impl Made {
+    fn new() -> Self {
+        Self(TestRunner::new_with_rng(
+            Config::default(),
+            TestRng::from_seed(RngAlgorithm::ChaCha, SEED),
+        ))
+    }
+
+    fn one<S: Strategy>(&mut self, of: &S) -> S::Value {
+        of.new_tree(&mut self.0).unwrap().current()
+    }
+}
+
+/// JSON that is a movie, nearly one, or nothing of the sort.
+fn document() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        (1880u16..2110).prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        Just(rush()["info"].clone()),
+    ];
+    let name = prop_oneof![
+        8 => prop::sample::select(vec!["year", "title", "info", "directors", "release_date", "rating", "genres", "image_url", "plot", "rank", "running_time_secs", "actors"]).prop_map(String::from),
+        1 => any::<String>(),
+    ];
+    leaf.prop_recursive(3, 24, 6, move |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::btree_map(name.clone(), inner, 0..6)
+                .prop_map(|map| map.into_iter().collect())
+        ]
+    })
+}
+
+fn request() -> impl Strategy<Value = RequestBuilder> {
+    let method = prop::sample::select(vec![
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE",
+    ]);
+    let path = prop_oneof![
+        Just("/movies".to_owned()),
+        "/movies/(18|19|20|21)[0-9]{2}/([a-z]|%[0-9a-fA-F]{2}|[ -~é😀]){0,12}",
+        "/(movies|health|version)?[ -~]{0,20}",
+        any::<String>(),
+    ];
+    let name = prop::sample::select(vec![
+        "year",
+        "title",
+        "title_prefix",
+        "sort",
+        "limit",
+        "cursor",
+    ])
+    .prop_map(String::from);
+    let value = prop_oneof![
+        Just("2013".to_owned()),
+        "-?[0-9]{1,4}",
+        "-?title",
+        any::<String>()
+    ];
+    let parameters = prop_oneof![2 => Just(Vec::new()), 1 => vec((prop_oneof![6 => name, 1 => any::<String>()], value), 0..5)];
+    let name = prop::sample::select(vec![
+        "If-Match",
+        "If-None-Match",
+        "Cache-Control",
+        "Content-Encoding",
+        "content-type",
+        "Origin",
+    ]);
+    let value = prop_oneof![
+        Just("*".to_owned()),
+        "(W/)?\"[0-9a-f]{0,32}\"(, ?\"x\"){0,2}",
+        "no-cache",
+        "[ -~]{0,40}",
+        any::<String>()
+    ];
+    let headers = vec((name.prop_map(String::from), value), 0..3);
+    let body = prop_oneof![
+        Just(None),
+        document().prop_map(|body| Some(body.to_string())),
+        any::<String>().prop_map(Some)
+    ];
+    (method, path, parameters, headers, body).prop_map(|(method, path, query, headers, body)| {
+        let ask = query.iter().fold(raw(method, path), |ask, (name, value)| {
+            ask.parameter(name, value)
+        });
+        let ask = headers
+            .iter()
+            .fold(ask, |ask, (name, value)| ask.header(name, value));
+        match body {
+            Some(text) => ask.body("application/json", &text),
+            None => ask,
+        }
+    })
+}
+
+#[tokio::test]
+async fn made_up_requests_are_answered() {
+    let (mut function, mut made) = (Function::of_many().await, Made::new());
+    let request = request();
+    for number in 0..3_000 {
+        let mut event = made.one(&request).event();
+        if number % 10 == 0 {
+            event["isBase64Encoded"] = json!(true);
+            let bytes = made.one(&vec(any::<u8>(), 0..60));
+            event["body"] = if number % 20 == 0 {
+                json!(STANDARD.encode(bytes))
+            } else {
+                made.one(&document())
+            };
+        }
+        function.deliver(event).await;
+    }
+    function.end().await;
+}
+
+/// Every byte as an escape, every two that could begin a character wrongly, and escapes that are none: each is read as another
+/// decoder of UTF-8 reads it, once.
+#[tokio::test]
+async fn every_escape_is_decoded_once_or_refused() {
+    let mut function = Function::of_many().await;
+    let mut parts: Vec<String> = (0..=255u8)
+        .flat_map(|byte| {
+            [
+                format!("%{byte:02X}"),
+                format!("a%{byte:02x}b"),
+                format!("%25{byte:02x}"),
+            ]
+        })
+        .collect();
+    for lead in [
+        0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5,
+        0xf8, 0xfe, 0xff,
+    ] {
+        for next in [0x00, 0x2f, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0] {
+            parts.push(format!("%{lead:02x}%{next:02x}"));
+            parts.push(format!("%{lead:02x}%{next:02x}%80"));
+            parts.push(format!("%{lead:02x}%{next:02x}%80%80"));
+        }
+    }
+    for part in [
+        "%",
+        "%%",
+        "%2",
+        "%zz",
+        "%u0041",
+        "%+1",
+        "%-1",
+        "% 1",
+        "%é",
+        "%٣٣",
+        "+",
+        "%2e%2e%2f",
+        "%2E%2E/%2e",
+        "..;/",
+        "%252e",
+        "%c0%af",
+        "%E2%80%AE",
+        "a?b",
+        "a#b",
+    ] {
+        parts.push(part.to_owned());
+    }
+    for part in &parts {
+        let escapes =
+            part.split('%').skip(1).all(|rest| matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()));
+        let title = percent_decode_str(part)
+            .decode_utf8()
+            .ok()
+            .filter(|_| escapes)
+            .and_then(Title::new);
+        let answer = function
+            .send(&raw("PUT", format!("/movies/2013/{part}")).json(&json!({})))
+            .await;
+        match title {
+            Some(title) => assert_eq!(
+                (answer.status / 100, answer.json()["title"].as_str()),
+                (2, Some(title.as_str())),
+                "{part}"
+            ),
+            None => assert_eq!(
+                answer.assert_problem(400, "invalid_request"),
+                ["title"],
+                "{part}"
+            ),
+        }
+        let answer = function
+            .send(&raw("GET", format!("/movies/{part}/Rush")))
+            .await;
+        assert_eq!(answer.status, 400, "{part}");
+    }
+    function.end().await;
+}
+
+#[tokio::test]
+async fn numbers_of_every_size_are_kept_or_refused() {
+    let (mut function, mut made) = (Function::of_many().await, Made::new());
+    let number = "-?(0|[1-9][0-9]{0,45})(\\.[0-9]{1,45})?([eE][+-]?[0-9]{1,12})?";
+    let mut numbers: Vec<String> = (0..150).map(|_| made.one(&number)).collect();
+    for bits in [7, 8, 15, 16, 31, 32, 52, 53, 63, 64, 127, 128] {
+        let power = if bits == 128 {
+            "340282366920938463463374607431768211456".to_owned()
+        } else {
+            (1u128 << bits).to_string()
+        };
+        numbers.extend([
+            format!("-{power}"),
+            power.clone(),
+            format!("{power}.0"),
+            format!("{power}e0"),
+        ]);
+    }
+    let digits = "1".repeat(10_000);
+    let zeros = format!("2013.{}", "0".repeat(10_000));
+    for text in [
+        "1e400",
+        "-1e400",
+        "1e-400",
+        "1e2147483648",
+        "1e-9223372036854775809",
+        "0e99999999999999999999",
+        "-0",
+        "2.013e3",
+        "2001.0",
+        "20130e-1",
+        "٢٠١٣",
+        "２０１３",
+        "0x7dd",
+        "1_000",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e",
+        ".5",
+        "5.",
+        "+1",
+        "00",
+        "01",
+        &digits,
+        &zeros,
+    ] {
+        numbers.push(text.to_owned());
+    }
+    for number in &numbers {
+        for ask in [
+            raw("GET", format!("/movies/{number}/Rush")),
+            query(&[("year", number)]),
+        ] {
+            let answer = function.send(&ask).await;
+            assert_eq!(
+                answer.status == 400,
+                Year::parse(number).is_none(),
+                "{number}: {answer:?}"
+            );
+        }
+        function.send(&query(&[("limit", number)])).await;
+        function
+            .send(&RequestBuilder::new("POST", "/movies").body(
+                "application/json",
+                &format!(r#"{{"year":{number},"title":"a"}}"#),
+            ))
+            .await;
+        for field in ["rating", "rank", "running_time_secs"] {
+            let body = format!(r#"{{"info":{{"{field}":{number}}}}}"#);
+            let answer = function
+                .send(
+                    &RequestBuilder::new("PUT", "/movies/2013/Rush")
+                        .body("application/json", &body),
+                )
+                .await;
+            if answer.status < 400 {
+                let (sent, kept): (f64, f64) = (
+                    number.parse().unwrap(),
+                    answer.json()["info"][field].as_f64().unwrap(),
+                );
+                assert!(
+                    (sent - kept).abs() <= sent.abs() * f64::EPSILON,
+                    "{field}: {number} became {kept}"
+                );
+            } else {
+                answer.assert_problem(400, "invalid_request");
+            }
+        }
+    }
+    function.end().await;
+}
+
+/// The longest and deepest there is: an event of Lambda's 6 MB.
+#[tokio::test]
+async fn bombs_are_refused_in_little_memory() {
+    let mut function = Function::start().await;
+    const MOST: usize = 6 * 1024 * 1024 - 2_048;
+    let movie = |info: String| format!(r#"{{"year":2013,"title":"a","info":{info}}}"#);
+    let deep = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+    let bodies = [
+        "[".repeat(60_000),
+        "[".repeat(MOST),
+        deep(10_000),
+        deep(100_000),
+        movie(deep(10_000)),
+        movie("[".repeat(60_000)),
+        movie(format!(
+            "{{\"plot\":{}1{}}}",
+            "[".repeat(30_000),
+            "]".repeat(30_000)
+        )),
+        format!(
+            "{{{}\"year\":2013}}",
+            (0..5_000)
+                .map(|n| format!("\"k{n}\":1,"))
+                .collect::<String>()
+        ),
+        format!("{{{}\"year\":2013}}", "\"year\":2013,".repeat(5_000)),
+        format!(
+            "{{{}\"year\":2013}}",
+            (0..400_000)
+                .map(|n| format!("\"k{n}\":1,"))
+                .collect::<String>()
+        ),
+        movie(format!("{{\"plot\":\"{}\"}}", "\\ud800".repeat(10_000))),
+        movie(format!("{{\"plot\":\"{}\"}}", "\\u0041".repeat(10_000))),
+        movie(format!("{{\"actors\":[{}\"\"]}}", "\"\",".repeat(15_000))),
+        "\"".repeat(MOST / 2),
+        "\u{feff}{}".to_owned(),
+        "\0".repeat(60_000),
+    ];
+    for text in &bodies {
+        let answer = function
+            .send(&RequestBuilder::new("POST", "/movies").body("application/json", text))
+            .await;
+        assert!(
+            matches!(answer.status, 400 | 413),
+            "{}: {answer:?}",
+            cut(text)
+        );
+        assert!(
+            answer.text.len() < 64 * 1024,
+            "{} bytes to {}",
+            answer.text.len(),
+            cut(text)
+        );
+    }
+    let encoded = [
+        STANDARD.encode(vec![b'['; 3 * MOST / 4]),
+        "A".repeat(MOST),
+        "=".repeat(MOST),
+        STANDARD.encode([0xff; 60_000]),
+        STANDARD.encode([0x1f, 0x8b, 8, 0]),
+    ];
+    for body in encoded {
+        let mut event = RequestBuilder::new("POST", "/movies")
+            .body("application/json", &body)
+            .event();
+        event["isBase64Encoded"] = json!(true);
+        let answer = function.deliver(event).await;
+        assert!(matches!(answer.status, 400 | 413), "{answer:?}");
+    }
+    for encoding in [
+        "gzip",
+        "br",
+        "deflate",
+        "zstd",
+        "gzip, gzip",
+        "identity, gzip",
+    ] {
+        let packed = RequestBuilder::new("PUT", "/movies/2013/Rush")
+            .body("application/json", "\u{1f}")
+            .header("Content-Encoding", encoding);
+        function
+            .send(&packed)
+            .await
+            .assert_problem(415, "unsupported_media_type");
+    }
+    let get = || RequestBuilder::new("GET", "/movies/2013/Rush");
+    let headers =
+        |count, value: &str| (0..count).fold(get(), |ask, n| ask.header(&format!("X-{n}"), value));
+    assert_eq!(
+        function
+            .send(&headers(100, &"x".repeat(8 * 1024)))
+            .await
+            .status,
+        200
+    );
+    function.send(&headers(40_000, "x")).await;
+    let tags = get().header("If-None-Match", &"\"a\",".repeat(500_000));
+    assert_eq!(function.send(&tags).await.status, 200);
+    let long = "x".repeat(MOST / 4);
+    function
+        .send(&query(&[("year", "2013"), ("cursor", &long)]))
+        .await
+        .assert_problem(400, "invalid_request");
+    function
+        .send(&query(&[(&long, &long)]))
+        .await
+        .assert_problem(400, "invalid_request");
+    let parameters = (0..50_000).fold(query(&[]), |ask, n| ask.parameter(&format!("p{n}"), ""));
+    function
+        .send(&parameters)
+        .await
+        .assert_problem(400, "invalid_request");
+    function
+        .send(&raw(
+            "GET",
+            format!("/movies/2013/{}", "%41".repeat(500_000)),
+        ))
+        .await
+        .assert_problem(400, "invalid_request");
+    function
+        .send(&raw("GET", "/".repeat(MOST / 2)))
+        .await
+        .assert_problem(404, "route_not_found");
+    function.send(&raw(&"X".repeat(MOST / 2), "/movies")).await;
+    function.end().await;
+}
+
+/// An event is made by the gateway, or by whoever may invoke the function: then any member may be anything.
+#[tokio::test]
+async fn events_that_no_gateway_makes_are_answered() {
+    let (mut function, mut made) = (Function::start().await, Made::new());
+    let (document, text) = (document(), any::<String>());
+    let whole = RequestBuilder::new("PUT", "/movies/2013/Rush")
+        .json(&json!({}))
+        .event();
+    let members: Vec<_> = whole.as_object().unwrap().keys().cloned().collect();
+    let deep =
+        serde_json::from_str::<Value>(&format!("{}{}", "[".repeat(100), "]".repeat(100))).unwrap();
+    for _ in 0..60 {
+        function.deliver(made.one(&document)).await;
+        for member in &members {
+            let mut event = whole.clone();
+            event[member] = made.one(&document);
+            function.deliver(event.clone()).await;
+            event[member] = deep.clone();
+            function.deliver(event).await;
+        }
+        for member in ["requestId", "authorizer"] {
+            let mut event = whole.clone();
+            event["requestContext"][member] = made.one(&document);
+            function.deliver(event).await;
+        }
+        for id in [
+            made.one(&text),
+            String::new(),
+            "a\r\nSet-Cookie: b=c".to_owned(),
+            "x".repeat(9_000),
+        ] {
+            let mut event = whole.clone();
+            event["requestContext"]["requestId"] = json!(id);
+            function.deliver(event).await;
+        }
+    }
+    function.end().await;
+}
+
+#[tokio::test]
+async fn a_cursor_that_was_touched_is_refused() {
+    let mut function = Function::start().await;
+    let of = |cursor: &str| query(&[("year", "2013"), ("limit", "1"), ("cursor", cursor)]);
+    let first = function
+        .send(&query(&[("year", "2013"), ("limit", "1")]))
+        .await;
+    let cursor = first.json()["next"].as_str().unwrap().to_owned();
+    assert_eq!(function.send(&of(&cursor)).await.status, 200);
+    let mut touched: Vec<String> = (0..cursor.len())
+        .map(|length| cursor[..length].to_owned())
+        .collect();
+    for place in 0..cursor.len() {
+        for other in ["A", "B", "_", "-", "=", "+", "/", " ", "%", "é", "\0"] {
+            let changed = format!("{}{other}{}", &cursor[..place], &cursor[place + 1..]);
+            touched.extend([
+                changed,
+                format!("{}{other}{}", &cursor[..place], &cursor[place..]),
+            ]);
+        }
+    }
+    touched.extend([
+        format!("{cursor}="),
+        format!("{cursor}{cursor}"),
+        encoded(&format!("{cursor}/")),
+        cursor.to_lowercase(),
+        cursor.repeat(1_000),
+    ]);
+    for cursor in touched.iter().filter(|text| **text != cursor) {
+        assert_eq!(
+            function
+                .send(&of(cursor))
+                .await
+                .assert_problem(400, "invalid_request"),
+            ["cursor"],
+            "{cursor}"
+        );
+    }
+    for query in [
+        query(&[("year", "2014"), ("cursor", &cursor)]),
+        query(&[("year", "2013"), ("sort", "-title"), ("cursor", &cursor)]),
+        query(&[("year", "2013"), ("title_prefix", "R"), ("cursor", &cursor)]),
+        query(&[("cursor", &cursor)]),
+    ] {
+        assert_eq!(
+            function
+                .send(&query)
+                .await
+                .assert_problem(400, "invalid_request"),
+            ["cursor"]
+        );
+    }
+    function.end().await;
+}

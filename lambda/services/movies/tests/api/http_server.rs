@@ -1,0 +1,735 @@
+//! The compiled binary as an HTTP server (`--listen`): clients that hang up, stall or send half a
+//! request, logs that cannot be written, tokens, readiness. What both entry points have in common
+//! is in `entry_points.rs`.
+
+use super::{contract, logs::fields, server::Issuer};
+use bytes::Bytes;
+use http::{Request, Response as HttpResponse};
+use lambda_emulator::{Server, dynamodb};
+use serde_json::{Value, json};
+use std::{
+    fs::OpenOptions,
+    io::{BufRead, BufReader, Read, pipe},
+    net::Shutdown,
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use testkit::{HttpServer, RequestBuilder, Response, TestApp, assert_contract, sample::rush_item};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+
+const ISSUER: &str = "https://issuer.example";
+const ORIGIN: &str = "https://app.example.org";
+
+/// A table on loopback: its server, and how many write transactions it has got.
+struct Table {
+    server: Server,
+    writes: Arc<AtomicUsize>,
+}
+
+impl Table {
+    async fn start() -> Self {
+        Self::slow(Duration::ZERO).await
+    }
+
+    /// One whose writes take this long.
+    async fn slow(write: Duration) -> Self {
+        let writes = Arc::<AtomicUsize>::default();
+        let counter = Arc::clone(&writes);
+        let server = Server::http(move |request: Request<Bytes>| {
+            let counter = Arc::clone(&counter);
+            async move {
+                if dynamodb::operation(&request) == "TransactWriteItems" {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    sleep(write).await;
+                }
+                let found =
+                    dynamodb::operation(&request) == "GetItem" && !request.body().is_empty();
+                let item = if found {
+                    json!({ "Item": rush_item() })
+                } else {
+                    json!({})
+                };
+                Some(dynamodb::success(&item))
+            }
+        });
+        Self {
+            server: server.await.unwrap(),
+            writes,
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        command(self.server.url(), arguments)
+    }
+
+    fn server(&self, arguments: &[&str]) -> HttpServer {
+        HttpServer::start(self.command(arguments))
+    }
+}
+
+fn command(table: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .args(arguments)
+        .env_clear()
+        .envs([
+            ("TABLE_NAME", "movies"),
+            ("AWS_ACCESS_KEY_ID", "x"),
+            ("AWS_SECRET_ACCESS_KEY", "x"),
+            ("AWS_ENDPOINT_URL", table),
+            ("CORS_ORIGINS", ORIGIN),
+        ]);
+    command
+}
+
+/// The access log's lines.
+fn requests(log: &[String]) -> Vec<Value> {
+    let lines = log.iter().map(|line| fields(line));
+    lines.filter(|line| line["message"] == "request").collect()
+}
+
+/// Waits until the access log has so many lines.
+async fn logged(server: &HttpServer, count: usize) -> Vec<Value> {
+    let begin = Instant::now();
+    loop {
+        let lines = requests(&server.log());
+        if lines.len() >= count || begin.elapsed() > Duration::from_secs(5) {
+            assert_eq!(lines.len(), count, "{lines:#?}");
+            return lines;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn put() -> RequestBuilder {
+    RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({ "info": { "rank": 1 } }))
+}
+
+/// Sends bytes, keeps the connection open, and returns the response held to the contract.
+async fn send(server: &HttpServer, method: &str, path: &str, request: &str) -> Response {
+    let response = Response::from_http1(&server.send_bytes(request.as_bytes()).await);
+    assert_contract(contract(), method, path, None, &response);
+    response
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_whose_client_hangs_up_is_finished_and_logged() {
+    let table = Table::slow(Duration::from_millis(500)).await;
+    let server = table.server(&[]);
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(&put().http1()).await.unwrap();
+    sleep(Duration::from_millis(150)).await;
+    drop(stream);
+    let lines = logged(&server, 1).await;
+    assert_eq!(
+        (&lines[0]["method"], &lines[0]["status"]),
+        (&json!("PUT"), &json!(200))
+    );
+    assert_eq!(table.writes.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_whose_client_hangs_up_is_finished_before_a_stop() {
+    let table = Table::slow(Duration::from_millis(500)).await;
+    let server = table.server(&[]);
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(&put().http1()).await.unwrap();
+    sleep(Duration::from_millis(150)).await;
+    drop(stream);
+    sleep(Duration::from_millis(50)).await;
+    let (status, log, _) = server.stop();
+    assert!(status.success(), "{status}");
+    assert_eq!(requests(&log).len(), 1, "{log:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_closes_its_half_of_the_connection_gets_its_response() {
+    let table = Table::slow(Duration::from_millis(200)).await;
+    let server = table.server(&[]);
+    let stream = std::net::TcpStream::connect(server.address()).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let mut stream = TcpStream::from_std(stream).unwrap();
+    stream.write_all(&put().http1()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert_eq!(Response::from_http1(&text).status, 200);
+    assert_eq!(logged(&server, 1).await[0]["status"], 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_breaks_off_is_logged_and_writes_nothing() {
+    let table = Table::start().await;
+    let server = table.server(&[]);
+    let request = put().http1();
+    for shutdown in [Shutdown::Write, Shutdown::Both] {
+        let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
+        std::io::Write::write_all(&mut stream, &request[..request.len() - 5]).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        stream.shutdown(shutdown).unwrap();
+    }
+    for line in logged(&server, 2).await {
+        assert_eq!(
+            (&line["method"], &line["status"]),
+            (&json!("PUT"), &json!(400))
+        );
+    }
+    assert_eq!(table.writes.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rejected_and_malformed_requests_are_logged() {
+    let jwks = Jwks::new("logged");
+    let table = Table::start().await;
+    let server = table.server(&jwks.arguments());
+    let bearer = format!("Authorization: Bearer {}\r\n", jwks.token(json!({})));
+    let close = "Host: x\r\nConnection: close\r\n";
+    for (request, status, method, route) in [
+        (
+            format!("GET /movies/2013/Rush HTTP/1.1\r\n{close}\r\n"),
+            401,
+            "GET",
+            "/movies/{year}/{title}",
+        ),
+        (
+            format!("GET /movies?year=%zz HTTP/1.1\r\n{close}{bearer}\r\n"),
+            400,
+            "GET",
+            "/movies",
+        ),
+        (
+            format!("GET /nothing HTTP/1.1\r\n{close}{bearer}\r\n"),
+            404,
+            "GET",
+            "none",
+        ),
+        (
+            format!("PUT /health HTTP/1.1\r\n{close}{bearer}\r\n"),
+            405,
+            "PUT",
+            "/health",
+        ),
+        (
+            format!("OPTIONS /movies HTTP/1.1\r\n{close}Origin: {ORIGIN}\r\n\r\n"),
+            204,
+            "OPTIONS",
+            "/movies",
+        ),
+        ("NONSENSE\r\n\r\n".to_owned(), 400, "other", "none"),
+        (
+            format!("GET /health HTTP/1.1\r\n{close}{bearer}\r\n"),
+            200,
+            "GET",
+            "/health",
+        ),
+    ] {
+        let before = requests(&server.log()).len();
+        let text = server.send_bytes(request.as_bytes()).await;
+        assert!(
+            text.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{request}: {text}"
+        );
+        let lines = logged(&server, before + 1).await;
+        let line = lines.last().unwrap();
+        assert_eq!(
+            (&line["status"], &line["method"], &line["route"]),
+            (&json!(status), &json!(method), &json!(route)),
+            "{request}"
+        );
+    }
+}
+
+/// Serves a hundred requests with this standard output.
+async fn serves_with_output(table: &Table, output: impl Into<Stdio>) -> HttpServer {
+    let mut command = table.command(&[]);
+    command.stdout(output);
+    let server = HttpServer::start_with_own_output(command);
+    for number in 0..100 {
+        let request = if number % 2 == 0 {
+            RequestBuilder::new("GET", "/health")
+        } else {
+            put()
+        };
+        assert_eq!(server.send(&request).await.status, 200, "request {number}");
+    }
+    server
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_cannot_be_written_stops_nothing() {
+    let table = Table::start().await;
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    serves_with_output(&table, full).await;
+    let (reader, writer) = pipe().unwrap();
+    drop(reader);
+    serves_with_output(&table, writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_nobody_reads_stops_nothing() {
+    let table = Table::start().await;
+    let (mut reader, writer) = pipe().unwrap();
+    let server = serves_with_output(&table, writer).await;
+    // The pipe has room for some 200 lines.
+    for number in 0..1000 {
+        let request = RequestBuilder::new("GET", "/health");
+        let response = timeout(Duration::from_secs(5), server.send(&request)).await;
+        assert_eq!(
+            response
+                .unwrap_or_else(|_| panic!("request {number} hangs"))
+                .status,
+            200
+        );
+    }
+    // What was not read was kept: nothing is lost.
+    let begin = Instant::now();
+    let reading = std::thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    let (status, ..) = server.stop();
+    assert!(
+        status.success() && begin.elapsed() < Duration::from_secs(5),
+        "{status}"
+    );
+    let lines: Vec<_> = reading.join().unwrap().lines().map(str::to_owned).collect();
+    assert_eq!(requests(&lines).len(), 1100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_nobody_reads_does_not_keep_the_server_from_stopping() {
+    let table = Table::start().await;
+    let (_reader, writer) = pipe().unwrap();
+    let server = serves_with_output(&table, writer).await;
+    for _ in 0..300 {
+        server.send(&RequestBuilder::new("GET", "/health")).await;
+    }
+    let begin = Instant::now();
+    let (status, ..) = server.stop();
+    assert!(
+        status.success() && begin.elapsed() < Duration::from_secs(5),
+        "{status} after {:?}",
+        begin.elapsed()
+    );
+}
+
+/// `movies --listen … 2>/dev/full`: what is printed at the start may be lost, and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standard_error_that_cannot_be_written_stops_nothing() {
+    let table = Table::start().await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
+    let from = table.command(&[]);
+    command.env_clear().envs(
+        from.get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    command.args(["--listen", &format!("127.0.0.1:{port}")]);
+    let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut child = command.stdout(full()).stderr(full()).spawn().unwrap();
+    let begin = Instant::now();
+    let connected = loop {
+        if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            break true;
+        }
+        if begin.elapsed() > Duration::from_secs(5) {
+            break false;
+        }
+        sleep(Duration::from_millis(20)).await;
+    };
+    let ended = child.try_wait().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(connected && ended.is_none(), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn browsers_can_read_every_rejection() {
+    let jwks = Jwks::new("cors");
+    let table = Table::start().await;
+    let server = table.server(&jwks.arguments());
+    let bearer = format!("Authorization: Bearer {}\r\n", jwks.token(json!({})));
+    let origin = format!("Host: x\r\nConnection: close\r\nOrigin: {ORIGIN}\r\n");
+    for (path, headers, status) in [
+        ("/movies/2013/Rush", "", 401),
+        ("/movies?year=%ff", bearer.as_str(), 400),
+        ("/movies?year=%zz", bearer.as_str(), 400),
+        ("/nothing", bearer.as_str(), 404),
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\n{origin}{headers}\r\n");
+        let response = send(&server, "GET", path.split('?').next().unwrap(), &request).await;
+        let allowed = response.header("access-control-allow-origin");
+        assert_eq!((response.status, allowed), (status, Some(ORIGIN)), "{path}");
+        assert_eq!(response.header("vary"), Some("Origin"), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_does_not_come_is_awaited_only_where_it_matters() {
+    let jwks = Jwks::new("body");
+    let table = Table::start().await;
+    let server = table.server(&jwks.arguments());
+    let write = format!("Authorization: Bearer {}\r\n", jwks.token(json!({})));
+    let read = format!(
+        "Authorization: Bearer {}\r\n",
+        jwks.token(json!({ "scope": "movies/read" }))
+    );
+    let begin = Instant::now();
+    for (method, path, headers, status) in [
+        ("GET", "/movies/2013/Rush", write.as_str(), 200),
+        ("PUT", "/nothing", write.as_str(), 404),
+        ("PUT", "/health", write.as_str(), 405),
+        ("PUT", "/movies/2013/Rush", read.as_str(), 403),
+        ("PUT", "/movies/2013/Rush", "", 401),
+        ("PUT", "/movies/2013/Rush?a=b", write.as_str(), 400),
+    ] {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 10\r\n{headers}\r\n"
+        );
+        let response = send(&server, method, path.split('?').next().unwrap(), &request).await;
+        assert_eq!(response.status, status, "{method} {path}: {response:?}");
+    }
+    assert!(
+        begin.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_upload_is_a_request_timeout() {
+    let table = Table::start().await;
+    let server = table.server(&[]);
+    let request = put().http1();
+    let begin = Instant::now();
+    let text = String::from_utf8(request[..request.len() - 5].to_vec()).unwrap();
+    let response = send(&server, "PUT", "/movies/2013/Rush", &text).await;
+    response.assert_problem(408, "request_timeout");
+    assert!(
+        (9..15).contains(&begin.elapsed().as_secs()),
+        "{:?}",
+        begin.elapsed()
+    );
+    assert_eq!(logged(&server, 1).await[0]["status"], 408);
+}
+
+/// As many connections as are allowed are open and idle: another waits until one of them ends, and
+/// is served then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_limited() {
+    const LIMIT: usize = 512;
+    let table = Table::start().await;
+    let server = table.server(&[]);
+    let mut open = Vec::new();
+    for _ in 0..LIMIT {
+        open.push(TcpStream::connect(server.address()).await.unwrap());
+    }
+    sleep(Duration::from_millis(200)).await;
+    let request = RequestBuilder::new("GET", "/health");
+    let waiting = timeout(Duration::from_secs(1), server.send(&request)).await;
+    assert!(waiting.is_err(), "a connection beyond the limit is served");
+    open.truncate(LIMIT / 2);
+    assert_eq!(
+        timeout(Duration::from_secs(5), server.send(&request))
+            .await
+            .unwrap()
+            .status,
+        200
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_name_is_an_address_to_listen_on() {
+    let table = Table::start().await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
+    let from = table.command(&[]);
+    command.env_clear().envs(
+        from.get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    command.args(["--listen", "localhost:0"]);
+    let server = HttpServer::start(command);
+    assert!(server.address().ip().is_loopback());
+    assert_eq!(
+        server
+            .send(&RequestBuilder::new("GET", "/health"))
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_becomes_unreachable_is_503_without_details() {
+    let table = Table::start().await;
+    let app = TestApp::server(contract(), table.command(&[]));
+    drop(table);
+    let response = app.ask("GET", "/movies/2013/Rush").await;
+    response.assert_problem(503, "unavailable");
+    assert!(
+        response.header("retry-after") == Some("1") && !response.text.contains("127.0.0.1"),
+        "{response:?}"
+    );
+    assert_eq!(app.ask("GET", "/health").await.status, 200);
+    let (status, ..) = app.into_http_server().stop();
+    assert!(status.success(), "{status}");
+}
+
+/// The socket opens after the first successful read: until then a load balancer must send nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_socket_opens_after_the_first_successful_read() {
+    let failures = Arc::new(AtomicUsize::new(2));
+    let begin = Instant::now();
+    let table = Server::http(move |request: Request<Bytes>| {
+        assert_eq!(dynamodb::operation(&request), "GetItem");
+        let fails = begin.elapsed() < Duration::from_secs(2);
+        failures.fetch_add(1, Ordering::Relaxed);
+        let response = if fails {
+            dynamodb::failure(500, "InternalServerError")
+        } else {
+            dynamodb::success(&json!({}))
+        };
+        std::future::ready(Some::<HttpResponse<Bytes>>(response))
+    });
+    let table = table.await.unwrap();
+    let command = command(table.url(), &[]);
+    let server = tokio::task::spawn_blocking(|| HttpServer::start(command))
+        .await
+        .unwrap();
+    assert!(
+        begin.elapsed() >= Duration::from_secs(2),
+        "it listens before the table can be read"
+    );
+    let warned = server
+        .log()
+        .iter()
+        .filter(|line| fields(line)["level"] == "WARN")
+        .count();
+    assert!(warned > 0, "nothing says why it does not listen");
+    assert_eq!(
+        server
+            .send(&RequestBuilder::new("GET", "/health"))
+            .await
+            .status,
+        200
+    );
+}
+
+#[test]
+fn a_server_that_waits_for_its_table_stops_at_a_signal() {
+    let mut child = command("http://127.0.0.1:9", &[])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut warning = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut warning)
+        .unwrap();
+    assert!(
+        warning.contains("the socket is not open yet") && child.try_wait().unwrap().is_none(),
+        "{warning}"
+    );
+    assert!(
+        Command::new("kill")
+            .arg(child.id().to_string())
+            .status()
+            .unwrap()
+            .success()
+    );
+    let begin = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.status.success() && begin.elapsed() < Duration::from_secs(2),
+        "{output:?}"
+    );
+    assert!(
+        !String::from_utf8_lossy(&output.stderr).contains("listening"),
+        "{output:?}"
+    );
+}
+
+/// An issuer, and the file of its keys.
+struct Jwks {
+    file: String,
+    issuer: Issuer,
+}
+
+impl Jwks {
+    fn new(name: &str) -> Self {
+        let jwks = Self {
+            file: format!("{}/jwks-{name}.json", env!("CARGO_TARGET_TMPDIR")),
+            issuer: Issuer::new(),
+        };
+        jwks.write("1");
+        jwks
+    }
+
+    fn write(&self, key_id: &str) {
+        std::fs::write(
+            &self.file,
+            self.issuer
+                .jwks()
+                .replace(r#""kid":"1""#, &format!(r#""kid":"{key_id}""#)),
+        )
+        .unwrap();
+    }
+
+    fn arguments(&self) -> [&str; 4] {
+        ["--jwks", &self.file, "--issuer", ISSUER]
+    }
+
+    fn token(&self, claims: Value) -> String {
+        self.token_of_key("1", claims)
+    }
+
+    /// A token that may write, with other claims where `claims` says so; `null` leaves one out.
+    fn token_of_key(&self, key_id: &str, claims: Value) -> String {
+        let mut all = json!({ "token_use": "access", "scope": "movies/write", "client_id": "c", "iss": ISSUER, "exp": now() + 3600 });
+        for (name, value) in claims.as_object().unwrap() {
+            all[name] = value.clone();
+        }
+        all.as_object_mut()
+            .unwrap()
+            .retain(|_, value| !value.is_null());
+        self.issuer
+            .token(&json!({ "alg": "RS256", "kid": key_id }), &all)
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_are_checked_for_time_and_issuer() {
+    let jwks = Jwks::new("claims");
+    let table = Table::start().await;
+    let app = TestApp::server(contract(), table.command(&jwks.arguments()));
+    let get = async |authorization: String| {
+        app.send(
+            RequestBuilder::new("GET", "/movies/2013/Rush").header("Authorization", &authorization),
+        )
+        .await
+        .status
+    };
+    for claims in [
+        json!({}),
+        json!({ "nbf": now() - 10 }),
+        json!({ "scope": "movies/read" }),
+    ] {
+        assert_eq!(
+            get(format!("Bearer {}", jwks.token(claims.clone()))).await,
+            200,
+            "{claims}"
+        );
+    }
+    for claims in [
+        json!({ "nbf": now() + 86_400 }),
+        json!({ "exp": now() - 7_200 }),
+        json!({ "exp": null }),
+        json!({ "iss": "https://other.example" }),
+        json!({ "iss": null }),
+    ] {
+        assert_eq!(
+            get(format!("Bearer {}", jwks.token(claims.clone()))).await,
+            401,
+            "{claims}"
+        );
+    }
+    // RFC 9110, section 11.4: a scheme in any case, and one or more spaces.
+    for scheme in ["Bearer  ", "bearer   ", "BEARER "] {
+        assert_eq!(
+            get(format!("{scheme}{}", jwks.token(json!({})))).await,
+            200,
+            "{scheme}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_read_again_when_a_token_names_an_unknown_one() {
+    let jwks = Jwks::new("rotation");
+    let table = Table::start().await;
+    let app = TestApp::server(contract(), table.command(&jwks.arguments()));
+    let get = async |key_id: &str| {
+        let token = format!("Bearer {}", jwks.token_of_key(key_id, json!({})));
+        app.send(RequestBuilder::new("GET", "/movies/2013/Rush").header("Authorization", &token))
+            .await
+            .status
+    };
+    assert_eq!((get("1").await, get("2").await), (200, 401));
+    jwks.write("2");
+    assert_eq!(
+        (get("2").await, get("1").await),
+        (200, 401),
+        "the new key is taken, and the one that was removed is not"
+    );
+    // A file that is being written is no reason to forget the keys.
+    std::fs::write(&jwks.file, "{").unwrap();
+    assert_eq!((get("3").await, get("2").await), (401, 200));
+}
+
+/// Credentials of a role that expire are renewed from the container's endpoint.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "reason: the foundation issue replaces the credentials of config.rs by aws-config"]
+async fn credentials_are_renewed_from_the_container_endpoint() {
+    let given = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&given);
+    let endpoint = Server::http(move |_| {
+        let number = counter.fetch_add(1, Ordering::Relaxed);
+        let expiration = time_in(Duration::from_secs(if number == 0 { 1 } else { 3600 }));
+        let credentials = json!({ "AccessKeyId": format!("KEY{number}"), "SecretAccessKey": "s", "Token": "t", "Expiration": expiration });
+        std::future::ready(Some(HttpResponse::new(Bytes::from(
+            credentials.to_string(),
+        ))))
+    });
+    let (endpoint, table) = (endpoint.await.unwrap(), Table::start().await);
+    let mut command = table.command(&[]);
+    command
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY");
+    command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", endpoint.url());
+    let server = HttpServer::start(command);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(
+        server
+            .send(&RequestBuilder::new("GET", "/movies/2013/Rush"))
+            .await
+            .status,
+        200
+    );
+    assert!(
+        given.load(Ordering::Relaxed) >= 2,
+        "the credentials that expired were not renewed"
+    );
+}
+
+/// A time from now, as RFC 3339.
+fn time_in(span: Duration) -> String {
+    let time = time::OffsetDateTime::now_utc() + span;
+    let (date, clock) = (time.date(), time.time());
+    format!(
+        "{date}T{:02}:{:02}:{:02}Z",
+        clock.hour(),
+        clock.minute(),
+        clock.second()
+    )
+}

@@ -1,0 +1,425 @@
+//! What reaches the log, of the binary: fields that are on a list, and nothing that a caller or the environment holds in confidence.
+
+use super::server::Issuer;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
+use lambda_emulator::{Environment, Event, Launch, Outcome, Server};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeSet,
+    future::ready,
+    os::unix::fs::PermissionsExt,
+    process::Command,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use testkit::{CANARY, HttpServer, RequestBuilder};
+
+const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+
+/// Every field that a line may have.
+const FIELDS: [&str; 22] = [
+    "_aws",
+    "cause",
+    "client_id",
+    "cold_starts",
+    "consumer",
+    "damaged_rows",
+    "error",
+    "faults",
+    "function",
+    "latency",
+    "level",
+    "lost",
+    "message",
+    "method",
+    "place",
+    "request_id",
+    "requests",
+    "route",
+    "service",
+    "status",
+    "timestamp",
+    "version",
+];
+
+/// A line as the fields it has, each of which is on the list.
+#[track_caller]
+pub(super) fn fields(line: &str) -> Value {
+    let fields: Value =
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let unknown: Vec<_> = fields
+        .as_object()
+        .unwrap()
+        .keys()
+        .filter(|name| !FIELDS.contains(&name.as_str()))
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:?} in {line}");
+    fields
+}
+
+/// The variables of a function whose every secret is marked.
+fn launch(level: &str) -> Launch {
+    [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "TABLE_NAME",
+        "DATABASE_PASSWORD",
+    ]
+    .iter()
+    .fold(Launch::new(env!("CARGO_BIN_EXE_movies")), |launch, name| {
+        launch.variable(name, format!("{CANARY}-{name}"))
+    })
+    .variable("CORS_ORIGINS", format!("https://{CANARY}-origin"))
+    .variable("AWS_LAMBDA_LOG_LEVEL", level)
+    .never_frozen()
+}
+
+/// A request that is marked wherever a caller can write something, and another in which as much is refused.
+fn marked() -> Vec<RequestBuilder> {
+    let mark = |place: &str| format!("{CANARY}-{place}");
+    let confident = |ask: RequestBuilder| {
+        [
+            "Authorization",
+            "Cookie",
+            "X-Api-Key",
+            "X-Forwarded-For",
+            "User-Agent",
+            "Origin",
+            "Host",
+            "Referer",
+            "Idempotency-Key",
+            "X-Amz-Security-Token",
+        ]
+        .iter()
+        .fold(ask, |ask, name| ask.header(name, &mark(name)))
+        .header(&mark("header-name"), "1")
+    };
+    let path = format!("/movies/2013/{}", mark("title"));
+    let info = json!({ "info": { "plot": mark("plot"), "actors": [mark("actor")], "image_url": format!("https://{}", mark("image")) } });
+    let asks = vec![
+        RequestBuilder::new("GET", &path),
+        RequestBuilder::new("GET", &path).header("If-None-Match", &format!("\"{}\"", mark("etag"))),
+        RequestBuilder::new("PUT", &path).json(&info),
+        RequestBuilder::new("PUT", &path)
+            .json(&info)
+            .header("If-Match", &format!("\"{}\"", mark("etag"))),
+        RequestBuilder::new("PATCH", &path).json(&info),
+        RequestBuilder::new("DELETE", &path),
+        RequestBuilder::new("POST", "/movies")
+            .json(&json!({ "year": 2013, "title": mark("title"), "info": info["info"] })),
+        RequestBuilder::new("POST", "/movies").json(
+            &json!({ "year": mark("year"), "title": mark("title"), mark("member"): mark("value") }),
+        ),
+        RequestBuilder::new("POST", "/movies").body("application/json", &mark("body")),
+        RequestBuilder::new("POST", "/movies").body(&mark("content-type"), "{}"),
+        RequestBuilder::new(
+            "GET",
+            &format!("/movies?year=2013&title_prefix={}", mark("prefix")),
+        ),
+        RequestBuilder::new(
+            "GET",
+            &format!("/movies?{}={}", mark("parameter"), mark("value")),
+        ),
+        RequestBuilder::new("GET", &format!("/movies?cursor={}", mark("cursor"))),
+        RequestBuilder::new("GET", &format!("/movies/{}/x", mark("year"))),
+        RequestBuilder::new("GET", &format!("/{}", mark("path"))),
+        RequestBuilder::new(&mark("method"), "/movies"),
+        RequestBuilder::new("OPTIONS", "/movies")
+            .header("Access-Control-Request-Headers", &mark("cors")),
+        RequestBuilder::new("GET", &path).scope(None),
+    ];
+    asks.into_iter().map(confident).collect()
+}
+
+/// Everything that a request holds, as a table might repeat it.
+fn repeated(request: &Request<Bytes>) -> String {
+    format!(
+        "{:?} {}",
+        request.headers(),
+        String::from_utf8_lossy(request.body())
+    )
+}
+
+fn reply(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status.try_into().unwrap();
+    response
+        .headers_mut()
+        .insert("content-type", HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert("x-amzn-requestid", HeaderValue::from_static("R"));
+    response
+}
+
+/// A table that says again, in its failure, all that it was asked.
+fn failing(
+    status: u16,
+    code: &'static str,
+) -> impl Fn(&Request<Bytes>) -> Option<Response<Bytes>> + Send + Sync {
+    move |request| {
+        let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": repeated(request), "Item": { "title": { "S": repeated(request) } } });
+        Some(reply(
+            status,
+            "application/x-amz-json-1.0",
+            body.to_string(),
+        ))
+    }
+}
+
+type Table = Box<dyn Fn(&Request<Bytes>) -> Option<Response<Bytes>> + Send + Sync>;
+
+/// Tables that serve, that refuse, and that break in every way which gives them something to say.
+fn tables() -> Vec<Table> {
+    const JSON: &str = "application/x-amz-json-1.0";
+    let row = json!({ "year": { "N": "2013" }, "title": { "S": format!("{CANARY}-row") }, "etag": { "S": format!("{CANARY}-etag") } });
+    let served = json!({ "Item": row, "Attributes": row, "Items": [row, { "year": { "S": format!("{CANARY}-no-year") } }] }).to_string();
+    vec![
+        Box::new(move |_| Some(reply(200, JSON, served.clone()))),
+        Box::new(failing(400, "ConditionalCheckFailedException")),
+        Box::new(failing(400, "ValidationException")),
+        Box::new(failing(400, "AccessDeniedException")),
+        Box::new(failing(400, "UnrecognizedClientException")),
+        Box::new(failing(400, "InvalidSignatureException")),
+        Box::new(failing(400, "ProvisionedThroughputExceededException")),
+        Box::new(failing(500, "InternalServerError")),
+        Box::new(|request| Some(reply(503, "text/html", repeated(request)))),
+        Box::new(|request| Some(reply(200, JSON, repeated(request)))),
+        Box::new(|request| {
+            Some(reply(
+                200,
+                JSON,
+                json!({ "Item": repeated(request), "Items": repeated(request) }).to_string(),
+            ))
+        }),
+        Box::new(|request| {
+            Some(reply(
+                200,
+                JSON,
+                json!({ "Item": { "year": { repeated(request): 1 } } }).to_string(),
+            ))
+        }),
+        Box::new(|_| None),
+    ]
+}
+
+#[track_caller]
+fn without_marks(lines: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+    let mut messages = BTreeSet::new();
+    for line in lines {
+        assert!(!line.contains(CANARY), "{line}");
+        messages.insert(fields(&line)["message"].as_str().unwrap().to_owned());
+    }
+    messages
+}
+
+async fn nothing_leaks_at(level: &'static str) {
+    // At once, for most of the time goes into waiting between tries.
+    let asked: Vec<_> = tables()
+        .into_iter()
+        .map(|table| tokio::spawn(messages(level, table)))
+        .collect();
+    let mut all = BTreeSet::new();
+    for messages in asked {
+        all.extend(messages.await.unwrap());
+    }
+    // Had nothing been logged, nothing could leak.
+    assert!(all.len() >= 4, "{all:?}");
+}
+
+/// What a function wrote, in which there is no mark, while it was asked everything.
+async fn messages(level: &str, table: Table) -> BTreeSet<String> {
+    let traces = Arc::new(Mutex::new(Vec::new()));
+    let taken = Arc::clone(&traces);
+    let layer = Server::http(move |request| {
+        taken
+            .lock()
+            .unwrap()
+            .push(String::from_utf8_lossy(request.body()).into_owned());
+        ready(Some(Response::default()))
+    });
+    let layer = layer.await.unwrap();
+    let table = Server::http(move |request| ready(table(&request)))
+        .await
+        .unwrap();
+    let launch = launch(level)
+        .variable("AWS_ENDPOINT_URL", table.url())
+        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", layer.url());
+    let mut environment = Environment::start(launch).await.unwrap();
+    for ask in marked() {
+        let event = Event::new(ask.event().to_string()).trace(TRACE);
+        let answer = environment.invoke(event).await.unwrap();
+        assert!(matches!(answer.outcome, Outcome::Response(_)), "{answer:?}");
+    }
+    for event in [
+        format!("\"{CANARY}\""),
+        json!({ CANARY: CANARY, "httpMethod": CANARY }).to_string(),
+    ] {
+        environment.invoke(Event::new(event)).await.unwrap();
+    }
+    let lines = environment.shutdown().await.unwrap().lines;
+    let traces = traces.lock().unwrap();
+    assert!(
+        !traces.is_empty() && traces.iter().all(|trace| !trace.contains(CANARY)),
+        "{traces:#?}"
+    );
+    without_marks(lines.into_iter().map(|line| line.text))
+}
+
+#[tokio::test]
+async fn neither_a_request_nor_the_environment_reaches_the_log() {
+    nothing_leaks_at("INFO").await;
+}
+
+#[tokio::test]
+async fn not_even_where_everything_is_logged() {
+    nothing_leaks_at("TRACE").await;
+}
+
+fn get_rush() -> Event {
+    Event::new(
+        RequestBuilder::new("GET", "/movies/2013/Rush")
+            .event()
+            .to_string(),
+    )
+}
+
+async fn empty_table() -> Server {
+    Server::http(|_| ready(Some(reply(200, "application/x-amz-json-1.0", "{}"))))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn every_event_leaves_one_line_in_lambda() {
+    let table = empty_table().await;
+    let mut environment =
+        Environment::start(launch("INFO").variable("AWS_ENDPOINT_URL", table.url()))
+            .await
+            .unwrap();
+    let no_request = ("other", "none", 400);
+    for (event, (method, route, status)) in [
+        (Event::new(r#""no request""#), no_request),
+        (Event::new(r#"{"httpMethod":"GET"}"#), no_request),
+        (get_rush(), ("GET", "/movies/{year}/{title}", 404)),
+        (
+            get_rush().time_limit(Duration::from_millis(1)),
+            ("GET", "/movies/{year}/{title}", 503),
+        ),
+    ] {
+        let before = environment.lines().len();
+        environment.invoke(event).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let lines = environment.lines_after(before);
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|line| fields(&line.text))
+            .filter(|line| line["message"] == "request")
+            .collect();
+        let [line] = &lines[..] else {
+            panic!("{status}: {lines:#?}")
+        };
+        assert_eq!(
+            (&line["method"], &line["route"], &line["status"]),
+            (&json!(method), &json!(route), &json!(status))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stops_no_function() {
+    let table = empty_table().await;
+    let script = format!("{}/without-a-log", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(
+        &script,
+        format!(
+            "#!/bin/sh\nexec {} >/dev/full 2>&1\n",
+            env!("CARGO_BIN_EXE_movies")
+        ),
+    )
+    .unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let launch = Launch::new(script)
+        .variable("TABLE_NAME", "movies")
+        .variable("AWS_ENDPOINT_URL", table.url());
+    let mut environment = Environment::start(launch).await.unwrap();
+    for (event, status) in [
+        (get_rush(), 404),
+        (Event::new("{}"), 400),
+        (get_rush(), 404),
+    ] {
+        let answer = environment.invoke(event).await.unwrap();
+        let Outcome::Response(response) = &answer.outcome else {
+            panic!("{answer:?}")
+        };
+        let response: Value = serde_json::from_slice(response).unwrap();
+        assert_eq!(response["statusCode"], status);
+    }
+    // DynamoDB fails: then there is more to log.
+    drop(table);
+    let answer = environment.invoke(get_rush()).await.unwrap();
+    assert!(matches!(answer.outcome, Outcome::Response(_)), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_to_the_http_server_reaches_the_log() {
+    let table = empty_table().await;
+    let jwks = concat!(env!("CARGO_TARGET_TMPDIR"), "/jwks.json");
+    std::fs::write(jwks, Issuer::new().jwks()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
+    command
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--jwks",
+            jwks,
+            "--issuer",
+            "https://issuer.example",
+        ])
+        .env_clear()
+        .envs([
+            ("TABLE_NAME", "t"),
+            ("AWS_ACCESS_KEY_ID", "canary-id"),
+            ("AWS_SECRET_ACCESS_KEY", "canary-secret"),
+            ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
+            ("AWS_ENDPOINT_URL", table.url()),
+        ]);
+    let server = HttpServer::start(command);
+    drop(table);
+    let requests = [
+        "GET /movies/2013/canary-title?canary=canary HTTP/1.1\r\nHost: canary\r\nAuthorization: Bearer canary.canary.canary\r\n",
+        "GET /movies HTTP/1.1\r\nHost: x\r\nAuthorization: Basic canary\r\nCookie: canary\r\n",
+        "canary-method /canary HTTP/1.1\r\nHost: x\r\n",
+        "OPTIONS /movies/2013/canary HTTP/1.1\r\nHost: x\r\nOrigin: https://canary\r\n",
+        "GET canary canary\r\n",
+        "GET / HTTP/1.1\r\ncanary\r\n",
+    ];
+    for request in requests {
+        server
+            .send_bytes(format!("{request}Connection: close\r\n\r\n").as_bytes())
+            .await;
+    }
+    let (_, log, printed) = server.stop();
+    assert_eq!(printed.len(), 1, "{printed:?}");
+    assert_eq!(
+        log.iter()
+            .filter(|line| fields(line)["message"] == "request")
+            .count(),
+        requests.len(),
+        "{log:#?}"
+    );
+    assert!(!without_marks(log).is_empty());
+}
+
+#[test]
+fn a_field_that_is_not_on_the_list_is_seen() {
+    assert!(
+        std::panic::catch_unwind(|| fields(r#"{"message":"request","title":"Rush"}"#)).is_err()
+    );
+    assert!(
+        std::panic::catch_unwind(|| without_marks([format!(r#"{{"message":"{CANARY}"}}"#)]))
+            .is_err()
+    );
+}

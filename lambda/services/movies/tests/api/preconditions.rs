@@ -1,0 +1,347 @@
+use super::App;
+use serde_json::json;
+use testkit::{RequestBuilder, sample::rush};
+
+fn put(name: &str, value: &str) -> RequestBuilder {
+    RequestBuilder::new("PUT", "/movies/2013/Rush")
+        .json(&json!({ "info": { "rank": 9 } }))
+        .header(name, value)
+}
+
+#[tokio::test]
+async fn a_put_happens_only_on_the_version_it_was_made_for() {
+    let app = App::new().await;
+    app.send(put("If-Match", "*"))
+        .await
+        .assert_problem(412, "precondition_failed");
+    app.send(put("If-Match", "\"0\""))
+        .await
+        .assert_problem(412, "precondition_failed");
+    let etag = app.create(&rush()).await.etag();
+    app.send(put("If-Match", "\"0\""))
+        .await
+        .assert_problem(412, "precondition_failed");
+    app.send(put("If-Match", &format!("W/{etag}")))
+        .await
+        .assert_problem(412, "precondition_failed");
+    assert_eq!(app.ask("GET", "/movies/2013/Rush").await.json(), rush());
+    assert_eq!(
+        app.send(put("If-Match", &format!("\"0\", {etag}")))
+            .await
+            .status,
+        200
+    );
+    let stale = RequestBuilder::new("PUT", "/movies/2013/Rush")
+        .json(&json!({ "info": { "rank": 8 } }))
+        .header("If-Match", &etag);
+    app.send(stale)
+        .await
+        .assert_problem(412, "precondition_failed");
+    assert_eq!(app.send(put("If-Match", "*")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_put_that_may_only_create_does_not_replace() {
+    let app = App::new().await;
+    assert_eq!(app.send(put("If-None-Match", "*")).await.status, 201);
+    app.send(put("If-None-Match", "*"))
+        .await
+        .assert_problem(412, "precondition_failed");
+    app.send(put("If-None-Match", "*").header("If-Match", "*"))
+        .await
+        .assert_problem(412, "precondition_failed");
+    assert_eq!(app.send(put("If-None-Match", "\"0\"")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_patch_and_a_delete_happen_only_on_the_version_they_were_made_for() {
+    let app = App::new().await;
+    let etag = app.create(&rush()).await.etag();
+    let patch = |value: &str| {
+        RequestBuilder::new("PATCH", "/movies/2013/Rush")
+            .json(&json!({ "info": { "rank": 3 } }))
+            .header("If-Match", value)
+    };
+    let delete =
+        |value: &str| RequestBuilder::new("DELETE", "/movies/2013/Rush").header("If-Match", value);
+    app.send(patch("\"0\""))
+        .await
+        .assert_problem(412, "precondition_failed");
+    app.send(delete("\"0\""))
+        .await
+        .assert_problem(412, "precondition_failed");
+    let patched = app.send(patch(&etag)).await;
+    assert_eq!(patched.status, 200);
+    app.send(delete(&etag))
+        .await
+        .assert_problem(412, "precondition_failed");
+    assert_eq!(app.send(delete(&patched.etag())).await.status, 204);
+    app.send(delete("*"))
+        .await
+        .assert_problem(404, "movie_not_found");
+    app.send(patch("*"))
+        .await
+        .assert_problem(404, "movie_not_found");
+}
+
+fn delete(name: &str, value: &str) -> RequestBuilder {
+    RequestBuilder::new("DELETE", "/movies/2013/Rush").header(name, value)
+}
+
+fn patch(name: &str, value: &str) -> RequestBuilder {
+    RequestBuilder::new("PATCH", "/movies/2013/Rush")
+        .json(&json!({ "info": { "rank": 9 } }))
+        .header(name, value)
+}
+
+fn get(name: &str, value: &str) -> RequestBuilder {
+    RequestBuilder::new("GET", "/movies/2013/Rush").header(name, value)
+}
+
+#[tokio::test]
+async fn an_unsafe_method_is_not_performed_when_if_none_match_is_false() {
+    let app = App::new().await;
+    let etag = app.create(&rush()).await.etag();
+    for value in ["*", &etag, &format!("W/{etag}"), &format!("\"0\", {etag}")] {
+        for request in [
+            put("If-None-Match", value),
+            patch("If-None-Match", value),
+            delete("If-None-Match", value),
+        ] {
+            app.send(request)
+                .await
+                .assert_problem(412, "precondition_failed");
+        }
+    }
+    assert_eq!(app.ask("GET", "/movies/2013/Rush").await.etag(), etag);
+    for request in [
+        put("If-None-Match", "\"0\""),
+        patch("If-None-Match", "\"0\", W/\"1\""),
+        delete("If-None-Match", "\"0\""),
+    ] {
+        assert!(matches!(app.send(request).await.status, 200 | 204));
+    }
+}
+
+#[tokio::test]
+async fn a_read_is_not_performed_when_if_match_is_false() {
+    let app = App::new().await;
+    let etag = app.create(&rush()).await.etag();
+    for method in ["GET", "HEAD"] {
+        for target in ["/movies/2013/Rush", "/movies?year=2013&title=Rush"] {
+            let request =
+                |value: &str| RequestBuilder::new(method, target).header("If-Match", value);
+            for value in ["\"0\"", "\"0\", \"1\"", &format!("W/{etag}")] {
+                assert_eq!(
+                    app.send(request(value)).await.status,
+                    412,
+                    "{method} {target} {value}"
+                );
+            }
+            for value in ["*", &etag, &format!("\"0\",{etag}")] {
+                assert_eq!(
+                    app.send(request(value)).await.status,
+                    200,
+                    "{method} {target} {value}"
+                );
+            }
+            // If-Match is evaluated first, then If-None-Match.
+            let both = request(&etag).header("If-None-Match", &etag);
+            assert_eq!(app.send(both).await.status, 304, "{method} {target}");
+            let both = request("\"0\"").header("If-None-Match", &etag);
+            assert_eq!(app.send(both).await.status, 412, "{method} {target}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_collection_and_service_metadata_have_a_representation_without_an_etag() {
+    let app = App::new().await;
+    for target in ["/movies", "/movies?year=2013", "/health", "/version"] {
+        let get = |name: &str, value: &str| RequestBuilder::new("GET", target).header(name, value);
+        assert_eq!(app.send(get("If-Match", "*")).await.status, 200, "{target}");
+        app.send(get("If-Match", "\"0\""))
+            .await
+            .assert_problem(412, "precondition_failed");
+        assert_eq!(
+            app.send(get("If-None-Match", "*")).await.status,
+            304,
+            "{target}"
+        );
+        assert_eq!(
+            app.send(get("If-None-Match", "\"0\"")).await.status,
+            200,
+            "{target}"
+        );
+    }
+    let post = |name: &str, value: &str| {
+        RequestBuilder::new("POST", "/movies")
+            .json(&rush())
+            .header(name, value)
+    };
+    app.send(post("If-Match", "\"0\""))
+        .await
+        .assert_problem(412, "precondition_failed");
+    app.send(post("If-None-Match", "*"))
+        .await
+        .assert_problem(412, "precondition_failed");
+    app.ask("GET", "/movies/2013/Rush")
+        .await
+        .assert_problem(404, "movie_not_found");
+    assert_eq!(app.send(post("If-Match", "*")).await.status, 201);
+    app.ask("DELETE", "/movies/2013/Rush").await;
+    assert_eq!(app.send(post("If-None-Match", "\"0\"")).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_precondition_is_ignored_where_the_request_fails_without_it() {
+    let app = App::new().await;
+    for (name, value) in [
+        ("If-Match", "*"),
+        ("If-Match", "\"0\""),
+        ("If-None-Match", "*"),
+    ] {
+        for request in [get(name, value), patch(name, value), delete(name, value)] {
+            app.send(request)
+                .await
+                .assert_problem(404, "movie_not_found");
+        }
+    }
+}
+
+#[tokio::test]
+async fn header_lines_of_one_name_are_one_list() {
+    let app = App::new().await;
+    let etag = app.create(&rush()).await.etag();
+    // A wildcard is no member of a list: it does not overrule the tags beside it.
+    for request in [
+        put("If-Match", "\"0\""),
+        patch("If-Match", "\"0\""),
+        delete("If-Match", "\"0\""),
+        get("If-Match", "\"0\""),
+    ] {
+        let fields = app
+            .send(request.header("If-Match", "*"))
+            .await
+            .assert_problem(400, "invalid_request");
+        assert_eq!(fields, ["if-match"]);
+    }
+    let lines = get("If-None-Match", "\"0\"").header("If-None-Match", &format!("\"1\", {etag}"));
+    assert_eq!(app.send(lines).await.status, 304);
+    let lines = put("If-Match", "\"0\"").header("If-Match", &etag);
+    assert_eq!(app.send(lines).await.status, 200);
+}
+
+#[tokio::test]
+async fn empty_list_members_are_ignored_and_tags_may_hold_any_character() {
+    let app = App::new().await;
+    let etag = app.create(&rush()).await.etag();
+    for value in [
+        format!(", {etag}"),
+        format!("{etag},,"),
+        format!("\"a\",,{etag}"),
+        format!(" ,\t, {etag} , "),
+    ] {
+        assert_eq!(
+            app.send(get("If-None-Match", &value)).await.status,
+            304,
+            "{value:?}"
+        );
+        assert_eq!(
+            app.send(get("If-Match", &value)).await.status,
+            200,
+            "{value:?}"
+        );
+    }
+    for value in [
+        &format!("\"é\", {etag}"),
+        &format!("\"a,b\", \"*\", \"W/\", \"\", {etag}"),
+    ] {
+        assert_eq!(
+            app.send(get("If-None-Match", value)).await.status,
+            304,
+            "{value:?}"
+        );
+    }
+    for value in ["", ",", "\"é\"", "\"\"", "\"*\""] {
+        assert_eq!(
+            app.send(get("If-None-Match", value)).await.status,
+            200,
+            "{value:?}"
+        );
+        app.send(delete("If-Match", value))
+            .await
+            .assert_problem(412, "precondition_failed");
+    }
+    let many = format!("{}{etag}", "\"0\", ".repeat(300));
+    assert_eq!(app.send(get("If-None-Match", &many)).await.status, 304);
+    assert_eq!(app.send(put("If-Match", &many)).await.status, 200);
+}
+
+#[tokio::test]
+async fn malformed_preconditions_are_rejected_by_every_method() {
+    let app = App::new().await;
+    app.create(&rush()).await;
+    for name in ["If-Match", "If-None-Match"] {
+        for value in [
+            "0",
+            "\"",
+            "\"a",
+            "a\"",
+            "\"a\" \"b\"",
+            "w/\"a\"",
+            "\"a\";",
+            "* , \"a\"",
+            "\"a\", *",
+            "*,",
+            "\"a b\"",
+            "W/ \"a\"",
+        ] {
+            for request in [
+                get(name, value),
+                put(name, value),
+                patch(name, value),
+                delete(name, value),
+                RequestBuilder::new("POST", "/movies")
+                    .json(&rush())
+                    .header(name, value),
+                RequestBuilder::new("GET", "/movies").header(name, value),
+                RequestBuilder::new("GET", "/health").header(name, value),
+            ] {
+                let fields = app
+                    .send(request)
+                    .await
+                    .assert_problem(400, "invalid_request");
+                assert_eq!(fields, [name.to_ascii_lowercase()], "{value:?}");
+            }
+        }
+    }
+}
+
+/// The client repeats a write whose response was lost: RFC 9110, 13.1.1 allows success where the
+/// state is already as asked.
+#[tokio::test]
+async fn a_conditional_write_that_was_already_applied_succeeds_again() {
+    let app = App::new().await;
+    let etag = app.create(&rush()).await.etag();
+    for request in [put("If-Match", &etag), patch("If-Match", &etag)] {
+        app.ask("DELETE", "/movies/2013/Rush").await;
+        app.create(&rush()).await;
+        let first = app.send(request.clone()).await;
+        let again = app.send(request.clone()).await;
+        assert_eq!((first.status, again.status), (200, 200), "{again:?}");
+        assert_eq!((first.json(), first.etag()), (again.json(), again.etag()));
+        // Another writer changed something else since: nothing is claimed to have been applied.
+        app.send(
+            RequestBuilder::new("PATCH", "/movies/2013/Rush")
+                .json(&json!({ "info": { "rank": 8 } })),
+        )
+        .await;
+        app.send(request)
+            .await
+            .assert_problem(412, "precondition_failed");
+    }
+    app.send(put("If-Match", "\"0\"").header("If-None-Match", "*"))
+        .await
+        .assert_problem(412, "precondition_failed");
+}

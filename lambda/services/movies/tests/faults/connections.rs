@@ -1,0 +1,185 @@
+//! The table is silent, slow, gone, or hangs up.
+
+use super::{Fault, Function, binary, launch};
+use lambda_emulator::{Authority, Environment, Launch, Proxy, Server, dynamodb};
+use std::time::{Duration, Instant};
+use testkit::sample::rush_item;
+
+/// Once it is not noticed; for ever, it is told within `milliseconds`.
+async fn passes_or_is_told(fault: Fault, causes: &[&str], milliseconds: u64) {
+    let mut function = Function::start().await;
+    function.proxy.script([fault.clone()]);
+    function.get().await.served().calls(2).within(milliseconds);
+    function.proxy.otherwise(fault);
+    let seen = function.get().await;
+    let cause = seen.line()["cause"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{seen:#?}"));
+    assert!(causes.contains(&cause), "{seen:#?}");
+    seen.failed(503, cause).calls(3).within(milliseconds);
+    function.unharmed().await;
+}
+
+#[tokio::test]
+async fn f06_a_silent_table_is_given_up_before_lambda_gives_up() {
+    passes_or_is_told(Fault::Silence, &["unreachable"], 2700).await;
+}
+
+#[tokio::test]
+async fn f07_an_answer_byte_by_byte_is_a_silent_table() {
+    passes_or_is_told(Fault::Drip, &["unreachable"], 2700).await;
+}
+
+#[tokio::test]
+async fn f08_a_refused_connection_is_told_at_once() {
+    let mut function = Function::start().await;
+    function.proxy.close();
+    let seen = function.get().await;
+    seen.failed(503, "unreachable").within(1000);
+    // Whoever reads the log learns what it was in the end: the system's own word.
+    assert!(
+        seen.errors()[0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("refused"),
+        "{seen:#?}"
+    );
+    function.proxy.reopen().await.unwrap();
+    function.unharmed().await;
+}
+
+#[tokio::test]
+async fn f09_a_reset_before_the_answer_is_tried_again() {
+    passes_or_is_told(Fault::Reset, &["unreachable"], 1000).await;
+}
+
+#[tokio::test]
+async fn f10_a_reset_in_the_middle_of_a_read_is_tried_again() {
+    passes_or_is_told(Fault::HalfThenReset, &["garbled"], 1500).await;
+    passes_or_is_told(Fault::Lost, &["unreachable"], 1000).await;
+}
+
+#[tokio::test]
+async fn f11_an_answer_shorter_than_announced_is_tried_again() {
+    passes_or_is_told(Fault::HalfThenEnd, &["garbled"], 1000).await;
+}
+
+#[tokio::test]
+async fn f12_a_connection_that_died_while_the_function_was_frozen_is_not_noticed() {
+    let mut function = Function::start().await;
+    for _ in 0..5 {
+        function.proxy.script([Fault::ThenClose]);
+        let closed = function.get().await.served().calls[0].client;
+        // Longer than the proxy waits: it hangs up on a process that is stopped.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        function.proxy.script([]);
+        let seen = function.get().await;
+        seen.served().within(1000);
+        assert_ne!(seen.calls[0].client, closed, "it did not die");
+    }
+}
+
+#[tokio::test]
+async fn f16_a_name_that_leads_nowhere_and_a_failed_handshake_are_told() {
+    let authority = Authority::new().unwrap();
+    let untrusted = Server::https(&authority, dynamodb::canned(vec![rush_item()]))
+        .await
+        .unwrap();
+    let plain = Proxy::start(dynamodb::canned(vec![rush_item()]))
+        .await
+        .unwrap();
+    for url in [
+        "http://table.invalid:8000",
+        untrusted.url(),
+        &plain.url().replace("http:", "https:"),
+    ] {
+        let proxy = Proxy::start(dynamodb::canned(vec![])).await.unwrap();
+        let mut function =
+            Function::launched(launch().variable("AWS_ENDPOINT_URL", url), proxy).await;
+        for _ in 0..2 {
+            function.get().await.failed(503, "unreachable").calls(0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn root_certificates_are_read_from_the_folder_of_ssl_cert_dir() {
+    let authority = Authority::new().unwrap();
+    let table = Server::https(&authority, dynamodb::canned(vec![rush_item()]))
+        .await
+        .unwrap();
+    let folder = std::path::PathBuf::from(concat!(env!("CARGO_TARGET_TMPDIR"), "/roots"));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(folder.join("a-folder-in-it")).unwrap();
+    std::fs::copy(authority.file(), folder.join("5ed36f99.0")).unwrap();
+    std::fs::write(folder.join("README"), "no certificate").unwrap();
+    std::os::unix::fs::symlink("removed.pem", folder.join("link-to-nothing")).unwrap();
+    let launch = launch().variable("AWS_ENDPOINT_URL", table.url());
+    let launch = launch.variable("SSL_CERT_DIR", folder.display().to_string());
+    let proxy = Proxy::start(dynamodb::canned(vec![])).await.unwrap();
+    Function::launched(launch, proxy).await.get().await.served();
+}
+
+/// A hundred environments at once, on a table that takes its time: as many processes, on however few cores there are.
+#[tokio::test]
+async fn f28_a_hundred_cold_starts_at_once_are_within_lambdas_ten_seconds() {
+    let proxy = Proxy::start(dynamodb::canned(vec![rush_item()]))
+        .await
+        .unwrap();
+    proxy.otherwise(Fault::Delay { milliseconds: 200 });
+    let launch = Launch::new(binary())
+        .variable("TABLE_NAME", "movies")
+        .variable("AWS_ENDPOINT_URL", proxy.url());
+    let begin = Instant::now();
+    let starting: Vec<_> = (0..100)
+        .map(|_| tokio::spawn(Environment::start(launch.clone())))
+        .collect();
+    let mut functions = Vec::new();
+    for environment in starting {
+        let environment = environment.await.unwrap().unwrap();
+        let proxy = Proxy::start(dynamodb::canned(vec![])).await.unwrap();
+        functions.push(Function {
+            environment,
+            proxy,
+            requests: 0,
+            lines: 0,
+        });
+    }
+    println!("100 started in {:?}", begin.elapsed());
+    let mut inits: Vec<_> = functions
+        .iter()
+        .map(|function| function.environment.init())
+        .collect();
+    let asking: Vec<_> = functions
+        .into_iter()
+        .map(|mut function| {
+            tokio::spawn(async move {
+                let seen = function.get().await;
+                // On few cores a process may not run for so long that the table seems silent to it: that is told in time too.
+                assert!(
+                    seen.line()["latency"].as_f64().unwrap() <= 3000.0,
+                    "{seen:#?}"
+                );
+                if seen.status == 200 {
+                    seen.served()
+                } else {
+                    seen.failed(503, "unreachable")
+                };
+                (seen.took, seen.status)
+            })
+        })
+        .collect();
+    let mut first = Vec::new();
+    for asked in asking {
+        first.push(asked.await.unwrap());
+    }
+    inits.sort();
+    first.sort();
+    let served = first.iter().filter(|(_, status)| *status == 200).count();
+    let first: Vec<_> = first.into_iter().map(|(took, _)| took).collect();
+    assert!(served >= 50, "{served} of 100 served");
+    println!(
+        "{served} served; INIT: median {:?}, longest {:?}; first request: median {:?}, longest {:?}",
+        inits[50], inits[99], first[50], first[99]
+    );
+}

@@ -1,0 +1,356 @@
+//! The faults of `lambda/RELIABILITY.md`, each on the compiled binary, by the Runtime API, with a table that misbehaves as told.
+//! The number in a test's name is the fault's.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod answers;
+mod connections;
+mod emulator;
+mod input;
+mod load;
+mod reliability;
+mod rows;
+mod runtime;
+mod writes;
+
+use lambda_emulator::{
+    Environment, Event, Launch, Outcome, Proxy, dynamodb,
+    proxy::{Call, Fault},
+};
+use serde_json::{Value, json};
+use std::{
+    ops::Deref,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+use testkit::{Contract, RequestBuilder, Response, sample::rush_item};
+
+const TABLES: &str = include_str!("../../tables.json");
+
+fn contract() -> &'static Contract {
+    static CONTRACT: OnceLock<Contract> = OnceLock::new();
+    CONTRACT.get_or_init(|| Contract::new(include_str!("../../openapi.yaml")))
+}
+
+/// The binary that Cargo built for the tests, or another by the variable `BOOTSTRAP`, such as the one that ships.
+fn binary() -> String {
+    std::env::var("BOOTSTRAP").unwrap_or_else(|_| env!("CARGO_BIN_EXE_movies").to_owned())
+}
+
+/// A function in its environment, and the way to its table.
+struct Function {
+    environment: Environment,
+    proxy: Proxy,
+    requests: usize,
+    /// Of the log, that have been looked at.
+    lines: usize,
+}
+
+impl Function {
+    /// On a table of one movie.
+    async fn start() -> Self {
+        Self::on(
+            Proxy::start(dynamodb::canned(vec![rush_item()]))
+                .await
+                .unwrap(),
+        )
+        .await
+    }
+
+    async fn on(proxy: Proxy) -> Self {
+        let launch = launch().variable("AWS_ENDPOINT_URL", proxy.url());
+        Self::launched(launch, proxy).await
+    }
+
+    async fn launched(launch: Launch, proxy: Proxy) -> Self {
+        let environment = Environment::start(launch).await.unwrap();
+        let _ = proxy.calls(); // the start's own
+        Self {
+            environment,
+            proxy,
+            requests: 0,
+            lines: 0,
+        }
+    }
+
+    async fn get(&mut self) -> Seen {
+        self.ask("GET", "/movies/2013/Rush").await
+    }
+
+    async fn ask(&mut self, method: &str, target: &str) -> Seen {
+        self.send(RequestBuilder::new(method, target)).await
+    }
+
+    async fn send(&mut self, request: RequestBuilder) -> Seen {
+        let seen = self.deliver(request.event(), request.limit()).await;
+        request.assert_contract(contract(), &seen);
+        seen
+    }
+
+    /// Invokes the function with an event as it is, but for the request's id.
+    async fn deliver(&mut self, mut event: Value, time_limit: Duration) -> Seen {
+        self.requests += 1;
+        let id = format!("request-{}", self.requests);
+        event["requestContext"]["requestId"] = json!(id);
+        let _ = self.proxy.calls();
+        let answer = self
+            .environment
+            .invoke(Event::new(event.to_string()).time_limit(time_limit))
+            .await
+            .unwrap();
+        let Outcome::Response(response) = &answer.outcome else {
+            panic!("{answer:?}: {:#?}", self.environment.lines())
+        };
+        let response = Response::from_proxy(&serde_json::from_slice(response).unwrap());
+        let lines = self.lines_of(&id).await;
+        Seen {
+            id,
+            response,
+            took: answer.latency,
+            calls: self.proxy.calls(),
+            lines,
+        }
+    }
+
+    /// What a request left in the log: its last line is the one that every request leaves.
+    async fn lines_of(&mut self, id: &str) -> Vec<Value> {
+        let begin = Instant::now();
+        loop {
+            let new = self.environment.lines_after(self.lines);
+            let lines = new
+                .iter()
+                .filter(|line| line.text.contains(&format!("\"{id}\"")));
+            let lines: Vec<Value> = lines
+                .map(|line| serde_json::from_str(&line.text).unwrap())
+                .collect();
+            if lines.iter().any(|line| line["message"] == "request") {
+                self.lines += new.len();
+                return lines;
+            }
+            assert!(
+                begin.elapsed() < Duration::from_secs(2),
+                "{id} left no line: {:#?}",
+                self.environment.lines()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The next request is served as if nothing had been.
+    async fn unharmed(&mut self) {
+        self.proxy.script([]);
+        self.proxy.otherwise(Fault::None);
+        self.get().await.served().calls(1);
+    }
+}
+
+/// The variables of a function, but for where its table is.
+fn launch() -> Launch {
+    Launch::new(binary())
+        .variable("TABLE_NAME", "movies")
+        .variable("AWS_SESSION_TOKEN", SESSION_TOKEN)
+}
+
+const SESSION_TOKEN: &str = "a-session-token-that-no-log-may-hold";
+
+fn error(status: u16, code: &str) -> Fault {
+    Fault::Error {
+        status,
+        code: code.into(),
+    }
+}
+
+/// DynamoDB's answer to a transaction that it cancelled, one reason for each of its writes.
+fn cancelled(reasons: &[&str]) -> Fault {
+    let reasons: Vec<_> = reasons
+        .iter()
+        .map(|code| json!({ "Code": code, "Message": "as scripted" }))
+        .collect();
+    let body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "Message": "as scripted", "CancellationReasons": reasons,
+    });
+    Fault::Answer {
+        status: 400,
+        content_type: "application/x-amz-json-1.0".into(),
+        body: body.to_string(),
+    }
+}
+
+/// What came of a request.
+#[derive(Debug)]
+struct Seen {
+    id: String,
+    response: Response,
+    took: Duration,
+    calls: Vec<Call>,
+    lines: Vec<Value>,
+}
+
+impl Deref for Seen {
+    type Target = Response;
+
+    fn deref(&self) -> &Response {
+        &self.response
+    }
+}
+
+impl Seen {
+    fn line(&self) -> &Value {
+        self.lines
+            .iter()
+            .find(|line| line["message"] == "request")
+            .unwrap()
+    }
+
+    fn errors(&self) -> Vec<&Value> {
+        self.lines
+            .iter()
+            .filter(|line| line["level"] == "ERROR")
+            .collect()
+    }
+
+    /// Says what was measured, for `lambda/RELIABILITY.md`: seen with `--nocapture`.
+    fn say(&self) -> &Self {
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        let cause = self.line()["cause"].as_str().unwrap_or("no fault");
+        println!(
+            "{test}: {} after {:.0} ms, {} calls, {cause}",
+            self.status,
+            self.took.as_secs_f64() * 1e3,
+            self.calls.len()
+        );
+        self
+    }
+
+    /// As it should be, and nothing is reported.
+    #[track_caller]
+    fn served(&self) -> &Self {
+        assert_eq!(
+            (self.status, self.json()["title"].as_str()),
+            (200, Some("Rush")),
+            "{self:#?}"
+        );
+        self.no_fault()
+    }
+
+    #[track_caller]
+    fn no_fault(&self) -> &Self {
+        assert!(
+            self.errors().is_empty()
+                && self.line()["faults"] == 0
+                && self.line().get("cause").is_none(),
+            "{self:#?}"
+        );
+        self
+    }
+
+    /// A refusal of the caller's request; nothing is our fault.
+    #[track_caller]
+    fn refused(&self, status: u16, code: &str) -> &Self {
+        assert_eq!(
+            (self.status, self.json()["code"].as_str()),
+            (status, Some(code)),
+            "{self:#?}"
+        );
+        self.problem().no_fault()
+    }
+
+    /// A fault of ours: told as a problem, counted by its cause, logged in one line, within the budget.
+    #[track_caller]
+    fn failed(&self, status: u16, cause: &str) -> &Self {
+        let code = if status == 503 {
+            "unavailable"
+        } else {
+            "internal_error"
+        };
+        assert_eq!(
+            (self.status, self.json()["code"].as_str()),
+            (status, Some(code)),
+            "{self:#?}"
+        );
+        assert_eq!(
+            self.headers["retry-after"].as_str(),
+            (status == 503).then_some("1"),
+            "{self:#?}"
+        );
+        let errors = self.errors();
+        assert!(
+            errors.len() == 1 && errors[0]["cause"] == cause,
+            "{self:#?}"
+        );
+        assert!(
+            errors[0]["error"]
+                .as_str()
+                .is_some_and(|error| !error.is_empty()),
+            "{self:#?}"
+        );
+        let line = self.line();
+        assert_eq!(
+            (&line["faults"], &line["cause"]),
+            (&json!(1), &json!(cause)),
+            "{self:#?}"
+        );
+        let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+        assert!(
+            directives
+                .iter()
+                .any(|directive| directive["Dimensions"] == json!([["function", "cause"]])),
+            "{line:#}"
+        );
+        assert!(
+            !format!("{:?}", self.lines).contains(SESSION_TOKEN),
+            "{self:#?}"
+        );
+        self.say().problem().within(3000)
+    }
+
+    /// A problem document that tells nothing of what is inside.
+    #[track_caller]
+    fn problem(&self) -> &Self {
+        let body = self.json();
+        assert_eq!(
+            self.headers["content-type"], "application/problem+json",
+            "{self:#?}"
+        );
+        assert_eq!(
+            (&body["request_id"], &self.headers["x-request-id"]),
+            (&json!(self.id), &json!(self.id)),
+            "{self:#?}"
+        );
+        for inside in [
+            "amazon",
+            "dynamodb",
+            "127.0.0.1",
+            "arn:",
+            "Exception",
+            SESSION_TOKEN,
+        ] {
+            assert!(
+                !self.text.to_lowercase().contains(inside),
+                "{inside}: {}",
+                self.text
+            );
+        }
+        self
+    }
+
+    #[track_caller]
+    fn within(&self, milliseconds: u64) -> &Self {
+        assert!(
+            self.took < Duration::from_millis(milliseconds),
+            "{:?}: {self:#?}",
+            self.took
+        );
+        self
+    }
+
+    #[track_caller]
+    fn calls(&self, count: usize) -> &Self {
+        assert_eq!(self.calls.len(), count, "{self:#?}");
+        self
+    }
+}

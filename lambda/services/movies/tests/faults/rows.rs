@@ -1,0 +1,272 @@
+//! What the table holds is not what this API writes, or comes in odd pages.
+
+use super::Function;
+use bytes::Bytes;
+use hyper::{Request, Response};
+use lambda_emulator::{Proxy, dynamodb};
+use serde_json::{Value, json};
+use std::future::ready;
+use testkit::{RequestBuilder, sample::rush_item};
+
+/// A function on a table that gives these answers to each call in turn, and the last one from then on.
+async fn answering(answers: Vec<Value>) -> Function {
+    let answers = std::sync::Mutex::new(answers);
+    let table = move |request: Request<Bytes>| {
+        let mut answers = answers.lock().unwrap();
+        // The start's own read is not among them.
+        let start = dynamodb::operation(&request) == "GetItem"
+            && String::from_utf8_lossy(request.body()).contains(r#""N":"0""#);
+        let answer = match answers.len() {
+            _ if start => json!({}),
+            1 => answers[0].clone(),
+            _ => answers.remove(0),
+        };
+        ready(Some(dynamodb::success(&answer) as Response<Bytes>))
+    };
+    Function::on(Proxy::start(table).await.unwrap()).await
+}
+
+fn item(change: impl FnOnce(&mut Value)) -> Value {
+    let mut item = rush_item();
+    change(&mut item);
+    item
+}
+
+#[tokio::test]
+async fn f21_a_row_that_lacks_attributes_is_served_without_them_and_counted() {
+    for lacking in [&["info"][..], &["etag"], &["info", "etag"]] {
+        let item = item(|item| {
+            lacking
+                .iter()
+                .for_each(|name| drop(item.as_object_mut().unwrap().remove(*name)))
+        });
+        let mut function = answering(vec![json!({ "Item": item })]).await;
+        let seen = function.get().await;
+        seen.served();
+        assert_eq!(
+            seen.json()["info"].get("plot").is_some(),
+            !lacking.contains(&"info"),
+            "{seen:#?}"
+        );
+        assert!(seen.headers.get("etag").is_some(), "{seen:#?}");
+        assert_eq!(seen.line()["damaged_rows"], 1, "{seen:#?}");
+    }
+}
+
+#[tokio::test]
+async fn f22_a_value_of_a_wrong_type_costs_that_value_or_that_row_alone() {
+    let partly = item(|item| item["info"]["M"]["rating"] = json!({ "BOOL": true }));
+    let mut function = answering(vec![json!({ "Item": partly })]).await;
+    let seen = function.get().await;
+    seen.served();
+    assert_eq!(
+        seen.json()["info"],
+        json!({ "plot": "Two drivers, one season." })
+    );
+    assert_eq!(seen.line()["damaged_rows"], 1, "{seen:#?}");
+
+    let no_movie = item(|item| item["year"] = json!({ "S": "2013" }));
+    let mut function = answering(vec![json!({ "Items": [no_movie, partly, rush_item()] })]).await;
+    let seen = function.ask("GET", "/movies").await;
+    assert_eq!(
+        (
+            seen.no_fault().status,
+            seen.json()["movies"].as_array().unwrap().len()
+        ),
+        (200, 2),
+        "{seen:#?}"
+    );
+    assert_eq!(seen.line()["damaged_rows"], 2, "{seen:#?}");
+
+    // A row as it should be is none of them.
+    let mut function = Function::start().await;
+    assert!(function.get().await.line().get("damaged_rows").is_none());
+}
+
+#[tokio::test]
+async fn f23_a_number_keeps_its_value_to_the_last_digit() {
+    let large = format!("1{}", "0".repeat(125));
+    for (stored, answered) in [
+        (
+            "7.1234567890123456789012345678901234567",
+            "7.1234567890123456789012345678901234567",
+        ),
+        ("1E125", large.as_str()),
+        ("-0", "0"),
+    ] {
+        let item = item(|item| item["info"]["M"]["rating"] = json!({ "N": stored }));
+        let mut function = answering(vec![json!({ "Item": item })]).await;
+        // The last of these is beyond the contract's limit, and returned as it is.
+        let seen = function
+            .send(RequestBuilder::new("GET", "/movies/2013/Rush").without_contract())
+            .await;
+        assert!(
+            seen.status == 200 && seen.text.contains(&format!("\"rating\":{answered},")),
+            "{seen:#?}"
+        );
+        seen.no_fault();
+    }
+}
+
+#[tokio::test]
+async fn f24_large_rows_and_pages_that_end_early_are_read_on() {
+    let large = item(|item| item["padding"] = json!({ "S": "x".repeat(400 * 1024 - 300) }));
+    let mut function = answering(vec![json!({ "Item": large })]).await;
+    function.get().await.served();
+
+    let named = |title: &str| item(|item| item["title"] = json!({ "S": title }));
+    let key = json!({ "year": { "N": "2013" }, "title": { "S": "b" } });
+    let pages = vec![
+        json!({ "Items": [named("a"), named("b")], "LastEvaluatedKey": key }),
+        json!({ "Items": [named("c")] }),
+    ];
+    let mut function = answering(pages).await;
+    let first = function.ask("GET", "/movies?limit=100").await;
+    let next = first.json()["next"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{first:#?}"))
+        .to_owned();
+    let second = function
+        .ask("GET", &format!("/movies?limit=100&cursor={next}"))
+        .await;
+    let titles = |seen: &super::Seen| {
+        seen.json()["movies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|movie| movie["title"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (titles(&first), titles(&second)),
+        (vec!["a".to_owned(), "b".to_owned()], vec!["c".to_owned()])
+    );
+    assert_eq!(second.json()["next"], Value::Null);
+}
+
+#[tokio::test]
+async fn f25_empty_pages_are_passed_over_and_after_five_the_caller_goes_on() {
+    let empty = json!({ "Items": [], "LastEvaluatedKey": { "year": { "N": "2013" }, "title": { "S": "b" } } });
+    let mut function = answering(vec![
+        empty.clone(),
+        empty.clone(),
+        json!({ "Items": [rush_item()] }),
+    ])
+    .await;
+    let seen = function.ask("GET", "/movies").await;
+    assert_eq!(
+        (
+            seen.no_fault().calls(3).status,
+            seen.json()["movies"].as_array().unwrap().len()
+        ),
+        (200, 1)
+    );
+    let mut function = answering(vec![empty]).await;
+    let seen = function.ask("GET", "/movies").await;
+    assert_eq!(
+        seen.no_fault().calls(5).json()["movies"],
+        json!([]),
+        "{seen:#?}"
+    );
+    let next = seen.json()["next"].as_str().unwrap().to_owned();
+    assert_eq!(
+        function
+            .ask("GET", &format!("/movies?cursor={next}"))
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn f26_an_attribute_of_a_type_to_come_is_ignored() {
+    let unknown = json!({ "VECTOR": [1, 2, 3] });
+    let outside = item(|item| item["embedding"] = unknown.clone());
+    let inside = item(|item| item["info"]["M"]["embedding"] = unknown.clone());
+    for item in [outside, inside] {
+        let mut function = answering(vec![json!({ "Item": item })]).await;
+        let seen = function.get().await;
+        seen.served();
+        assert_eq!(
+            seen.json()["info"]["plot"],
+            "Two drivers, one season.",
+            "{seen:#?}"
+        );
+        let mut function = answering(vec![json!({ "Items": [item] })]).await;
+        assert_eq!(
+            function.ask("GET", "/movies").await.no_fault().json()["movies"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_is_told_from_one_that_is_known() {
+    // In DynamoDB's words; on an emulator it is in `writes`.
+    let reason = |etag: &str| json!({ "Code": "ConditionalCheckFailed", "Message": "-", "Item": { "etag": { "S": etag } } });
+    let post = || {
+        RequestBuilder::new("POST", "/movies")
+            .json(&json!({ "year": 2013, "title": "Rush" }))
+            .header("Idempotency-Key", "k")
+    };
+    let mut function = Function::start().await;
+    let etag = function.send(post()).await.headers["etag"]
+        .as_str()
+        .unwrap()
+        .trim_matches('"')
+        .to_owned();
+    for (found, status) in [(etag.as_str(), 201), ("other", 422)] {
+        let body = json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "Message": "-",
+            "CancellationReasons": [reason("a movie's"), reason(found)],
+        });
+        function.proxy.script([super::Fault::Answer {
+            status: 400,
+            content_type: "application/x-amz-json-1.0".into(),
+            body: body.to_string(),
+        }]);
+        let seen = function.send(post()).await;
+        assert_eq!(seen.no_fault().calls(1).status, status, "{seen:#?}");
+    }
+}
+
+/// What cannot be read cannot be compared or sent either: it stays as it is, and keeps nobody from
+/// the movie.
+#[tokio::test]
+async fn f26_a_movie_with_an_attribute_of_a_type_to_come_can_be_patched_replaced_and_deleted() {
+    let unknown = json!({ "VECTOR": [1, 2, 3] });
+    let outside = item(|item| item["embedding"] = unknown.clone());
+    let inside = item(|item| item["info"]["M"]["embedding"] = unknown.clone());
+    for item in [outside, inside] {
+        let mut function =
+            Function::on(Proxy::start(dynamodb::canned(vec![item])).await.unwrap()).await;
+        let etag = function.get().await.etag();
+        for method in ["PATCH", "PUT", "DELETE"] {
+            let request = RequestBuilder::new(method, "/movies/2013/Rush")
+                .json(&json!({ "info": { "rank": 1 } }));
+            let seen = function.send(request.header("If-Match", &etag)).await;
+            assert_eq!(
+                seen.no_fault().calls(2).status,
+                if method == "DELETE" { 204 } else { 200 },
+                "{seen:#?}"
+            );
+        }
+    }
+}
+
+/// The tests' sample is as this API writes it: its ETag is that of what it holds.
+#[tokio::test]
+async fn a_read_returns_the_etag_of_what_the_item_holds() {
+    let mut function = Function::start().await;
+    let seen = function.get().await;
+    let stored = rush_item()["etag"]["S"].as_str().unwrap().to_owned();
+    assert_eq!(
+        seen.served().etag(),
+        format!("\"{stored}\""),
+        "the ETag of testkit's sample"
+    );
+    assert!(seen.line().get("damaged_rows").is_none(), "{seen:#?}");
+}

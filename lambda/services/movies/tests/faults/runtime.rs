@@ -1,0 +1,141 @@
+//! Lambda itself fails the function, or sends what is no request.
+
+use super::{Fault, Function, binary};
+use lambda_emulator::{Environment, Event, Launch, NextFault, Outcome};
+use std::time::{Duration, Instant};
+use testkit::RequestBuilder;
+
+#[tokio::test]
+async fn f30_a_setting_that_is_missing_or_wrong_fails_the_start_at_once_and_by_name() {
+    let launch = || Launch::new(binary()).variable("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    for (launch, named) in [
+        (launch(), "TABLE_NAME"),
+        (launch().variable("TABLE_NAME", ""), "TABLE_NAME"),
+        (
+            launch()
+                .variable("TABLE_NAME", "t")
+                .variable("REGION", "Ireland!"),
+            "REGION",
+        ),
+        (
+            launch()
+                .variable("TABLE_NAME", "t")
+                .variable("CORS_ORIGINS", "*"),
+            "CORS_ORIGINS",
+        ),
+        (
+            launch()
+                .variable("TABLE_NAME", "t")
+                .variable("AWS_LAMBDA_LOG_LEVEL", "VERBOSE"),
+            "AWS_LAMBDA_LOG_LEVEL",
+        ),
+    ] {
+        let begin = Instant::now();
+        let error = Environment::start(launch).await.unwrap_err().to_string();
+        assert!(
+            error.starts_with("INIT failed") && error.contains(named),
+            "{error}"
+        );
+        assert!(
+            begin.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            begin.elapsed()
+        );
+    }
+}
+
+#[tokio::test]
+async fn f31_a_runtime_api_that_fails_is_asked_again() {
+    let mut function = Function::start().await;
+    for fault in [
+        NextFault::Status(500),
+        NextFault::HangUp,
+        NextFault::Status(503),
+    ] {
+        function.environment.spoil_next([fault]);
+        function.get().await.served();
+        function.get().await.served();
+    }
+}
+
+#[tokio::test]
+async fn f31_with_too_little_time_left_the_table_is_not_asked() {
+    let mut function = Function::start().await;
+    for left in [0, 250] {
+        let ask =
+            RequestBuilder::new("GET", "/movies/2013/Rush").time_limit(Duration::from_millis(left));
+        function
+            .send(ask)
+            .await
+            .failed(503, "deadline")
+            .calls(0)
+            .within(200);
+    }
+    // With some, it is asked for as long as that lasts.
+    function.proxy.otherwise(Fault::Silence);
+    let ask =
+        RequestBuilder::new("GET", "/movies/2013/Rush").time_limit(Duration::from_millis(1200));
+    function
+        .send(ask)
+        .await
+        .failed(503, "deadline")
+        .within(1150);
+    function.unharmed().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn f32_bodies_that_are_too_long_or_garbled_are_refused_in_bounded_memory() {
+    let mut function = Function::start().await;
+    let post = |body: &str| RequestBuilder::new("POST", "/movies").body("application/json", body);
+    for length in [64 * 1024 + 1, 6 << 20] {
+        function
+            .send(post(&" ".repeat(length)))
+            .await
+            .refused(413, "payload_too_large")
+            .calls(0);
+    }
+    for (body, status, code) in [
+        ("!", 400, "invalid_request"),
+        (&"A".repeat(6 << 20), 413, "payload_too_large"),
+    ] {
+        function
+            .send(post(body).base64())
+            .await
+            .refused(status, code)
+            .calls(0);
+    }
+    // Compressed bodies are not unpacked at all, so that none can be a bomb.
+    function
+        .send(post("H4sIAAAAAAAA").header("Content-Encoding", "gzip"))
+        .await
+        .refused(415, "unsupported_media_type")
+        .calls(0);
+    let most = function
+        .environment
+        .function()
+        .max_resident_bytes()
+        .unwrap();
+    assert!(most < 64 << 20, "{} MiB", most >> 20);
+    function.unharmed().await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_no_request_is_refused() {
+    let mut function = Function::start().await;
+    for event in ["{}", "[]", "null", "{\"httpMethod\":1}"] {
+        let answer = function
+            .environment
+            .invoke(Event::new(event))
+            .await
+            .unwrap();
+        let Outcome::Response(response) = &answer.outcome else {
+            panic!("{answer:?}")
+        };
+        assert!(
+            String::from_utf8_lossy(response).contains("\"statusCode\":400"),
+            "{response:?}"
+        );
+    }
+    function.unharmed().await;
+}

@@ -1,0 +1,325 @@
+//! The walls of the house, as tests: what each part must not know.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{fs, path::Path};
+
+/// Every source file below `folder`, without its tests.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    fn walk(path: &Path, found: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((
+                    path.display().to_string(),
+                    text.split("#[cfg(test)]").next().unwrap().to_owned(),
+                ));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(
+        &Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src")
+            .join(folder),
+        &mut found,
+    );
+    assert!(!found.is_empty(), "{folder} is empty");
+    found
+}
+
+/// The lines of code (not of comment) in which one of `words` stands.
+fn lines_with(sources: &[(String, String)], words: &[&str]) -> Vec<String> {
+    let code = sources
+        .iter()
+        .flat_map(|(file, text)| text.lines().map(move |line| (file, line)));
+    let code = code.filter(|(_, line)| !line.trim_start().starts_with("//"));
+    code.filter(|(_, line)| words.iter().any(|word| line.contains(word)))
+        .map(|(file, line)| format!("{file}: {}", line.trim()))
+        .collect()
+}
+
+#[track_caller]
+fn absent(folder: &str, words: &[&str]) {
+    let found = lines_with(&sources(folder), words);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_domain_knows_no_http_no_aws_and_no_serde() {
+    absent(
+        "domain",
+        &[
+            "http::",
+            "hyper",
+            "aws_",
+            "serde",
+            "crate::http",
+            "crate::store",
+            "tokio",
+            "lambda",
+        ],
+    );
+}
+
+#[test]
+fn http_knows_no_aws_and_no_table() {
+    absent(
+        "http",
+        &[
+            "aws_",
+            "lambda_",
+            "AttributeValue",
+            "table_name",
+            "serde_dynamo",
+        ],
+    );
+}
+
+#[test]
+fn the_store_knows_no_status_code() {
+    // connection.rs makes requests, and reads no answer to them.
+    absent(
+        "store",
+        &["use http::", "StatusCode", "crate::http", "Problem"],
+    );
+}
+
+#[test]
+fn only_the_item_knows_attribute_names() {
+    let elsewhere: Vec<_> = sources("store")
+        .into_iter()
+        .filter(|(file, _)| !file.ends_with("item.rs"))
+        .collect();
+    let found = lines_with(
+        &elsewhere,
+        &[
+            "\"year\"",
+            "\"title\"",
+            "\"info\"",
+            "\"etag\"",
+            "\"rating\"",
+        ],
+    );
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_environment_is_read_in_one_place() {
+    let elsewhere: Vec<_> = sources("")
+        .into_iter()
+        .filter(|(file, _)| !file.ends_with("config.rs"))
+        .collect();
+    let found = lines_with(&elsewhere, &["env::var", "env::vars"]);
+    assert!(found.is_empty(), "{found:#?}");
+    assert_eq!(lines_with(&sources(""), &["std::env::var("]).len(), 1);
+}
+
+#[test]
+fn time_enters_by_the_doors() {
+    for folder in ["domain", "store", "http"] {
+        absent(
+            folder,
+            &[
+                "SystemTime::now",
+                "Instant::now",
+                "elapsed()",
+                "fastrand",
+                "rand::",
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_problem_cannot_hold_a_cause() {
+    let problem =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/problem.rs"))
+            .unwrap();
+    let fields = problem
+        .split("pub struct Problem {")
+        .nth(1)
+        .unwrap()
+        .split('}')
+        .next()
+        .unwrap();
+    let types: Vec<_> = fields
+        .lines()
+        .filter_map(|line| line.trim().trim_end_matches(',').split_once(": "))
+        .map(|(_, of_type)| of_type)
+        .collect();
+    assert_eq!(
+        types,
+        [
+            "StatusCode",
+            "&'static str",
+            "&'static str",
+            "Option<(header::HeaderName, &'static str)>",
+            "Vec<FieldError>"
+        ]
+    );
+}
+
+#[test]
+fn the_contract_has_no_aws_in_it() {
+    let contract = include_str!("../openapi.yaml");
+    for word in ["x-amazon", "aws", "${", "<<:"] {
+        assert!(!contract.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn the_item_has_the_keys_of_the_schema() {
+    let tables: serde_json::Value = serde_json::from_str(include_str!("../tables.json")).unwrap();
+    let item = sources("store")
+        .into_iter()
+        .find(|(file, _)| file.ends_with("item.rs"))
+        .unwrap()
+        .1;
+    for (constant, table, part) in [
+        ("YEAR", "movies", "partition_key"),
+        ("TITLE", "movies", "sort_key"),
+        ("CALLER", "creations", "partition_key"),
+        ("KEY", "creations", "sort_key"),
+        ("EXPIRES", "creations", "expires"),
+    ] {
+        let schema = &tables[table][part];
+        let name = schema.get("name").unwrap_or(schema).as_str().unwrap();
+        assert!(
+            item.contains(&format!("{constant}: &str = \"{name}\"")),
+            "{constant} is not {name}"
+        );
+    }
+}
+
+#[test]
+fn the_store_makes_the_calls_it_declares_and_no_other() {
+    // Whatever is asked of the SDK's client: `.client.get_item()`, however the lines are broken. A transaction is allowed what
+    // its parts are allowed: those that are built. (In connection.rs another client is meant: that of HTTP.)
+    let files: Vec<_> = sources("store")
+        .into_iter()
+        .filter(|(file, _)| !file.ends_with("connection.rs"))
+        .collect();
+    let code: String = lines_with(&files, &[""])
+        .iter()
+        .flat_map(|line| line.split_once(": "))
+        .map(|(_, code)| code)
+        .collect();
+    let code: String = code.split_whitespace().collect();
+    let camel = |call: &str| {
+        call.split('_')
+            .map(|word| word[..1].to_uppercase() + &word[1..])
+            .collect::<String>()
+    };
+    let mut made: std::collections::BTreeSet<_> = code
+        .split("self.client.")
+        .skip(1)
+        .map(|call| camel(call.split('(').next().unwrap()))
+        .collect();
+    assert!(made.remove("TransactWriteItems"));
+    for (part, operation) in [
+        ("PutRow::builder", "PutItem"),
+        ("Delete::builder", "DeleteItem"),
+        ("Update::builder", "UpdateItem"),
+    ] {
+        if code.contains(part) {
+            made.insert(operation.to_owned());
+        }
+    }
+    assert!(!code.contains("ConditionCheck::builder"));
+    assert_eq!(made, movies::store::OPERATIONS.map(String::from).into());
+    let known = ["self.client.", "client:", "http_client"].map(|known| code.matches(known).count());
+    assert_eq!(
+        code.matches("client").count(),
+        known.into_iter().sum::<usize>()
+    );
+}
+
+/// Every file below `folder` of the repository whose name ends so.
+fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
+    fn walk(path: &Path, ending: &str, found: &mut Vec<(String, String)>) {
+        for path in fs::read_dir(path)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
+            if path.is_dir() && !path.ends_with("target") && !path.ends_with("tests") {
+                walk(&path, ending, found);
+            } else if path.to_string_lossy().ends_with(ending) {
+                found.push((
+                    path.display().to_string(),
+                    fs::read_to_string(&path).unwrap(),
+                ));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(
+        &Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../..")
+            .join(folder),
+        ending,
+        &mut found,
+    );
+    assert!(!found.is_empty(), "{folder} has no {ending}");
+    found
+}
+
+#[test]
+fn no_crate_mocks_the_sdk() {
+    let found = lines_with(
+        &files("lambda", "Cargo.toml"),
+        &["mock", "test-util", "wiremock"],
+    );
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn lambda_is_imitated_in_one_crate() {
+    let found = files("lambda", ".rs")
+        .into_iter()
+        .filter(|(_, text)| text.contains("invocation/next"));
+    let crates: std::collections::BTreeSet<_> = found
+        .map(|(file, _)| {
+            file.split("/lambda/")
+                .last()
+                .unwrap()
+                .split('/')
+                .nth(1)
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(crates, ["lambda-emulator".to_owned()].into());
+}
+
+#[test]
+fn a_terraform_module_knows_no_environment_and_has_no_switches() {
+    let modules = files("infra/modules", ".tf");
+    let found = lines_with(
+        &modules,
+        &[
+            "\"local\"",
+            "\"dev\"",
+            "\"prod\"",
+            "variable \"create_",
+            "variable \"enable_",
+            "var.environment.name ==",
+        ],
+    );
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_wall_that_is_broken_is_seen() {
+    let broken = [(
+        "x.rs".to_owned(),
+        "// aws_ in a comment\nuse aws_config::Region;".to_owned(),
+    )];
+    assert_eq!(
+        lines_with(&broken, &["aws_"]),
+        ["x.rs: use aws_config::Region;"]
+    );
+}
