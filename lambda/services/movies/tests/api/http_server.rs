@@ -689,7 +689,6 @@ async fn keys_are_read_again_when_a_token_names_an_unknown_one() {
 
 /// Credentials of a role that expire are renewed from the container's endpoint.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "reason: the foundation issue replaces the credentials of config.rs by aws-config"]
 async fn credentials_are_renewed_from_the_container_endpoint() {
     let given = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&given);
