@@ -5,7 +5,7 @@ pub use aws_config::SdkConfig;
 use crate::{http_client, retry};
 use aws_config::{
     AppName, BehaviorVersion, Region, environment::EnvironmentVariableCredentialsProvider,
-    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider,
+    meta::region::ProvideRegion, profile::ProfileFileRegionProvider,
     stalled_stream_protection::StalledStreamProtectionConfig,
 };
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
@@ -45,7 +45,7 @@ pub enum ConfigError {
     RootCertificates(#[from] io::Error),
 }
 
-/// Loads the configuration, and makes no request.
+/// Loads the configuration. It makes no request: credentials are loaded with the first one.
 ///
 /// In Lambda, credentials are those of the environment, and no profile is read: to look elsewhere
 /// would only lengthen cold starts. Anywhere else the SDK's default chain provides and renews them:
@@ -55,29 +55,38 @@ pub enum ConfigError {
 /// # Errors
 /// There is no region, or the root certificates cannot be read.
 pub async fn load(settings: Settings) -> Result<SdkConfig, ConfigError> {
+    let region = region(&settings).await?;
     let loader = aws_config::defaults(BehaviorVersion::latest())
         .app_name(AppName::new(settings.app_name)?)
+        .region(region)
         .http_client(http_client::new(&settings.ca_paths)?)
         .retry_config(retry::retry_config())
         .timeout_config(retry::timeout_config())
         // The timeout of the attempt includes reading its response.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    let region = RegionProviderChain::first_try(settings.region.map(Region::new));
     let loader = if settings.in_lambda {
         loader
-            .region(region)
             .credentials_provider(EnvironmentVariableCredentialsProvider::new())
             .profile_files(no_profile())
     } else {
-        loader.region(region.or_else(ProfileFileRegionProvider::new()))
+        loader
     };
-    let config = loader.load().await;
-    let region = config.region().ok_or(ConfigError::NoRegion)?.as_ref();
-    let is_valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if region.is_empty() || !region.bytes().all(is_valid) {
-        return Err(ConfigError::InvalidRegion(region.to_owned()));
+    Ok(loader.load().await)
+}
+
+/// The SDK would go on to ask the EC2 metadata service. A region that nobody wrote down could be
+/// that of another table of the same name.
+async fn region(settings: &Settings) -> Result<Region, ConfigError> {
+    let mut region = settings.region.clone().map(Region::new);
+    if region.is_none() && !settings.in_lambda {
+        region = ProfileFileRegionProvider::new().region().await;
     }
-    Ok(config)
+    let region = region.ok_or(ConfigError::NoRegion)?;
+    let is_valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if region.as_ref().is_empty() || !region.as_ref().bytes().all(is_valid) {
+        return Err(ConfigError::InvalidRegion(region.to_string()));
+    }
+    Ok(region)
 }
 
 /// A profile without a setting, so that no file is read.

@@ -143,6 +143,9 @@ impl Error {
     }
 }
 
+const NO_CREDENTIALS: &str = "no AWS credentials could be loaded; set AWS_ACCESS_KEY_ID and \
+    AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or run where a role provides them";
+
 /// Iterates over an error and its sources.
 fn chain<'a>(
     error: &'a (dyn error::Error + 'static),
@@ -161,7 +164,7 @@ where
                     (ErrorKind::InvalidResponse, "AWS sent an invalid response")
                 }
                 _ if chain(&error).any(|error| error.is::<CredentialsError>()) => {
-                    (ErrorKind::Credentials, "no credentials could be loaded")
+                    (ErrorKind::Credentials, NO_CREDENTIALS)
                 }
                 SdkError::ConstructionFailure(_) => {
                     (ErrorKind::Defect, "the request could not be built")

@@ -158,7 +158,11 @@ async fn credentials_that_cannot_be_loaded_are_reported_as_such() {
     let error = get(config.credentials_provider(NoCredentials)).await;
     let error = error.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Credentials, "{}", error.report());
-    assert!(error.report().contains("expired"), "{}", error.report());
+    let report = error.report();
+    assert!(
+        report.contains("set AWS_ACCESS_KEY_ID") && report.contains("expired"),
+        "{report}"
+    );
 }
 
 #[tokio::test]
