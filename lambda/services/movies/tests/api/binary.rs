@@ -60,7 +60,7 @@ fn a_missing_or_senseless_variable_fails_the_start_by_name() {
     refused(
         &["--listen", "127.0.0.1:0"],
         &[("TABLE_NAME", "t"), ("SSL_CERT_FILE", "/dev/null")],
-        "/dev/null holds no certificate",
+        "/dev/null holds no root certificate",
     );
     refused(
         &["--listen", "127.0.0.1:0"],
@@ -72,7 +72,7 @@ fn a_missing_or_senseless_variable_fails_the_start_by_name() {
     refused(
         &["--listen", "127.0.0.1:0"],
         &[("TABLE_NAME", "t"), ("SSL_CERT_DIR", empty)],
-        "no-roots holds no certificate",
+        "no-roots holds no root certificate",
     );
     for (name, value) in [
         ("AWS_REGION", ""),

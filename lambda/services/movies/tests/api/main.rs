@@ -32,7 +32,7 @@ mod service;
 mod writing;
 
 use movies::{
-    config::Aws,
+    config::aws_from_environment,
     entry::{Door, lambda},
     http::{Api, Consumers, Links},
     log::Log,
@@ -95,7 +95,8 @@ impl App {
         let tables = Tables::create(TABLES).await;
         let [movies, creations] =
             ["movies", "creations"].map(|table| tables.name(table).to_owned());
-        let store = Store::open(movies, creations, Aws::from_environment().unwrap()).unwrap();
+        let aws = outbound::aws::load(aws_from_environment().unwrap());
+        let store = Store::new(movies, creations, &aws.await.unwrap());
         let door = Arc::new(Door::new(
             api(store),
             None,
