@@ -1,4 +1,10 @@
 //! The SDK's HTTP client: HTTP/1.1 over TLS 1.3, by hyper and rustls on ring.
+//!
+//! `aws_smithy_http_client::Builder` with rustls on ring would replace this file. It brings HTTP/2,
+//! which DynamoDB does not speak, proxies, TLS 1.2 and a connection pool of its own: the release
+//! build of movies grows by 1.25 MB, from 7.47 to 8.73, and links ten more crates. Its default,
+//! AWS-LC, gathers entropy from the CPU's jitter at the first handshake, which takes ten times the
+//! CPU time of the rest of a cold start.
 
 use crate::tls;
 use aws_smithy_runtime_api::client::{
