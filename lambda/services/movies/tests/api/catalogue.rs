@@ -1,13 +1,13 @@
 //! Every movie of AWS's sample data set, by path and by query. The data is not this project's to keep: where the file is
 //! absent the test says so and passes.
 
-use super::{App, READ};
+use super::{EntryPoint, READ};
 use serde_json::Value;
 use testkit::{RequestBuilder, sample::path_of};
 use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_real_movie_round_trips() {
+async fn every_movie_of_the_sample_data_set_round_trips() {
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../../../shared/data/moviedata.json"
@@ -16,7 +16,7 @@ async fn every_real_movie_round_trips() {
         eprintln!("skipped: there is no ../shared/data/moviedata.json beside this checkout");
         return;
     };
-    let app = App::new().await;
+    let app = EntryPoint::Lambda.start().await;
     let movies: Vec<Value> = serde_json::from_str(&text).unwrap();
     // A float's text in this data is its exact decimal, so that comparing parsed documents compares exactly.
     let mut callers = JoinSet::new();

@@ -400,7 +400,7 @@ fn positions() -> Vec<Position> {
 
 /// All by `make hostile`; by `make test` a part in which every string and every position is.
 #[tokio::test]
-async fn every_naughty_string_is_answered_in_every_position() {
+async fn every_naughty_string_in_every_position_gets_a_declared_response() {
     let all = std::env::var_os("HOSTILE").is_some();
     let mut function = Function::of_many().await;
     for (number, (name, ask)) in positions().into_iter().enumerate() {
@@ -526,7 +526,7 @@ fn request() -> impl Strategy<Value = RequestBuilder> {
 }
 
 #[tokio::test]
-async fn made_up_requests_are_answered() {
+async fn random_requests_get_a_declared_response() {
     let (mut function, mut made) = (Function::of_many().await, Made::new());
     let request = request();
     for number in 0..3_000 {
@@ -548,7 +548,7 @@ async fn made_up_requests_are_answered() {
 /// Every byte as an escape, every two that could begin a character wrongly, and escapes that are none: each is read as another
 /// decoder of UTF-8 reads it, once.
 #[tokio::test]
-async fn every_escape_is_decoded_once_or_refused() {
+async fn every_percent_escape_is_decoded_once_or_400() {
     let mut function = Function::of_many().await;
     let mut parts: Vec<String> = (0..=255u8)
         .flat_map(|byte| {
@@ -624,7 +624,7 @@ async fn every_escape_is_decoded_once_or_refused() {
 }
 
 #[tokio::test]
-async fn numbers_of_every_size_are_kept_or_refused() {
+async fn numbers_of_every_size_keep_their_value_or_are_400() {
     let (mut function, mut made) = (Function::of_many().await, Made::new());
     let number = "-?(0|[1-9][0-9]{0,45})(\\.[0-9]{1,45})?([eE][+-]?[0-9]{1,12})?";
     let mut numbers: Vec<String> = (0..150).map(|_| made.one(&number)).collect();
@@ -718,7 +718,7 @@ async fn numbers_of_every_size_are_kept_or_refused() {
 
 /// The longest and deepest there is: an event of Lambda's 6 MB.
 #[tokio::test]
-async fn bombs_are_refused_in_little_memory() {
+async fn oversized_and_nested_input_is_rejected_in_64_mib() {
     let mut function = Function::start().await;
     const MOST: usize = 6 * 1024 * 1024 - 2_048;
     let movie = |info: String| format!(r#"{{"year":2013,"title":"a","info":{info}}}"#);
@@ -846,7 +846,7 @@ async fn bombs_are_refused_in_little_memory() {
 
 /// An event is made by the gateway, or by whoever may invoke the function: then any member may be anything.
 #[tokio::test]
-async fn events_that_no_gateway_makes_are_answered() {
+async fn malformed_events_get_a_declared_response() {
     let (mut function, mut made) = (Function::start().await, Made::new());
     let (document, text) = (document(), any::<String>());
     let whole = RequestBuilder::new("PUT", "/movies/2013/Rush")
@@ -884,7 +884,7 @@ async fn events_that_no_gateway_makes_are_answered() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_was_touched_is_refused() {
+async fn changed_cursor_is_400() {
     let mut function = Function::start().await;
     let of = |cursor: &str| query(&[("year", "2013"), ("limit", "1"), ("cursor", cursor)]);
     let first = function
