@@ -217,8 +217,8 @@ async fn event_that_is_no_request_is_400() {
         return;
     }
     let app = EntryPoint::Lambda.start().await;
+    // Lambda itself rejects a payload that is not JSON.
     for event in [
-        "",
         "null",
         "{}",
         "[]",

@@ -25,8 +25,9 @@ fn movie(title: &str, rank: u64) -> serde_json::Value {
     json!({ "year": 2013, "title": title, "info": { "rank": rank } })
 }
 
+/// Fault F10.
 #[tokio::test]
-async fn f10_a_write_whose_answer_is_lost_is_done_once_and_answered_as_done() {
+async fn write_whose_response_is_lost_is_applied_once() {
     let Some(tables) = Tables::create(TABLES).await else {
         return;
     };
@@ -70,7 +71,7 @@ async fn f10_a_write_whose_answer_is_lost_is_done_once_and_answered_as_done() {
 }
 
 #[tokio::test]
-async fn of_two_alike_creations_one_is_done_though_every_answer_is_lost() {
+async fn one_of_two_equal_creates_succeeds_though_every_response_is_lost() {
     let Some(tables) = Tables::create(TABLES).await else {
         return;
     };
