@@ -107,7 +107,7 @@ def function(outputs):
     artefacts = [compared("movies", packages / "movies/bootstrap.zip", said["CodeSha256"], live["Code"]["Location"])]
     for layer in said.get("Layers", []):
         content = client.get_layer_version_by_arn(Arn=layer["Arn"])["Content"]
-        artefacts.append(compared(layer["Arn"].split(":")[6], packages / "telemetry/layer.zip", content["CodeSha256"], content["Location"]))
+        artefacts.append(compared(layer["Arn"].split(":")[6], packages / "telemetry-extension/layer.zip", content["CodeSha256"], content["Location"]))
     boms = [{"name": str(file.relative_to(ROOT)), "sha256": sha256(file.read_bytes())} for file in sorted(packages.glob("**/*.cdx.json"))]
     noted = re.fullmatch(r"version (\d+), before it (\d+)", alias.get("Description", ""))
     answer = ask("curl", "-fsS", "-m", "20", "-H", f"Authorization: Bearer {ask(ROOT / 'scripts/token')}", f"{outputs['api_url']}/version")

@@ -64,7 +64,7 @@ def test_what_is_deployed_was_built_by_the_one_workflow_from_this_commit(gh):
     assert len(lines) == 4
     for line in lines:
         assert "--signer-workflow owner/name/.github/workflows/build.yml" in line and f"--source-digest {commit}" in line
-    assert sum("movies/bootstrap.zip" in line for line in lines) == sum("telemetry/layer.zip" in line for line in lines) == 2
+    assert sum("movies/bootstrap.zip" in line for line in lines) == sum("telemetry-extension/layer.zip" in line for line in lines) == 2
 
 
 def test_a_release_says_what_the_changelog_says_of_that_version_alone(gh, tmp_path):

@@ -6,7 +6,7 @@ locals {
   schemas  = jsondecode(file("${local.lambda}/services/movies/tables.json"))
   packages = {
     movies    = "${local.lambda}/target/lambda/movies/bootstrap.zip"
-    telemetry = "${local.lambda}/target/lambda/telemetry/layer.zip"
+    telemetry = "${local.lambda}/target/lambda/telemetry-extension/layer.zip"
   }
 
   environment_variables = merge(

@@ -16,7 +16,7 @@ def root_module():
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         shutil.copytree(INFRA, copy / "infra", symlinks=True, ignore=shutil.ignore_patterns(".terraform*", "*.pyc"))
-        for package in ("movies/bootstrap.zip", "telemetry/layer.zip"):
+        for package in ("movies/bootstrap.zip", "telemetry-extension/layer.zip"):
             (copy / "lambda/target/lambda" / package).parent.mkdir(parents=True)
             (copy / "lambda/target/lambda" / package).write_text(package)
         (copy / "lambda/services").symlink_to(INFRA.parent / "lambda/services")

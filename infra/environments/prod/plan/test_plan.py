@@ -242,7 +242,7 @@ def test_the_functions_role_allows_what_the_code_calls_and_the_platform_needs(pr
         "RememberCreations": ({"dynamodb:PutItem"}, {prod["module.creations.aws_dynamodb_table.this"]["arn"]}),
         "ReadWithTheTablesKey": ({"kms:Decrypt"}, {KEY("table")}),
         "WriteItsOwnLog": ({"logs:CreateLogStream", "logs:PutLogEvents"}, {"arn:aws:logs:eu-west-1:222222222222:log-group:group:*"}),
-        "SendTraces": (LAMBDAS_TRACES | declared("tools/telemetry/src/main.rs", "RIGHTS"), {"*"}),
+        "SendTraces": (LAMBDAS_TRACES | declared("tools/telemetry-extension/src/main.rs", "REQUIRED_ACTIONS"), {"*"}),
         "StandInTheNetwork": (INTERFACES, {"*"}),
     }
     denied = statements(policy)["ButNotByItsCode"]

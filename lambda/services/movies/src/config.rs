@@ -1,20 +1,16 @@
-//! Environment variables, the service's own and AWS's, read once, here and nowhere else. (Lambda's, but for the function's
-//! name, are read by its runtime.)
+//! The service's environment variables, read once, here and nowhere else. Lambda's runtime and the
+//! AWS SDK (crate `outbound`) read their own.
 //!
-//! Of the places where an SDK looks for credentials and region, the environment is the only one: it is where Lambda puts
-//! them, and to look at the others (profiles, a metadata service) takes time at every cold start. A
-//! value without effect is an error here: otherwise nobody notices it until the setting is needed.
+//! A value without effect is an error: otherwise nobody notices it until the setting is needed.
 
 use crate::http::{Consumer, Consumers};
-use aws_sdk_dynamodb::{
-    config::Credentials,
-    primitives::{DateTime, DateTimeFormat as Format},
-};
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat as Format};
 use std::{fmt, path::PathBuf, time::SystemTime};
 use tracing::Level;
 
 /// The region that requests to an emulator are signed for when none is set.
 const EMULATED_REGION: &str = "eu-west-1";
+const KEY_VARIABLES: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
 const ORIGINS_EXPECTED: &str = "must be web origins such as https://app.example.org, separated by commas, without a path and in lower case; * is not accepted";
 const LEVEL_EXPECTED: &str = "must be TRACE, DEBUG, INFO, WARN, ERROR or FATAL";
@@ -26,8 +22,10 @@ pub struct Config {
     pub table_name: String,
     /// `CREATIONS_TABLE_NAME`, else `TABLE_NAME` with `-creations`: the table of what was created under which `Idempotency-Key`.
     pub creations_table_name: String,
-    /// How AWS is reached.
-    pub aws: Aws,
+    /// How AWS is reached: `REGION`, else `AWS_REGION` (Lambda always sets it), else
+    /// `AWS_DEFAULT_REGION`; `SSL_CERT_FILE`, a PEM file, and `SSL_CERT_DIR`, folders separated by
+    /// colons. The SDK reads the rest of AWS's variables.
+    pub aws: outbound::aws::Settings,
     /// `CORS_ORIGINS`, separated by commas: the web origins (`https://app.example.org`) whose pages
     /// may call the API. None by default. `*` is an error: origins are compared byte for byte with
     /// what browsers send, so it would match none.
@@ -47,22 +45,6 @@ pub struct Config {
     /// default), WARN, ERROR or FATAL. FATAL logs errors: nothing that the service logs is more
     /// severe.
     pub log_level: Level,
-}
-
-/// How AWS is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aws {
-    /// `REGION`, else `AWS_REGION` (Lambda always sets it), else `AWS_DEFAULT_REGION`. With an
-    /// endpoint it may be absent, because an emulator does not verify the region that a request is
-    /// signed for.
-    pub region: String,
-    /// `AWS_ENDPOINT_URL_DYNAMODB`, else `AWS_ENDPOINT_URL`: where DynamoDB is, unless it is the region's own.
-    pub endpoint: Option<String>,
-    /// `SSL_CERT_FILE`, a file, and `SSL_CERT_DIR`, folders separated by colons: the root
-    /// certificates to trust, as PEM. The system's by default.
-    pub roots: Vec<PathBuf>,
-    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, if they are temporary as Lambda's are, `AWS_SESSION_TOKEN`.
-    pub credentials: Credentials,
 }
 
 /// The Lambda function that the process is.
@@ -111,7 +93,7 @@ impl Config {
             creations_table_name: given("CREATIONS_TABLE_NAME")
                 .unwrap_or_else(|| format!("{table_name}-creations")),
             table_name,
-            aws: Aws::from_variables(given)?,
+            aws: aws(given)?,
             cors_origins: match given("CORS_ORIGINS") {
                 None => Vec::new(),
                 Some(list) => origins(&list).ok_or(error("CORS_ORIGINS", ORIGINS_EXPECTED))?,
@@ -135,59 +117,46 @@ impl Config {
     }
 }
 
-impl Aws {
-    /// Reads the process's environment.
-    ///
-    /// # Errors
-    /// The variable that is missing or makes no sense.
-    pub fn from_environment() -> Result<Self, ConfigError> {
-        Self::from_variables(&variable)
-    }
+/// Reads AWS's part of the process's environment.
+///
+/// # Errors
+/// The variable that is missing.
+pub fn aws_from_environment() -> Result<outbound::aws::Settings, ConfigError> {
+    aws(&variable)
+}
 
-    fn from_variables(given: &impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let endpoint = given("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| given("AWS_ENDPOINT_URL"));
-        let region = ["REGION", "AWS_REGION", "AWS_DEFAULT_REGION"]
-            .into_iter()
-            .find_map(given);
-        let region = region.or_else(|| endpoint.as_ref().map(|_| EMULATED_REGION.into()));
-        let region = region.ok_or(error(
-            "AWS_REGION",
-            "is missing: set it to the region of the table, such as eu-west-1",
-        ))?;
-        // A typo here would otherwise show only as a name that cannot be resolved, at the first request.
-        if !region
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        {
-            return Err(error("REGION", "must be an AWS region such as eu-west-1"));
+fn aws(given: &impl Fn(&str) -> Option<String>) -> Result<outbound::aws::Settings, ConfigError> {
+    // The SDK would look for credentials elsewhere, and might find those of another account.
+    let [id, secret] = KEY_VARIABLES;
+    for (name, other) in [(id, secret), (secret, id)] {
+        if given(name).is_none() && given(other).is_some() {
+            return Err(error(name, "is missing: set both parts of the access key"));
         }
-        let needed = |name| {
-            given(name).ok_or(error(
-                name,
-                "is missing: credentials are read from the environment alone",
-            ))
-        };
-        let (id, secret) = (
-            needed("AWS_ACCESS_KEY_ID")?,
-            needed("AWS_SECRET_ACCESS_KEY")?,
-        );
-        Ok(Self {
-            region,
-            endpoint,
-            roots: given("SSL_CERT_FILE")
-                .iter()
-                .map(PathBuf::from)
-                .chain(given("SSL_CERT_DIR").iter().flat_map(std::env::split_paths))
-                .collect(),
-            credentials: Credentials::new(
-                id,
-                secret,
-                given("AWS_SESSION_TOKEN"),
-                None,
-                "environment",
-            ),
-        })
     }
+    // An emulator does not verify the region that a request is signed for.
+    let emulated = || {
+        let endpoint = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
+        let endpoint = endpoint.into_iter().find_map(given);
+        endpoint.map(|_| EMULATED_REGION.to_owned())
+    };
+    Ok(outbound::aws::Settings {
+        app_name: concat!(
+            "mvdb-",
+            env!("CARGO_PKG_NAME"),
+            "-",
+            env!("CARGO_PKG_VERSION")
+        ),
+        region: ["REGION", "AWS_REGION", "AWS_DEFAULT_REGION"]
+            .into_iter()
+            .find_map(given)
+            .or_else(emulated),
+        ca_paths: given("SSL_CERT_FILE")
+            .iter()
+            .map(PathBuf::from)
+            .chain(given("SSL_CERT_DIR").iter().flat_map(std::env::split_paths))
+            .collect(),
+        in_lambda: given("AWS_LAMBDA_FUNCTION_NAME").is_some(),
+    })
 }
 
 fn consumers(list: &str) -> Result<Consumers, ConfigError> {
@@ -278,51 +247,48 @@ mod tests {
     #[test]
     fn what_is_needed_and_missing_is_refused_by_name() {
         assert!(read(&[]).is_ok());
-        for (name, _) in ENOUGH {
-            assert!(read(&[(name, "")]).unwrap_err().to_string().contains(name));
+        for (name, _) in &ENOUGH[..3] {
+            assert!(read(&[(*name, "")]).unwrap_err().to_string().contains(name));
         }
     }
 
     #[test]
     fn the_region_is_that_of_region_then_aws_region_then_aws_default_region() {
-        let region = |variables: &[(&str, &str)]| read(variables).map(|config| config.aws.region);
+        let region = |variables: &[(&str, &str)]| read(variables).unwrap().aws.region.unwrap();
         let default = ("AWS_DEFAULT_REGION", "eu-west-3");
-        assert_eq!(region(&[("AWS_REGION", ""), default]).unwrap(), "eu-west-3");
+        let aws = ("AWS_REGION", "eu-north-1");
+        assert_eq!(region(&[("AWS_REGION", ""), default]), "eu-west-3");
+        assert_eq!(region(&[aws, default]), "eu-north-1");
         assert_eq!(
-            region(&[("AWS_REGION", "eu-north-1"), default]).unwrap(),
-            "eu-north-1"
-        );
-        assert_eq!(
-            region(&[
-                ("AWS_REGION", "eu-north-1"),
-                ("REGION", "eu-west-2"),
-                default
-            ])
-            .unwrap(),
+            region(&[aws, ("REGION", "eu-west-2"), default]),
             "eu-west-2"
         );
-        assert_eq!(
-            region(&[("REGION", ""), ("AWS_REGION", "eu-north-1")]).unwrap(),
-            "eu-north-1"
-        );
-        assert!(
-            region(&[("REGION", "eu west 1")])
-                .unwrap_err()
-                .to_string()
-                .contains("REGION")
-        );
+        assert_eq!(region(&[("REGION", ""), aws]), "eu-north-1");
     }
 
     #[test]
-    fn a_missing_region_is_an_error_unless_an_endpoint_is_set() {
-        let error = read(&[("AWS_REGION", "")]).unwrap_err().to_string();
-        assert!(error.contains("AWS_REGION is missing"), "{error}");
+    fn with_an_endpoint_the_region_is_optional() {
+        let region = |variables: &[(&str, &str)]| read(variables).unwrap().aws.region;
+        let missing = ("AWS_REGION", "");
+        assert_eq!(region(&[missing]), None);
         for endpoint in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"] {
-            assert!(
-                read(&[("AWS_REGION", ""), (endpoint, "http://127.0.0.1:4566")]).is_ok(),
-                "{endpoint}"
+            let endpoint = (endpoint, "http://127.0.0.1:4566");
+            assert_eq!(region(&[missing, endpoint]).as_deref(), Some("eu-west-1"));
+            assert_eq!(
+                region(&[("REGION", "eu-west-2"), endpoint]).as_deref(),
+                Some("eu-west-2")
             );
         }
+    }
+
+    #[test]
+    fn an_access_key_without_its_secret_is_an_error_and_neither_is_none() {
+        let [id, secret] = KEY_VARIABLES;
+        for missing in KEY_VARIABLES {
+            let error = read(&[(missing, "")]).unwrap_err().to_string();
+            assert!(error.contains(&format!("{missing} is missing")), "{error}");
+        }
+        assert!(read(&[(id, ""), (secret, "")]).is_ok());
     }
 
     #[test]
@@ -354,48 +320,11 @@ mod tests {
 
     #[test]
     fn root_certificates_come_from_a_file_and_from_folders() {
-        let roots = |variables: &[(&str, &str)]| read(variables).unwrap().aws.roots;
-        assert!(roots(&[]).is_empty());
+        let paths = |variables: &[(&str, &str)]| read(variables).unwrap().aws.ca_paths;
+        assert!(paths(&[]).is_empty());
         let all = [("SSL_CERT_FILE", "/a.pem"), ("SSL_CERT_DIR", "/b:/c")];
-        assert_eq!(roots(&all), ["/a.pem", "/b", "/c"].map(PathBuf::from));
-        assert_eq!(roots(&all[1..]), ["/b", "/c"].map(PathBuf::from));
-    }
-
-    #[test]
-    fn dynamodbs_endpoint_goes_before_awss() {
-        let (aws, dynamodb) = (
-            ("AWS_ENDPOINT_URL", "http://aws"),
-            ("AWS_ENDPOINT_URL_DYNAMODB", "http://dynamodb"),
-        );
-        let endpoint = |variables: &[(&str, &str)]| read(variables).unwrap().aws.endpoint;
-        assert_eq!(endpoint(&[]), None);
-        assert_eq!(endpoint(&[aws]).as_deref(), Some("http://aws"));
-        assert_eq!(
-            endpoint(&[aws, dynamodb]).as_deref(),
-            Some("http://dynamodb")
-        );
-    }
-
-    #[test]
-    fn credentials_are_whole_and_print_no_secret() {
-        let config = read(&[("AWS_SESSION_TOKEN", "t0ken")]).unwrap();
-        let credentials = &config.aws.credentials;
-        assert_eq!(
-            (credentials.access_key_id(), credentials.secret_access_key()),
-            ("AKIA", "s3cret")
-        );
-        assert_eq!(
-            (
-                credentials.session_token(),
-                read(&[]).unwrap().aws.credentials.session_token()
-            ),
-            (Some("t0ken"), None)
-        );
-        let printed = format!("{config:?}");
-        assert!(
-            !printed.contains("s3cret") && !printed.contains("t0ken"),
-            "{printed}"
-        );
+        assert_eq!(paths(&all), ["/a.pem", "/b", "/c"].map(PathBuf::from));
+        assert_eq!(paths(&all[1..]), ["/b", "/c"].map(PathBuf::from));
     }
 
     #[test]

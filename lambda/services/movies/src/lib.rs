@@ -11,6 +11,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod config;
+pub mod deadline;
 pub mod domain;
 pub mod entry;
 pub mod http;

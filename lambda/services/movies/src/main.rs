@@ -44,16 +44,17 @@ AWS Lambda runs it without arguments. Elsewhere:
 Environment variables:
     TABLE_NAME           the table of movies (required)
     CREATIONS_TABLE_NAME the table of idempotency keys (default: TABLE_NAME with -creations)
-    REGION               the AWS region (default: AWS_REGION, then AWS_DEFAULT_REGION; optional with an endpoint)
+    REGION               the AWS region (default: AWS_REGION, AWS_DEFAULT_REGION, the profile's; optional with an endpoint)
     CORS_ORIGINS         web origins whose pages may call the API, separated by commas, such as https://app.example.org (not *)
     TOKEN_URL            where clients request access tokens; the served contract names it
     DOCUMENTATION_URL    the API reference, which GET / and every 401 link to
     AWS_LAMBDA_LOG_LEVEL TRACE, DEBUG, INFO (default), WARN, ERROR or FATAL
-    AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (both required), AWS_SESSION_TOKEN
-                         the only source of credentials (a profile's: aws configure export-credentials --format env)
+    AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
+                         credentials. Without them the AWS SDK's default chain provides and renews credentials: profile, web
+                         identity token (EKS), container endpoint (ECS, EKS Pod Identity), EC2 instance role
     AWS_ENDPOINT_URL     the endpoint of DynamoDB, if it is not the region's
     SSL_CERT_FILE, SSL_CERT_DIR
-                         root certificates to trust instead of the system's
+                         root certificates (PEM) to trust instead of Mozilla's, which are compiled in
 
 On SIGTERM or SIGINT the server drains open requests and exits.
 ";
@@ -187,7 +188,8 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     log(config.log_level, Arc::clone(&lines)).init();
     std::panic::set_hook(Box::new(tell_where));
 
-    let store = Store::open(config.table_name, config.creations_table_name, config.aws)?;
+    let aws = outbound::aws::load(config.aws).await?;
+    let store = Store::new(config.table_name, config.creations_table_name, &aws);
     let links = Links {
         token_url: config.token_url,
         documentation_url: config.documentation_url,
@@ -219,8 +221,11 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         }
         _ => {
             // A table that cannot be read is reported by the first request's own response.
-            if let Err(error) = store.warm().await {
-                tracing::warn!(%error, "the table could not be reached while starting");
+            if let Err(error) = store.prewarm_connection().await {
+                tracing::warn!(
+                    error = error.report(),
+                    "the table could not be reached while starting"
+                );
             }
             let function = config
                 .function
@@ -238,8 +243,11 @@ async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 /// Opens the socket after the first successful read of the table: an open socket is what readiness
 /// probes look for.
 async fn listen_when_ready(store: &Store, socket: TcpSocket) -> io::Result<TcpListener> {
-    while let Err(error) = store.warm().await {
-        tracing::warn!(%error, "the table cannot be read, so the socket is not open yet");
+    while let Err(error) = store.prewarm_connection().await {
+        tracing::warn!(
+            error = error.report(),
+            "the table cannot be read, so the socket is not open yet"
+        );
         tokio::time::sleep(READINESS_INTERVAL).await;
     }
     socket.listen(BACKLOG)

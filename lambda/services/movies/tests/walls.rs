@@ -81,7 +81,6 @@ fn http_knows_no_aws_and_no_table() {
 
 #[test]
 fn the_store_knows_no_status_code() {
-    // connection.rs makes requests, and reads no answer to them.
     absent(
         "store",
         &["use http::", "StatusCode", "crate::http", "Problem"],
@@ -197,13 +196,9 @@ fn the_item_has_the_keys_of_the_schema() {
 
 #[test]
 fn the_store_makes_the_calls_it_declares_and_no_other() {
-    // Whatever is asked of the SDK's client: `.client.get_item()`, however the lines are broken. A transaction is allowed what
-    // its parts are allowed: those that are built. (In connection.rs another client is meant: that of HTTP.)
-    let files: Vec<_> = sources("store")
-        .into_iter()
-        .filter(|(file, _)| !file.ends_with("connection.rs"))
-        .collect();
-    let code: String = lines_with(&files, &[""])
+    // Every use of the SDK's client: `.client.get_item()`, however the lines are broken. A
+    // transaction needs the actions of its parts, which are those that are built.
+    let code: String = lines_with(&sources("store"), &[""])
         .iter()
         .flat_map(|line| line.split_once(": "))
         .map(|(_, code)| code)
@@ -231,7 +226,7 @@ fn the_store_makes_the_calls_it_declares_and_no_other() {
     }
     assert!(!code.contains("ConditionCheck::builder"));
     assert_eq!(made, movies::store::OPERATIONS.map(String::from).into());
-    let known = ["self.client.", "client:", "http_client"].map(|known| code.matches(known).count());
+    let known = ["self.client.", "client:", "modclient;"].map(|known| code.matches(known).count());
     assert_eq!(
         code.matches("client").count(),
         known.into_iter().sum::<usize>()
@@ -265,6 +260,52 @@ fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
     );
     assert!(!found.is_empty(), "{folder} has no {ending}");
     found
+}
+
+/// What crate `outbound` must not decide: the response that a caller gets.
+#[test]
+fn outbound_names_no_status_code_and_needs_no_inbound_library() {
+    let sources = files("lambda/crates/outbound/src", ".rs");
+    let found = lines_with(&sources, &["StatusCode", "http::status"]);
+    assert!(found.is_empty(), "{found:#?}");
+    let manifest = files("lambda/crates/outbound", "Cargo.toml");
+    let (name, text) = &manifest[0];
+    let dependencies = text.split("[dev-dependencies]").next().unwrap();
+    let found = lines_with(
+        &[(name.clone(), dependencies.to_owned())],
+        &["axum", "lambda", "tower", "inbound", "movies"],
+    );
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// What ships has one library of cryptography, which is ring. `cargo tree` resolves the features of
+/// the service alone; in the workspace's tests those of the tools count too.
+#[test]
+fn the_service_is_built_without_aws_lc_openssl_and_http2() {
+    let tree = std::process::Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--locked",
+            "--package",
+            "movies",
+            "--edges",
+            "normal,build",
+        ])
+        .args(["--prefix", "none", "--format", "{p}", "--manifest-path"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    assert!(tree.contains("ring v"), "{tree}");
+    for absent in [
+        "aws-lc",
+        "openssl",
+        "native-tls",
+        "h2 v",
+        "rustls-native-certs",
+    ] {
+        assert!(!tree.contains(absent), "{absent}: {tree}");
+    }
 }
 
 #[test]

@@ -165,7 +165,7 @@ impl Contestant {
         };
         Ok(size(&format!("{}/bootstrap.zip", self.folder))?
             + if self.layer {
-                size("telemetry/layer.zip")?
+                size("telemetry-extension/layer.zip")?
             } else {
                 0
             })
@@ -176,7 +176,7 @@ impl Contestant {
     pub(crate) fn refresh(&self, folder: &Path) -> Result<()> {
         let layer = self
             .layer
-            .then(|| folder.join("telemetry/extensions/telemetry"));
+            .then(|| folder.join("telemetry-extension/extensions/telemetry-extension"));
         for program in [folder.join(self.folder).join("bootstrap")]
             .into_iter()
             .chain(layer)
@@ -195,7 +195,7 @@ impl Contestant {
             launch.variable(name, *value)
         });
         if self.layer {
-            launch.extension(folder.join("telemetry/extensions/telemetry"))
+            launch.extension(folder.join("telemetry-extension/extensions/telemetry-extension"))
         } else {
             launch
         }

@@ -204,16 +204,16 @@ fn lines_and_gzip_load_the_same_items_as_an_array() {
         TemporaryFile::new(&encoder.finish().unwrap()),
     );
     let loaded = |file: &Path| {
-        let Some(table) = Table::new() else {
-            return;
-        };
+        let table = Table::new()?;
         assert_exit(&table.load(file, &[]), 0);
-        table.items()
+        Some(table.items())
     };
-    let from_array = loaded(Path::new(SAMPLE));
+    let Some(from_array) = loaded(Path::new(SAMPLE)) else {
+        return;
+    };
     assert_eq!(from_array.len(), movies.len());
-    assert_eq!(loaded(&plain.0), from_array);
-    assert_eq!(loaded(&packed.0), from_array);
+    assert_eq!(loaded(&plain.0).as_ref(), Some(&from_array));
+    assert_eq!(loaded(&packed.0).as_ref(), Some(&from_array));
 }
 
 #[test]

@@ -15,7 +15,10 @@ pub use service::Links;
 
 use crate::{
     domain::{Cursor, ETag, Movie, MovieId},
-    store::{Cause, Consistency, Creation, CreationKey, Fault, Put, Store, StoredMovie, policy},
+    store::{
+        Cause, Consistency, CreateOutcome, Fault, IdempotencyKey, Put, Store, StoredMovie, policy,
+        retry::WRITE_ATTEMPTS,
+    },
     trace,
 };
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -40,9 +43,6 @@ pub const HEADERS: [&str; 7] = [
     "if-none-match",
     "origin",
 ];
-
-/// How often a write that depends on what is stored is tried on a movie that others keep changing.
-const WRITE_ATTEMPTS: usize = 3;
 
 /// A request, whichever door it came in by.
 #[derive(Debug)]
@@ -438,17 +438,17 @@ impl Api {
 
     async fn create(&self, request: &Request) -> Answer {
         let key = precondition::idempotency_key(&request.headers)?;
-        let key = key.map(|key| CreationKey {
+        let key = key.map(|key| IdempotencyKey {
             caller: request.caller.client_id.as_deref().unwrap_or("-"),
             key,
             now: request.time,
         });
         let movie_given = body::movie(body::text(request, &["application/json"])?, None)?;
         match self.store.create(&movie_given, key).await? {
-            Creation::Exists => Err(Problem::movie_exists().into()),
-            Creation::KeyUsed => Err(Problem::idempotency_key_used().into()),
+            CreateOutcome::Exists => Err(Problem::movie_exists().into()),
+            CreateOutcome::IdempotencyConflict => Err(Problem::idempotency_key_used().into()),
             // All of the answer follows from what was sent: there is nothing to be remembered but that it was done.
-            Creation::Done(etag) => {
+            CreateOutcome::Created(etag) => {
                 let mut response = movie(StatusCode::CREATED, &movie_given, Some(&etag));
                 if let Ok(location) = HeaderValue::from_str(&path::location(movie_given.id())) {
                     response.headers_mut().insert(header::LOCATION, location);
@@ -583,13 +583,17 @@ fn complete(mut response: Response<String>, id: &str) -> Response<String> {
 /// Has work done in a task of its own, which is what a panic ends in, and in the time there is.
 async fn in_time(left: Duration, work: impl Future<Output = Answer> + Send + 'static) -> Answer {
     if left < policy::WORTH_TRYING {
-        return Err(
-            Fault::new(Cause::Deadline, format!("{left:?} left is not worth a try")).into(),
-        );
+        return Err(Fault::new(
+            Cause::DeadlineExceeded,
+            format!("{left:?} left is not worth a try"),
+        )
+        .into());
     }
     match tokio::spawn(trace::inherited(tokio::time::timeout(left, work))).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(Fault::new(Cause::Deadline, format!("no answer in {left:?}")).into()),
+        Ok(Err(_)) => {
+            Err(Fault::new(Cause::DeadlineExceeded, format!("no answer in {left:?}")).into())
+        }
         // What it said is left out: it may hold what was sent. Where it was, the process's hook tells.
         Err(_) => Err(Fault::new(Cause::Defect, "a handler panicked").into()),
     }
@@ -597,14 +601,19 @@ async fn in_time(left: Duration, work: impl Future<Output = Answer> + Send + 'st
 
 /// Logs a fault, once, here at the boundary, and gives what the caller may know of it.
 fn report(fault: &Fault, id: &str) -> Response<String> {
-    tracing::error!(request_id = id, cause = fault.cause.as_str(), error = %fault, "the request could not be answered");
-    let problem = if fault.cause.is_transient() {
+    tracing::error!(
+        request_id = id,
+        cause = fault.kind.as_str(),
+        error = fault.report(),
+        "the request could not be answered"
+    );
+    let problem = if fault.kind.is_transient() {
         Problem::unavailable()
     } else {
         Problem::internal()
     };
     let mut response = problem.into_response(id);
-    response.extensions_mut().insert(fault.cause);
+    response.extensions_mut().insert(fault.kind);
     response
 }
 

@@ -1,6 +1,6 @@
 //! The form a movie has in the table. The only file that knows attribute names; a test holds its keys to `tables.json`.
 
-use super::CreationKey;
+use super::IdempotencyKey;
 use crate::domain::{Decimal, ETag, Info, InfoPatch, Movie, MovieId, Position, Title, Year};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -479,7 +479,7 @@ pub(super) fn is_well_formed(item: &Item, etag: &ETag) -> bool {
 }
 
 /// The row of a creation's key, with the ETag of what was made: a hash over all of it.
-pub(super) fn of_key(key: &CreationKey<'_>, made: &ETag, expires: Duration) -> Item {
+pub(super) fn of_key(key: &IdempotencyKey<'_>, made: &ETag, expires: Duration) -> Item {
     HashMap::from([
         (CALLER.to_owned(), AttributeValue::S(key.caller.to_owned())),
         (KEY.to_owned(), AttributeValue::S(key.key.to_owned())),

@@ -60,7 +60,7 @@ fn start_fails_and_names_a_missing_or_invalid_variable() {
     refused(
         &["--listen", "127.0.0.1:0"],
         &[("TABLE_NAME", "t"), ("SSL_CERT_FILE", "/dev/null")],
-        "/dev/null holds no certificate",
+        "/dev/null holds no root certificate",
     );
     refused(
         &["--listen", "127.0.0.1:0"],
@@ -72,7 +72,7 @@ fn start_fails_and_names_a_missing_or_invalid_variable() {
     refused(
         &["--listen", "127.0.0.1:0"],
         &[("TABLE_NAME", "t"), ("SSL_CERT_DIR", empty)],
-        "no-roots holds no certificate",
+        "no-roots holds no root certificate",
     );
     for (name, value) in [
         ("AWS_REGION", ""),

@@ -885,7 +885,6 @@ async fn body_that_is_not_utf_8_is_400() {
 
 /// Credentials of a role that expire are renewed from the container's endpoint.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "reason: the foundation issue replaces the credentials of config.rs by aws-config"]
 async fn credentials_are_renewed_from_the_container_endpoint() {
     let given = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&given);
@@ -916,6 +915,38 @@ async fn credentials_are_renewed_from_the_container_endpoint() {
         given.load(Ordering::Relaxed) >= 2,
         "the credentials that expired were not renewed"
     );
+}
+
+/// Pods of EKS have a token of the cluster, which STS exchanges for credentials.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_are_exchanged_for_a_web_identity_token() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let sts = Server::http(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        let response = format!(
+            "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>\
+             <AccessKeyId>KEY</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
+             <SessionToken>t</SessionToken><Expiration>{}</Expiration></Credentials>\
+             </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>",
+            time_in(Duration::from_secs(3600))
+        );
+        std::future::ready(Some(HttpResponse::new(Bytes::from(response))))
+    });
+    let (sts, table) = (sts.await.unwrap(), Table::start().await);
+    let token = concat!(env!("CARGO_TARGET_TMPDIR"), "/web-identity-token");
+    std::fs::write(token, "token").unwrap();
+    let mut command = table.command(&[]);
+    command
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY")
+        .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/movies")
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", token)
+        .env("AWS_ENDPOINT_URL_STS", sts.url());
+    let server = HttpServer::start(command);
+    let get = RequestBuilder::new("GET", "/movies/2013/Rush");
+    assert_eq!(server.send(&get).await.status, 200);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
 
 /// A time from now, as RFC 3339.

@@ -2,7 +2,13 @@
 
 use super::{Fault, Function, binary, launch};
 use lambda_emulator::{Authority, Environment, Launch, Proxy, Server, dynamodb};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 use testkit::sample::rush_item;
 
 /// Once it is not noticed; for ever, it is told within `milliseconds`.
@@ -108,6 +114,34 @@ async fn unknown_host_name_and_failed_tls_handshake_are_503() {
             function.get().await.failed(503, "unreachable").calls(0);
         }
     }
+}
+
+/// To look for credentials elsewhere would only lengthen a cold start.
+#[tokio::test]
+async fn in_lambda_credentials_are_read_from_the_environment_alone() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let container = Server::http(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(Some(http::Response::new("{}".into())))
+    });
+    let container = container.await.unwrap();
+    let proxy = Proxy::start(dynamodb::canned(vec![rush_item()]))
+        .await
+        .unwrap();
+    let launch = launch()
+        .variable("AWS_ENDPOINT_URL", proxy.url())
+        .variable("AWS_ACCESS_KEY_ID", "")
+        .variable("AWS_SECRET_ACCESS_KEY", "")
+        .variable("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.url());
+    let mut function = Function::launched(launch, proxy).await;
+    function
+        .get()
+        .await
+        .failed(503, "credentials")
+        .calls(0)
+        .within(500);
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use lambda_emulator::{Launch, Proxy, proxy::forward};
 use testkit::Tables;
 
 /// What may befall a call: it does not reach the table, or its answer does not reach the function.
-fn faults() -> [Fault; 8] {
+fn faults() -> [Fault; 7] {
     [
         super::error(400, "ThrottlingException"),
         super::error(500, "InternalServerError"),
@@ -14,7 +14,6 @@ fn faults() -> [Fault; 8] {
         Fault::HalfThenReset,
         Fault::HalfThenEnd,
         Fault::Half,
-        Fault::Checksum(1),
     ]
 }
 

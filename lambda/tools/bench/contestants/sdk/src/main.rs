@@ -1,8 +1,5 @@
 //! The same read with mvdb's levers and nothing else of mvdb's: no validation, no errors, no timeouts of its own, no ETag, no log line.
 
-#[path = "../../../../../services/movies/src/store/connection.rs"]
-mod connection;
-
 use aws_sdk_dynamodb::{
     Client, Config,
     config::{BehaviorVersion, Credentials, Region},
@@ -58,7 +55,7 @@ async fn main() -> Result<(), Error> {
         .region(Region::new(env::var("AWS_REGION")?))
         .credentials_provider(credentials)
         .endpoint_url(env::var("AWS_ENDPOINT_URL_DYNAMODB")?)
-        .http_client(connection::https(&env::var("SSL_CERT_FILE").map(PathBuf::from).into_iter().collect::<Vec<_>>())?);
+        .http_client(outbound::http_client::new(&env::var("SSL_CERT_FILE").map(PathBuf::from).into_iter().collect::<Vec<_>>())?);
     let (client, table) = (Client::from_conf(config.build()), env::var("TABLE_NAME")?);
     get(&client, &table, "0", "-").await?;
     let answer = async |event: LambdaEvent<Event>| {

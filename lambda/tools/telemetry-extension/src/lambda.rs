@@ -1,4 +1,10 @@
-//! The Extensions and Telemetry APIs, from the extension's side.
+//! A client of Lambda's Extensions and Telemetry APIs.
+//!
+//! The `lambda-extension` crate is not used, because its error policy would fail requests: `run`
+//! returns at the first failed request to `/register` or `/event/next`, at a rejected subscription
+//! and at an event that it cannot parse, its telemetry listener unwraps a failed `bind`, and an
+//! error of a processor is reported to `/init/error`, each of which makes Lambda end the
+//! environment.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -13,10 +19,11 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// Between two tries of what must come to succeed. Nothing is gained by giving up: Lambda would wait for us all the same.
-const AGAIN: Duration = Duration::from_millis(100);
+/// Time between two attempts of a request that must succeed. Giving up gains nothing, because
+/// Lambda waits for the extension in any case.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What an extension is told.
+/// An event of the Extensions API.
 #[derive(Debug, Deserialize)]
 #[serde(
     tag = "eventType",
@@ -41,7 +48,7 @@ pub(crate) struct Extension {
 }
 
 impl Extension {
-    /// Registers, however often it takes.
+    /// Registers the extension. Retries until it succeeds.
     pub(crate) async fn register(api: &str) -> Self {
         let mut extension = Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
@@ -51,7 +58,7 @@ impl Extension {
         loop {
             match extension.try_to_register().await {
                 Ok(id) => extension.id = id,
-                Err(_) => tokio::time::sleep(AGAIN).await,
+                Err(_) => tokio::time::sleep(RETRY_INTERVAL).await,
             }
             if !extension.id.is_empty() {
                 return extension;
@@ -60,7 +67,7 @@ impl Extension {
     }
 
     async fn try_to_register(&self) -> Result<String> {
-        // Lambda knows an extension by the name of its file.
+        // Lambda identifies an extension by its file name.
         let request = Request::post(format!("http://{}/2020-01-01/extension/register", self.api))
             .header("lambda-extension-name", env!("CARGO_BIN_NAME"))
             .body(
@@ -77,13 +84,16 @@ impl Extension {
             .to_owned())
     }
 
-    /// Has Lambda tell `listener` when the function is done, as soon as it may.
+    /// Subscribes `listener` to platform events, with the least buffering that Lambda accepts.
     pub(crate) async fn subscribe(&self, listener: &TcpListener) -> Result<()> {
+        let port = listener.local_addr()?.port();
+        let uri = format!("http://sandbox.localdomain:{port}/");
         let subscription = json!({
             "schemaVersion": "2022-12-13",
-            "destination": { "protocol": "HTTP", "URI": format!("http://sandbox.localdomain:{}/", listener.local_addr()?.port()) },
+            "destination": { "protocol": "HTTP", "URI": uri },
             "types": ["platform"],
-            "buffering": { "maxItems": 1000, "maxBytes": 262_144, "timeoutMs": 25 }, // the least that it takes
+            // Lambda accepts no shorter timeout.
+            "buffering": { "maxItems": 1000, "maxBytes": 262_144, "timeoutMs": 25 },
         });
         let request = Request::put(format!("http://{}/2022-07-01/telemetry", self.api))
             .header("lambda-extension-identifier", &self.id);
@@ -92,12 +102,12 @@ impl Extension {
         Ok(())
     }
 
-    /// Says that this extension is done, and waits for the next event; however often it takes.
+    /// Reports that the extension is ready and waits for the next event. Retries until it succeeds.
     pub(crate) async fn next(&mut self) -> Event {
         loop {
             match self.try_next().await {
                 Ok(event) => return event,
-                Err(_) => tokio::time::sleep(AGAIN).await,
+                Err(_) => tokio::time::sleep(RETRY_INTERVAL).await,
             }
         }
     }
@@ -114,7 +124,11 @@ impl Extension {
 
     async fn call(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>> {
         let (parts, body) = self.client.request(request).await?.into_parts();
-        ensure!(parts.status.is_success(), "Lambda answers {}", parts.status);
+        ensure!(
+            parts.status.is_success(),
+            "Lambda responded with {}",
+            parts.status
+        );
         Ok(Response::from_parts(
             parts,
             body.collect().await?.to_bytes(),

@@ -1,10 +1,7 @@
-//! The layer as it ships, beside the function as it ships, in an environment that freezes as Lambda's does.
+//! The extension and the function as compiled binaries, in an emulated execution environment that
+//! freezes as Lambda's does.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on has failed"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "failures in tests")]
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -26,18 +23,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where nobody listens.
-const NOBODY: &str = "http://127.0.0.1:1";
+/// An address that refuses connections.
+const UNREACHABLE: &str = "http://127.0.0.1:1";
 const TRACE: &str = "5759e988bd862e3fe1be46a994272793";
 const PARENT: &str = "53995c3f42cd8ad8";
-/// How long spans wait, and a little more.
-const DUE: Duration = Duration::from_millis(5_100);
-/// What no response may take, with a canned table: the shortest send that is bad takes longer.
-const QUICK: Duration = Duration::from_millis(290);
+/// A little longer than `FLUSH_AFTER`.
+const UNTIL_DUE: Duration = Duration::from_millis(5_100);
+/// Upper bound of a response time with the stub table. Every failing send takes longer.
+const MAX_RESPONSE_TIME: Duration = Duration::from_millis(290);
 
-/// The function: built here, as no test of this crate's would have it built.
+/// The function's binary. It is built here, because Cargo builds only the binaries of the tested
+/// crate.
 static FUNCTION: LazyLock<PathBuf> = LazyLock::new(|| {
-    let target = Path::new(env!("CARGO_BIN_EXE_telemetry"))
+    let target = Path::new(env!("CARGO_BIN_EXE_telemetry-extension"))
         .ancestors()
         .nth(2)
         .unwrap();
@@ -61,7 +59,7 @@ static FUNCTION: LazyLock<PathBuf> = LazyLock::new(|| {
     target.join("debug/movies")
 });
 
-/// What X-Ray's endpoint was sent.
+/// The requests that X-Ray's endpoint received.
 #[derive(Clone, Default)]
 struct Sink(Arc<Mutex<Vec<Request<Bytes>>>>);
 
@@ -74,7 +72,7 @@ impl Sink {
         self.0.lock().unwrap().len()
     }
 
-    /// The spans of all requests, read by OpenTelemetry's own definition of them.
+    /// Returns the spans of all requests, parsed by OpenTelemetry's own types.
     fn spans(&self) -> Vec<Span> {
         let requests = self.0.lock().unwrap();
         let documents = requests.iter().map(|request| {
@@ -87,8 +85,8 @@ impl Sink {
             .collect()
     }
 
-    /// A sink that answers at once.
-    async fn quick(&self) -> Server {
+    /// Starts a server that responds at once.
+    async fn serve(&self) -> Server {
         let sink = self.clone();
         Server::http(move |request| {
             sink.take(request);
@@ -107,8 +105,8 @@ async fn table() -> Server {
     .unwrap()
 }
 
-/// A port for the layer, which binds it later: below those that a system gives to whoever asks for any, for one of them may be
-/// another's by then.
+/// Returns a port that the extension binds later. It is below the ephemeral range, because another
+/// process may be given an ephemeral port in the meantime.
 fn free_port() -> u16 {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     loop {
@@ -132,14 +130,16 @@ fn without_layer(table: &Server, sink: &str) -> Launch {
 }
 
 fn with_layer(table: &Server, sink: &str) -> Launch {
-    without_layer(table, sink).extension(env!("CARGO_BIN_EXE_telemetry"))
+    without_layer(table, sink).extension(env!("CARGO_BIN_EXE_telemetry-extension"))
 }
 
 fn get(title: &str) -> Event {
     let claims = json!({ "scope": "movies/read", "client_id": "client-1" });
     let event = json!({
-        "httpMethod": "GET", "path": format!("/movies/2013/{title}"), "headers": null, "multiValueHeaders": null,
-        "queryStringParameters": null, "multiValueQueryStringParameters": null, "body": null, "isBase64Encoded": false,
+        "httpMethod": "GET", "path": format!("/movies/2013/{title}"),
+        "headers": null, "multiValueHeaders": null,
+        "queryStringParameters": null, "multiValueQueryStringParameters": null,
+        "body": null, "isBase64Encoded": false,
         "requestContext": { "requestId": "request-1", "authorizer": { "claims": claims } },
     });
     Event::new(event.to_string())
@@ -184,7 +184,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn the_spans_of_a_request_arrive_signed_and_by_https() {
+async fn spans_of_a_request_are_sent_signed_over_https() {
     let (authority, sink) = (Authority::new().unwrap(), Sink::default());
     let xray = {
         let sink = sink.clone();
@@ -246,7 +246,7 @@ async fn the_spans_of_a_request_arrive_signed_and_by_https() {
     };
     assert!(
         !String::from_utf8_lossy(request.body()).contains("Rush"),
-        "a title is in a trace"
+        "a trace contains the title"
     );
     let header = |name: &str| request.headers()[name].to_str().unwrap();
     assert_eq!(
@@ -258,18 +258,20 @@ async fn the_spans_of_a_request_arrive_signed_and_by_https() {
         authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIAIMITATION/"),
         "{authorization}"
     );
-    assert!(
-        authorization.contains("/eu-west-1/xray/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature=")
-    );
+    assert!(authorization.contains(
+        "/eu-west-1/xray/aws4_request, \
+             SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature="
+    ));
     assert_eq!(
         signature(request),
         authorization.rsplit('=').next().unwrap(),
-        "the signature is not that of the request"
+        "the signature does not match the request"
     );
     assert_eq!(header("x-amz-security-token"), "token");
 }
 
-/// The signature that the request should have: SigV4 as its documentation has it, by OpenSSL rather than by the library.
+/// Computes the expected SigV4 signature of a request with OpenSSL, following AWS's documentation,
+/// independently of the library.
 fn signature(request: &Request<Bytes>) -> String {
     use std::{io::Write, process::Stdio};
     let openssl = |arguments: &[&str], input: &[u8]| {
@@ -325,7 +327,7 @@ fn signature(request: &Request<Bytes>) -> String {
 #[tokio::test]
 async fn an_unsampled_request_sends_nothing() {
     let (sink, table) = (Sink::default(), table().await);
-    let xray = sink.quick().await;
+    let xray = sink.serve().await;
     let mut environment = Environment::start(with_layer(&table, xray.url()))
         .await
         .unwrap();
@@ -342,13 +344,13 @@ async fn an_unsampled_request_sends_nothing() {
 }
 
 #[tokio::test]
-async fn without_the_layer_the_function_works_the_same() {
+async fn the_function_works_without_the_extension() {
     let table = table().await;
     let mut environment = Environment::start(without_layer(&table, "")).await.unwrap();
     for event in [get("Rush"), sampled("Rush")] {
         let answer = environment.invoke(event).await.unwrap();
         assert_eq!(status(&answer), 200);
-        assert!(answer.busy < QUICK, "{answer:?}");
+        assert!(answer.busy < MAX_RESPONSE_TIME, "{answer:?}");
     }
     let lines = environment.shutdown().await.unwrap().lines;
     assert!(
@@ -382,9 +384,9 @@ async fn spans_are_sent_after_a_response_once_they_are_due() {
         .unwrap();
     environment.invoke(sampled("Rush")).await.unwrap();
     assert_eq!(sink.requests(), 0, "sent before it was due");
-    tokio::time::sleep(DUE).await;
+    tokio::time::sleep(UNTIL_DUE).await;
     assert_eq!(sink.requests(), 0, "sent by a frozen environment");
-    // Not sampled: that the function is done is Lambda's own word.
+    // Not sampled: the end of the invocation is reported by Lambda alone.
     let begin = Instant::now();
     let answer = environment.invoke(get("Rush")).await.unwrap();
     assert_eq!((sink.requests(), sink.spans().len()), (1, 2));
@@ -398,11 +400,14 @@ async fn spans_are_sent_after_a_response_once_they_are_due() {
 
 /// An OTLP document of one span.
 fn document(name: &str) -> String {
-    let ids = json!({ "traceId": TRACE, "spanId": PARENT, "name": name, "startTimeUnixNano": "1", "endTimeUnixNano": "2" });
-    json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [ids] }] }] }).to_string()
+    let span = json!({
+        "traceId": TRACE, "spanId": PARENT, "name": name,
+        "startTimeUnixNano": "1", "endTimeUnixNano": "2",
+    });
+    json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [span] }] }] }).to_string()
 }
 
-/// Sends a document to the layer, which has to take it.
+/// Sends a document to the extension and asserts that it is accepted.
 async fn post(port: u16, document: String) {
     let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
         .build_http();
@@ -413,9 +418,9 @@ async fn post(port: u16, document: String) {
     assert_eq!(client.request(request).await.unwrap().status(), 200);
 }
 
-/// The names of the spans that arrive if the layer takes one while it sends another, to a sink with
-/// these responses.
-async fn names_of_spans_taken_during_a_send(statuses: &'static [u16]) -> Vec<String> {
+/// Returns the names of the spans that arrive when the extension receives one while it sends
+/// another, to a sink with these responses.
+async fn names_of_spans_received_during_a_send(statuses: &'static [u16]) -> Vec<String> {
     let (table, port, sink) = (table().await, free_port(), Sink::default());
     let xray = {
         let sink = sink.clone();
@@ -446,7 +451,7 @@ async fn names_of_spans_taken_during_a_send(statuses: &'static [u16]) -> Vec<Str
     );
     let mut environment = Environment::start(launch).await.unwrap();
     post(port, document("before")).await;
-    tokio::time::sleep(DUE).await;
+    tokio::time::sleep(UNTIL_DUE).await;
     environment.invoke(get("Rush")).await.unwrap();
     let ended = environment.shutdown().await.unwrap();
     assert!(ended.in_time, "{ended:?}");
@@ -454,32 +459,32 @@ async fn names_of_spans_taken_during_a_send(statuses: &'static [u16]) -> Vec<Str
 }
 
 #[tokio::test]
-async fn spans_taken_during_a_send_are_sent_by_the_next() {
+async fn spans_received_during_a_send_are_sent_by_the_next_send() {
     assert_eq!(
-        names_of_spans_taken_during_a_send(&[200]).await,
+        names_of_spans_received_during_a_send(&[200]).await,
         ["before", "during"]
     );
 }
 
 #[tokio::test]
-async fn spans_of_a_failed_send_are_sent_again_before_those_taken_during_it() {
+async fn spans_of_a_failed_send_are_sent_again_before_later_ones() {
     assert_eq!(
-        names_of_spans_taken_during_a_send(&[500, 200]).await,
+        names_of_spans_received_during_a_send(&[500, 200]).await,
         ["before", "during"]
     );
 }
 
 #[tokio::test]
-async fn spans_taken_during_a_refused_send_are_kept() {
+async fn spans_received_during_a_rejected_send_are_sent_later() {
     assert_eq!(
-        names_of_spans_taken_during_a_send(&[400, 200]).await,
+        names_of_spans_received_during_a_send(&[400, 200]).await,
         ["during"]
     );
 }
 
-/// How a sink misbehaves.
+/// The way a sink fails.
 #[derive(Clone, Copy, Debug)]
-enum Bad {
+enum SinkFault {
     Slow,
     Hangs,
     HangsUp,
@@ -487,9 +492,9 @@ enum Bad {
     Refuses,
 }
 
-/// Due spans, and a sink that misbehaves: every response comes as if there were none, the environment is held for no longer than
-/// a send may take, and only once.
-async fn delays_nothing(bad: Bad) {
+/// Asserts that a failing sink delays no response while spans are due: the environment stays busy
+/// at most for the time limit of one send, and only once.
+async fn assert_no_delay(fault: SinkFault) {
     let table = table().await;
     let sink = Sink::default();
     let seen = sink.clone();
@@ -497,121 +502,121 @@ async fn delays_nothing(bad: Bad) {
         seen.take(request);
         async move {
             let failed = || Response::builder().status(500).body(Bytes::new()).ok();
-            match bad {
-                Bad::Slow => tokio::time::sleep(Duration::from_millis(330)).await,
-                Bad::Hangs => std::future::pending().await,
-                Bad::HangsUp => return None,
-                Bad::Fails => return failed(),
-                Bad::Refuses => {}
+            match fault {
+                SinkFault::Slow => tokio::time::sleep(Duration::from_millis(330)).await,
+                SinkFault::Hangs => std::future::pending().await,
+                SinkFault::HangsUp => return None,
+                SinkFault::Fails => return failed(),
+                SinkFault::Refuses => {}
             }
             Some(Response::new(Bytes::from_static(b"{}")))
         }
     });
     let server = server.await.unwrap();
-    let url = if matches!(bad, Bad::Refuses) {
-        NOBODY
+    let url = if matches!(fault, SinkFault::Refuses) {
+        UNREACHABLE
     } else {
         server.url()
     };
     let mut environment = Environment::start(with_layer(&table, url)).await.unwrap();
     environment.invoke(sampled("Rush")).await.unwrap();
-    tokio::time::sleep(DUE).await;
+    tokio::time::sleep(UNTIL_DUE).await;
     let mut held = 0;
     for _ in 0..10 {
         let answer = environment.invoke(sampled("Rush")).await.unwrap();
         assert_eq!(status(&answer), 200);
-        assert!(answer.latency < QUICK, "{bad:?}: {answer:?}");
+        assert!(answer.latency < MAX_RESPONSE_TIME, "{fault:?}: {answer:?}");
         assert!(
             answer.busy < Duration::from_millis(1_500),
-            "{bad:?}: {answer:?}"
+            "{fault:?}: {answer:?}"
         );
-        held += usize::from(answer.busy > QUICK);
+        held += usize::from(answer.busy > MAX_RESPONSE_TIME);
     }
-    // A busy machine may stumble; were there no pause, it would be ten.
-    assert!(held <= 3, "{bad:?}: held {held} times");
+    // A busy machine may add one or two. Without the retry interval it would be ten.
+    assert!(held <= 3, "{fault:?}: held {held} times");
     let begin = Instant::now();
     let ended = environment.shutdown().await.unwrap();
-    assert!(ended.in_time, "{bad:?}: {:?} {ended:?}", begin.elapsed());
+    assert!(ended.in_time, "{fault:?}: {:?} {ended:?}", begin.elapsed());
     let warnings: Vec<_> = ended
         .lines
         .iter()
-        .filter(|line| line.process == "telemetry")
+        .filter(|line| line.process == "telemetry-extension")
         .collect();
-    if matches!(bad, Bad::Slow) {
-        // Just in time or, on a busy machine, just not.
-        assert!(warnings.len() <= 1, "{bad:?}: {warnings:#?}");
+    if matches!(fault, SinkFault::Slow) {
+        // In time, or on a busy machine slightly late.
+        assert!(warnings.len() <= 1, "{fault:?}: {warnings:#?}");
     } else {
         assert_eq!(
             warnings.len(),
             2,
-            "{bad:?}: once when due, once at the end: {warnings:#?}"
+            "{fault:?}: once when due, once at the end: {warnings:#?}"
         );
         let lost = warnings[1]
             .text
-            .split(" spans are lost")
+            .split(" spans were lost")
             .next()
             .and_then(|text| text.rsplit('"').next()?.parse::<u32>().ok());
-        // Two of each of eleven requests; on a busy machine the function may not have handed over
-        // some in time.
+        // Two spans for each of eleven requests. On a busy machine the function may hand over some
+        // of them too late.
         assert!(
             lost.is_some_and(|lost| (2..=22).contains(&lost)),
-            "{bad:?}: {warnings:#?}"
+            "{fault:?}: {warnings:#?}"
         );
     }
-    match bad {
-        Bad::Refuses => {}
-        // The second may go down with a connection that the first left half closed.
-        Bad::HangsUp => assert!(
+    match fault {
+        SinkFault::Refuses => {}
+        // The second request may fail on a connection that the first left half closed.
+        SinkFault::HangsUp => assert!(
             (1..=2).contains(&sink.requests()),
-            "{bad:?}: more than once when due, once at the end"
+            "{fault:?}: more than once when due, once at the end"
         ),
         _ => assert_eq!(
             sink.requests(),
             2,
-            "{bad:?}: once when due, once at the end"
+            "{fault:?}: once when due, once at the end"
         ),
     }
 }
 
 #[tokio::test]
 async fn a_slow_sink_delays_no_response() {
-    delays_nothing(Bad::Slow).await;
+    assert_no_delay(SinkFault::Slow).await;
 }
 
 #[tokio::test]
-async fn a_sink_that_hangs_delays_no_response() {
-    delays_nothing(Bad::Hangs).await;
+async fn a_hanging_sink_delays_no_response() {
+    assert_no_delay(SinkFault::Hangs).await;
 }
 
 #[tokio::test]
-async fn a_sink_that_hangs_up_delays_no_response() {
-    delays_nothing(Bad::HangsUp).await;
+async fn a_sink_that_closes_connections_delays_no_response() {
+    assert_no_delay(SinkFault::HangsUp).await;
 }
 
 #[tokio::test]
-async fn a_sink_that_fails_delays_no_response() {
-    delays_nothing(Bad::Fails).await;
+async fn a_failing_sink_delays_no_response() {
+    assert_no_delay(SinkFault::Fails).await;
 }
 
 #[tokio::test]
-async fn a_sink_that_is_not_there_delays_no_response() {
-    delays_nothing(Bad::Refuses).await;
+async fn an_unreachable_sink_delays_no_response() {
+    assert_no_delay(SinkFault::Refuses).await;
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_costs_traces_and_no_request() {
+async fn a_port_in_use_costs_traces_and_fails_no_request() {
     let (sink, table) = (Sink::default(), table().await);
-    let xray = sink.quick().await;
+    let xray = sink.serve().await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let launch = with_layer(&table, xray.url()).variable(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         format!("http://{}", taken.local_addr().unwrap()),
     );
     let mut environment = Environment::start(launch).await.unwrap();
-    // It accepts and never answers: the longest that handing over may take.
+    // The listener accepts and never responds: the slowest case of a hand-over.
     let answer = environment.invoke(sampled("Rush")).await.unwrap();
     assert_eq!(status(&answer), 200);
-    assert!(answer.busy < QUICK, "{answer:?}");
+    assert!(answer.busy < MAX_RESPONSE_TIME, "{answer:?}");
     let ended = environment.shutdown().await.unwrap();
     assert!(
         ended.in_time
@@ -623,18 +628,18 @@ async fn a_port_that_is_taken_costs_traces_and_no_request() {
     );
 }
 
-/// Lambda fails an invocation when an extension ends.
+/// An extension that exits fails the invocation.
 #[test]
-fn a_log_that_cannot_be_written_does_not_end_the_layer() {
+fn an_unwritable_log_does_not_end_the_extension() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_telemetry"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_telemetry-extension"))
         .env(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             format!("http://{}", taken.local_addr().unwrap()),
         )
         .env(
             "AWS_LAMBDA_RUNTIME_API",
-            NOBODY.trim_start_matches("http://"),
+            UNREACHABLE.trim_start_matches("http://"),
         )
         .stdout(
             std::fs::OpenOptions::new()
@@ -655,7 +660,7 @@ fn a_log_that_cannot_be_written_does_not_end_the_layer() {
 async fn memory_stays_bounded_while_the_sink_is_down() {
     let table = table().await;
     let port = free_port();
-    let launch = with_layer(&table, NOBODY);
+    let launch = with_layer(&table, UNREACHABLE);
     let launch = launch
         .variable(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -677,7 +682,7 @@ async fn memory_stays_bounded_while_the_sink_is_down() {
             assert_eq!(client.request(request).await.unwrap().status(), 200);
         }
     };
-    post(50).await; // 4.5 MB: the room is full
+    post(50).await; // 4.5 MB: the buffer is full
     let full = resident();
     post(1_000).await; // 90 MB
     let grown = resident() - full;

@@ -1,4 +1,4 @@
-//! The way to X-Ray: OTLP over HTTPS, signed.
+//! Sends spans to X-Ray: OTLP over HTTPS, signed with SigV4.
 
 use crate::{buffer::Buffer, warn};
 use anyhow::{Context, Result, bail};
@@ -18,25 +18,25 @@ use hyper_util::{
 use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
-/// After a failure nothing is tried, and nothing is logged, for this long.
-pub(crate) const PAUSE: Duration = Duration::from_secs(60);
+/// Time after a failure during which nothing is sent and nothing is logged.
+pub(crate) const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What is read of an answer: of no interest, so not much.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Maximum number of bytes that are read of a response. The content is not used.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// Sends to one endpoint.
+/// Sends batches of spans to an OTLP endpoint.
 pub(crate) struct Sender {
     url: String,
     region: String,
-    /// Made when first needed, so that INIT does not pay for reading a bundle of roots.
+    /// Created on first use, so that INIT does not read the root certificates.
     client: Option<Https>,
     failed: Option<SystemTime>,
 }
 
 impl Sender {
-    /// To X-Ray in `region`, or to `endpoint` unless that is empty.
+    /// Creates a sender for X-Ray in `region`, or for `endpoint` unless that is empty.
     pub(crate) fn new(region: &str, endpoint: &str) -> Self {
         let endpoint = if endpoint.is_empty() {
             format!("https://xray.{region}.amazonaws.com")
@@ -53,14 +53,15 @@ impl Sender {
 
     pub(crate) fn is_paused(&self) -> bool {
         self.failed
-            .is_some_and(|failed| failed.elapsed().is_ok_and(|ago| ago < PAUSE))
+            .is_some_and(|failed| failed.elapsed().is_ok_and(|ago| ago < RETRY_INTERVAL))
     }
 
-    /// Sends all that waits, `within` that time. What cannot be sent now is kept; what is refused for good is dropped.
+    /// Sends all pending spans within the time limit. Spans that cannot be sent now are put back;
+    /// spans that the endpoint rejects are dropped.
     pub(crate) async fn send(&mut self, buffer: &Buffer, within: Duration) {
         let Some(batch) = buffer.take() else { return };
         let sent = timeout(within, self.post(batch.document())).await;
-        let refused = |status: StatusCode| {
+        let is_rejected = |status: StatusCode| {
             status.is_client_error()
                 && !matches!(
                     status,
@@ -72,16 +73,16 @@ impl Sender {
                 self.failed = None;
                 return;
             }
-            // Sent again, the same would be refused again.
-            Ok(Ok(status)) if refused(status) => buffer.count_lost(&batch),
+            // A retry would be rejected again.
+            Ok(Ok(status)) if is_rejected(status) => buffer.count_lost(&batch),
             _ => buffer.put_back(batch),
         }
         let cause = match sent {
-            Ok(Ok(status)) => format!("{} answers {status}", self.url),
+            Ok(Ok(status)) => format!("{} responded with {status}", self.url),
             Ok(Err(error)) => format!("{error:#}"),
-            Err(_) => format!("{} did not answer within {within:?}", self.url),
+            Err(_) => format!("{} did not respond within {within:?}", self.url),
         };
-        // A connection that hangs is not to be met again.
+        // A hanging connection must not be reused.
         self.client = None;
         if !self.is_paused() {
             warn(
@@ -109,21 +110,22 @@ impl Sender {
             .await
             .with_context(|| format!("{} cannot be reached", self.url))?;
         let status = response.status();
-        // A connection whose answer has not been read to its end is not used again.
-        let _ = Limited::new(response.into_body(), MAX_ANSWER_BYTES)
+        // The connection can be reused only if the response was read to its end.
+        let _ = Limited::new(response.into_body(), MAX_RESPONSE_BYTES)
             .collect()
             .await;
         Ok(status)
     }
 
     fn sign(&self, request: &mut Request<String>) -> Result<()> {
-        // Lambda gives the function's role to extensions by these, for as long as the environment lives.
+        // Lambda passes the function's credentials to extensions in these variables. They are valid
+        // as long as the environment lives.
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let (Some(key), Some(secret)) = (
             variable("AWS_ACCESS_KEY_ID"),
             variable("AWS_SECRET_ACCESS_KEY"),
         ) else {
-            bail!("there are no credentials in the environment");
+            bail!("the environment has no AWS credentials");
         };
         let identity = Credentials::new(
             key,
@@ -157,10 +159,11 @@ impl Sender {
 }
 
 fn client() -> Result<Https> {
-    // Plain HTTP is for an endpoint of one's own. Ring, because the first handshake by AWS-LC costs 24 ms of CPU.
+    // Plain HTTP is allowed for custom endpoints. Ring, because the first handshake with AWS-LC
+    // costs 24 ms of CPU.
     let connector = HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-        .context("no trusted roots")?
+        .context("no trusted root certificates were found")?
         .https_or_http()
         .enable_http1()
         .build();

@@ -1,4 +1,4 @@
-//! The spans that wait to be sent.
+//! Spans that have not been sent yet.
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
@@ -8,51 +8,52 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// X-Ray's endpoint takes 5 MB and 10,000 spans at once; what waits always fits into one request.
+/// X-Ray's endpoint accepts 5 MB and 10,000 spans per request, so that all pending spans fit into
+/// one request.
 const MAX_BYTES: usize = 1024 * 1024;
 const MAX_SPANS: usize = 5_000;
-/// Spans are sent when the oldest has waited this long, ...
-pub(crate) const DUE: Duration = Duration::from_secs(5);
-/// ... or when this much of the room is taken.
-const DUE_SHARE: usize = 4;
+/// Age of the oldest span at which the spans are sent.
+pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(5);
+/// Spans are also sent when more than one group in this many of the buffer is used.
+const FLUSH_FRACTION: usize = 4;
 
-/// A part of an OTLP document, `ResourceSpans`, as JSON.
+/// One `ResourceSpans` object of an OTLP document, as JSON.
 #[derive(Debug)]
-struct Part {
+struct SpanGroup {
     json: Box<str>,
     spans: usize,
     since: SystemTime,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    parts: VecDeque<Part>,
+struct Pending {
+    groups: VecDeque<SpanGroup>,
     bytes: usize,
     spans: usize,
     dropped: usize,
 }
 
-/// Bounded: what is too much pushes out what is oldest.
+/// A bounded buffer that drops its oldest spans when it is full.
 #[derive(Debug, Default)]
-pub(crate) struct Buffer(RefCell<Waiting>);
+pub(crate) struct Buffer(RefCell<Pending>);
 
-/// Spans taken out of a buffer to be sent.
+/// Spans that were taken from a buffer to be sent.
 #[derive(Debug)]
-pub(crate) struct Batch(VecDeque<Part>);
+pub(crate) struct Batch(VecDeque<SpanGroup>);
 
 impl Batch {
     pub(crate) fn spans(&self) -> usize {
-        self.0.iter().map(|part| part.spans).sum()
+        self.0.iter().map(|group| group.spans).sum()
     }
 
-    /// All spans as one OTLP document.
+    /// Returns all spans as one OTLP document.
     pub(crate) fn document(&self) -> String {
-        let parts: Vec<&str> = self.0.iter().map(|part| &*part.json).collect();
-        format!(r#"{{"resourceSpans":[{}]}}"#, parts.join(","))
+        let groups: Vec<&str> = self.0.iter().map(|group| &*group.json).collect();
+        format!(r#"{{"resourceSpans":[{}]}}"#, groups.join(","))
     }
 }
 
-/// What is read of an OTLP document: enough to take it apart and to count.
+/// The parts of an OTLP document that are needed to split it and to count its spans.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
@@ -71,24 +72,24 @@ struct ScopeSpans {
     spans: Vec<IgnoredAny>,
 }
 
-impl Waiting {
-    fn push_back(&mut self, part: Part) {
-        self.bytes += part.json.len();
-        self.spans += part.spans;
-        self.parts.push_back(part);
+impl Pending {
+    fn push_back(&mut self, group: SpanGroup) {
+        self.bytes += group.json.len();
+        self.spans += group.spans;
+        self.groups.push_back(group);
         self.make_room();
     }
 
-    fn push_front(&mut self, part: Part) {
-        self.bytes += part.json.len();
-        self.spans += part.spans;
-        self.parts.push_front(part);
+    fn push_front(&mut self, group: SpanGroup) {
+        self.bytes += group.json.len();
+        self.spans += group.spans;
+        self.groups.push_front(group);
         self.make_room();
     }
 
     fn make_room(&mut self) {
         while self.bytes > MAX_BYTES || self.spans > MAX_SPANS {
-            let Some(oldest) = self.parts.pop_front() else {
+            let Some(oldest) = self.groups.pop_front() else {
                 return;
             };
             self.bytes -= oldest.json.len();
@@ -99,21 +100,21 @@ impl Waiting {
 }
 
 impl Buffer {
-    /// Takes the spans of an OTLP document.
+    /// Adds the spans of an OTLP document.
     ///
     /// # Errors
-    /// It is none. Were it kept, it would spoil the request that it is sent in.
+    /// Fails if the document is not OTLP. It would make the request that contains it invalid.
     pub(crate) fn push(&self, document: &[u8]) -> serde_json::Result<()> {
         let document: Document<'_> = serde_json::from_slice(document)?;
-        for part in document.resource_spans {
-            let spans = serde_json::from_str::<ResourceSpans>(part.get())?
+        for group in document.resource_spans {
+            let spans = serde_json::from_str::<ResourceSpans>(group.get())?
                 .scope_spans
                 .iter()
                 .map(|scope| scope.spans.len())
                 .sum();
             if spans > 0 {
-                self.0.borrow_mut().push_back(Part {
-                    json: part.get().into(),
+                self.0.borrow_mut().push_back(SpanGroup {
+                    json: group.get().into(),
                     spans,
                     since: SystemTime::now(),
                 });
@@ -122,31 +123,33 @@ impl Buffer {
         Ok(())
     }
 
-    /// Whether it is time to send. By the wall clock: the other one may stand still in a frozen environment.
+    /// Returns whether the spans should be sent now. Uses the wall clock, because the monotonic
+    /// clock may stop while the environment is frozen.
     pub(crate) fn is_due(&self) -> bool {
-        let waiting = self.0.borrow();
-        let old = waiting
-            .parts
+        let pending = self.0.borrow();
+        let old = pending
+            .groups
             .front()
-            .is_some_and(|part| part.since.elapsed().is_ok_and(|age| age >= DUE));
-        old || waiting.bytes > MAX_BYTES / DUE_SHARE || waiting.spans > MAX_SPANS / DUE_SHARE
+            .is_some_and(|group| group.since.elapsed().is_ok_and(|age| age >= FLUSH_AFTER));
+        old || pending.bytes > MAX_BYTES / FLUSH_FRACTION
+            || pending.spans > MAX_SPANS / FLUSH_FRACTION
     }
 
-    /// Takes out all waiting spans; `None` if there are none. Spans that arrive during the send
-    /// belong to the next batch.
+    /// Takes out all pending spans; returns `None` if there are none. Spans that arrive during the
+    /// send belong to the next batch.
     pub(crate) fn take(&self) -> Option<Batch> {
-        let mut waiting = self.0.borrow_mut();
-        let taken = std::mem::take(&mut *waiting);
-        waiting.dropped = taken.dropped;
-        (!taken.parts.is_empty()).then_some(Batch(taken.parts))
+        let mut pending = self.0.borrow_mut();
+        let taken = std::mem::take(&mut *pending);
+        pending.dropped = taken.dropped;
+        (!taken.groups.is_empty()).then_some(Batch(taken.groups))
     }
 
-    /// Puts back a batch that could not be sent. If newer spans have taken its room, its oldest
-    /// spans are dropped.
+    /// Puts back a batch that could not be sent. If newer spans have filled the buffer, the oldest
+    /// spans of the batch are dropped.
     pub(crate) fn put_back(&self, batch: Batch) {
-        let mut waiting = self.0.borrow_mut();
-        for part in batch.0.into_iter().rev() {
-            waiting.push_front(part);
+        let mut pending = self.0.borrow_mut();
+        for group in batch.0.into_iter().rev() {
+            pending.push_front(group);
         }
     }
 
@@ -155,7 +158,7 @@ impl Buffer {
         self.0.borrow_mut().dropped += batch.spans();
     }
 
-    /// The spans that were dropped since this was asked last.
+    /// Returns the number of spans dropped since the last call.
     pub(crate) fn take_dropped(&self) -> usize {
         std::mem::take(&mut self.0.borrow_mut().dropped)
     }
@@ -174,25 +177,25 @@ mod tests {
     }
 
     #[test]
-    fn documents_become_one_that_holds_all_their_spans() {
+    fn a_batch_contains_the_spans_of_all_documents() {
         let buffer = Buffer::default();
         for spans in [1, 0, 3] {
             buffer.push(&document(spans, 1)).unwrap();
         }
-        let whole: serde_json::Value =
+        let document: serde_json::Value =
             serde_json::from_str(&buffer.take().unwrap().document()).unwrap();
-        let counts: Vec<_> = whole["resourceSpans"]
+        let counts: Vec<_> = document["resourceSpans"]
             .as_array()
             .unwrap()
             .iter()
-            .map(|part| part["scopeSpans"][0]["spans"].as_array().unwrap().len())
+            .map(|group| group["scopeSpans"][0]["spans"].as_array().unwrap().len())
             .collect();
         assert_eq!(counts, [1, 3]);
         assert!(buffer.take().is_none() && buffer.take_dropped() == 0);
     }
 
     #[test]
-    fn what_is_no_otlp_is_refused_and_leaves_nothing() {
+    fn invalid_otlp_documents_are_rejected_and_not_stored() {
         let buffer = Buffer::default();
         for text in [
             "",
@@ -208,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_spans_make_room_and_are_counted() {
+    fn the_oldest_spans_are_dropped_and_counted() {
         for (spans, padding, pushes) in [(100, 1, 100), (1, 10_000, 500)] {
             let buffer = Buffer::default();
             for _ in 0..pushes {
@@ -221,14 +224,14 @@ mod tests {
             );
             assert!(
                 bytes > MAX_BYTES / 2 || left > MAX_SPANS / 2,
-                "more was dropped than had to be"
+                "more spans were dropped than necessary"
             );
             assert_eq!(buffer.take_dropped(), pushes * spans - left);
         }
     }
 
     #[test]
-    fn a_batch_that_is_put_back_goes_before_later_spans() {
+    fn a_batch_that_is_put_back_precedes_later_spans() {
         let named = |name: &str| {
             json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [{ "name": name }] }] }] })
                 .to_string()
@@ -250,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_is_put_back_is_dropped_and_counted_where_there_is_no_room() {
+    fn a_batch_that_is_put_back_into_a_full_buffer_is_dropped_and_counted() {
         let buffer = Buffer::default();
         for _ in 0..10 {
             buffer.push(&document(MAX_SPANS / 10, 1)).unwrap();
@@ -260,9 +263,9 @@ mod tests {
             buffer.push(&document(MAX_SPANS / 10, 1)).unwrap();
         }
         buffer.put_back(batch);
-        let waiting = buffer.0.borrow().spans;
+        let pending = buffer.0.borrow().spans;
         assert_eq!(
-            (waiting, buffer.take_dropped()),
+            (pending, buffer.take_dropped()),
             (MAX_SPANS, MAX_SPANS / 10 * 9)
         );
     }
@@ -272,7 +275,7 @@ mod tests {
         let buffer = Buffer::default();
         buffer.push(&document(1, 1)).unwrap();
         assert!(!buffer.is_due());
-        buffer.0.borrow_mut().parts[0].since = SystemTime::now() - DUE;
+        buffer.0.borrow_mut().groups[0].since = SystemTime::now() - FLUSH_AFTER;
         assert!(buffer.is_due());
         buffer.count_lost(&buffer.take().unwrap());
         assert_eq!(buffer.take_dropped(), 1);

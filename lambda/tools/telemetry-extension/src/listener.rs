@@ -1,4 +1,4 @@
-//! What comes in: the function's spans, and Lambda's word that the function is done.
+//! HTTP servers for the function's spans and for Lambda's platform events.
 
 use crate::buffer::Buffer;
 use bytes::Bytes;
@@ -10,29 +10,29 @@ use serde::Deserialize;
 use std::{convert::Infallible, rc::Rc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::spawn_local};
 
-/// A document may be this long, in bytes; Lambda's may be the longest.
-const MAX_BYTES: usize = 512 * 1024;
+/// Maximum size of a request body. Lambda's event documents are the largest.
+const MAX_BODY_BYTES: usize = 512 * 1024;
 
-/// Answers every request by a status, for as long as the process lives.
+/// Serves requests until the process ends. `handle` returns the status of each response.
 pub(crate) fn listen(
     listener: TcpListener,
-    answer: impl Fn(Request<Bytes>) -> StatusCode + 'static,
+    handle: impl Fn(Request<Bytes>) -> StatusCode + 'static,
 ) {
-    let answer = Rc::new(answer);
+    let handle = Rc::new(handle);
     spawn_local(async move {
         loop {
             let Ok((stream, _)) = listener.accept().await else {
-                // Out of file descriptors: the next may do better.
+                // Usually out of file descriptors. Wait before the next attempt.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            let answer = Rc::clone(&answer);
+            let handle = Rc::clone(&handle);
             let service = service_fn(move |request: Request<Incoming>| {
-                let answer = Rc::clone(&answer);
+                let handle = Rc::clone(&handle);
                 async move {
                     let (parts, body) = request.into_parts();
-                    let status = match Limited::new(body, MAX_BYTES).collect().await {
-                        Ok(body) => answer(Request::from_parts(parts, body.to_bytes())),
+                    let status = match Limited::new(body, MAX_BODY_BYTES).collect().await {
+                        Ok(body) => handle(Request::from_parts(parts, body.to_bytes())),
                         Err(_) => StatusCode::PAYLOAD_TOO_LARGE,
                     };
                     let mut response = Response::new(Full::new(Bytes::from_static(b"{}")));
@@ -41,7 +41,7 @@ pub(crate) fn listen(
                 }
             });
             spawn_local(async move {
-                // Whoever hangs up has lost interest in the answer.
+                // A client that disconnects does not need the response.
                 let _ = http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service)
                     .await;
@@ -50,7 +50,8 @@ pub(crate) fn listen(
     });
 }
 
-/// Takes OTLP as JSON: parts of documents can be put together without knowing what is in them.
+/// Stores the spans of an OTLP document. JSON is required, because parts of JSON documents can be
+/// combined without interpreting them.
 pub(crate) fn take_spans(buffer: &Buffer, request: &Request<Bytes>) -> StatusCode {
     match buffer.push(request.body()) {
         Ok(()) => StatusCode::OK,
@@ -65,7 +66,7 @@ struct Event {
     record: serde_json::Value,
 }
 
-/// Takes Lambda's events, and tells which request the function is done with.
+/// Receives platform events and publishes the id of the request that the function has completed.
 pub(crate) fn take_events(
     finished: &watch::Sender<String>,
     request: &Request<Bytes>,

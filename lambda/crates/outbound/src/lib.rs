@@ -1,0 +1,16 @@
+//! Clients of AWS services, configured once for every service of ours.
+//!
+//! - [`aws`] loads the SDK's configuration: region, endpoint, credentials, user agent.
+//! - [`retry`] has every timeout and every number of retries.
+//! - [`http_client`] is the HTTP and TLS client that the SDK sends with.
+//! - [`error`] classifies what went wrong by kinds that metrics and alarms count.
+//!
+//! This crate names no HTTP status code: what a caller of the service gets is not decided here.
+
+pub mod aws;
+pub mod error;
+pub mod http_client;
+pub mod retry;
+mod tls;
+
+pub use error::{Error, ErrorKind};

@@ -1,0 +1,66 @@
+//! The tables, opened: the client that reads and writes them, and the read of one movie.
+
+use super::{Consistency, Fault, StoredMovie, item, transaction::TransientClassifier};
+use crate::{domain::MovieId, trace};
+use aws_sdk_dynamodb::{Client, config::Builder, types::AttributeValue};
+use outbound::aws::SdkConfig;
+
+/// The table of movies, and the table of idempotency keys.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(super) client: Client,
+    pub(super) table: String,
+    pub(super) creations: String,
+}
+
+impl Store {
+    /// Opens the tables. Makes no request.
+    #[must_use]
+    pub fn new(table: String, creations: String, config: &SdkConfig) -> Self {
+        let config = Builder::from(config)
+            .retry_partition(outbound::retry::partition("movies"))
+            .retry_classifier(TransientClassifier);
+        Self {
+            client: Client::from_conf(config.build()),
+            table,
+            creations,
+        }
+    }
+
+    /// Reads a movie that does not exist, so that the first request finds an open connection and a
+    /// derived signing key.
+    ///
+    /// # Errors
+    /// The table cannot be read.
+    pub async fn prewarm_connection(&self) -> Result<(), Fault> {
+        let request = self.client.get_item().table_name(&self.table);
+        let nobody = [
+            (item::YEAR, AttributeValue::N("0".into())),
+            (item::TITLE, AttributeValue::S("-".into())),
+        ];
+        let request = nobody
+            .into_iter()
+            .fold(request, |request, (name, value)| request.key(name, value));
+        request.send().await?;
+        Ok(())
+    }
+
+    /// Reads one movie.
+    ///
+    /// # Errors
+    /// A fault of the table or of the way to it.
+    pub async fn get(
+        &self,
+        id: &MovieId,
+        consistency: Consistency,
+    ) -> Result<Option<StoredMovie>, Fault> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(item::key(id)));
+        let request = request.consistent_read(consistency == Consistency::Strong);
+        let answer = trace::call("GetItem", Box::pin(request.send())).await?;
+        Ok(answer.item.and_then(StoredMovie::new))
+    }
+}

@@ -1,0 +1,113 @@
+//! Lists of movies, page by page.
+
+use super::{Consistency, Fault, Page, Store, item, retry::MAX_EMPTY_PAGES};
+use crate::{
+    domain::{ListQuery, Movie, Order, Scope},
+    trace,
+};
+use aws_sdk_dynamodb::types::AttributeValue;
+
+impl Store {
+    /// Reads one page of a list. It costs what it returns: a Query within one year or a Scan that
+    /// stops at the limit. Only among items that are no movies it reads on, as many at a time as
+    /// the largest page has.
+    ///
+    /// # Errors
+    /// A fault of the table or of the way to it.
+    pub async fn list(&self, query: &ListQuery, consistency: Consistency) -> Result<Page, Fault> {
+        // One more than asked for tells whether there is a next page.
+        let mut limit = i32::from(query.limit) + 1;
+        let (mut last, mut malformed) = (query.after.clone(), 0);
+        for _ in 0..MAX_EMPTY_PAGES {
+            let (items, next) = self
+                .page(
+                    &query.scope,
+                    limit,
+                    last.as_ref().map(item::key_at),
+                    consistency,
+                )
+                .await?;
+            malformed += items
+                .iter()
+                .filter(|item| !item::is_well_formed(item, &item::etag(item)))
+                .count();
+            let mut movies: Vec<Movie> = items.into_iter().filter_map(item::from_item).collect();
+            last = next.as_ref().and_then(item::position);
+            if movies.len() > usize::from(query.limit) {
+                movies.truncate(query.limit.into());
+                last = movies.last().map(|movie| movie.id().into());
+            }
+            if last.is_none() || !movies.is_empty() {
+                return Ok(Page {
+                    movies,
+                    last,
+                    malformed,
+                });
+            }
+            limit = i32::from(ListQuery::MAX_LIMIT) + 1;
+        }
+        Ok(Page {
+            movies: Vec::new(),
+            last,
+            malformed,
+        })
+    }
+
+    async fn page(
+        &self,
+        scope: &Scope,
+        limit: i32,
+        start: Option<item::Item>,
+        consistency: Consistency,
+    ) -> Result<(Vec<item::Item>, Option<item::Item>), Fault> {
+        let is_consistent = consistency == Consistency::Strong;
+        let (items, next) = match scope {
+            Scope::All => {
+                let request = self
+                    .client
+                    .scan()
+                    .table_name(&self.table)
+                    .limit(limit)
+                    .set_exclusive_start_key(start);
+                let request = request.consistent_read(is_consistent);
+                let answer = trace::call("Scan", Box::pin(request.send())).await?;
+                (answer.items, answer.last_evaluated_key)
+            }
+            Scope::Year {
+                year,
+                prefix,
+                order,
+            } => {
+                let mut request = self
+                    .client
+                    .query()
+                    .table_name(&self.table)
+                    .limit(limit)
+                    .set_exclusive_start_key(start)
+                    .consistent_read(is_consistent)
+                    .scan_index_forward(*order == Order::Ascending)
+                    .expression_attribute_names("#year", item::YEAR)
+                    .expression_attribute_values(
+                        ":year",
+                        AttributeValue::N(year.get().to_string()),
+                    );
+                request = match prefix {
+                    None => request.key_condition_expression("#year = :year"),
+                    Some(prefix) => request
+                        .key_condition_expression("#year = :year AND begins_with(#title, :prefix)")
+                        .expression_attribute_names("#title", item::TITLE)
+                        .expression_attribute_values(
+                            ":prefix",
+                            AttributeValue::S(prefix.as_str().to_owned()),
+                        ),
+                };
+                let answer = trace::call("Query", Box::pin(request.send())).await?;
+                (answer.items, answer.last_evaluated_key)
+            }
+        };
+        Ok((
+            items.unwrap_or_default(),
+            next.filter(|key| !key.is_empty()),
+        ))
+    }
+}
