@@ -1,100 +1,133 @@
-use crate::{Contract, HttpServer, RequestBuilder, Response, assert_contract};
+use crate::{Contract, HttpServer, Issuer, RequestBuilder, Response, assert_contract};
 use lambda_emulator::{Environment, Event, Launch, Outcome};
 use serde_json::Value;
-use std::{fmt, pin::Pin, process::Command, sync::Arc, time::Duration};
-use tokio::sync::Mutex;
+use std::{
+    process::Command,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::task::spawn_blocking;
 
-type Returned = Pin<Box<dyn Future<Output = Value> + Send>>;
-type Handler = Arc<dyn Fn(String) -> Returned + Send + Sync>;
-
-/// An application and its contract. Clones share the application.
+/// A compiled service behind one of its entry points, and its contract. Clones share the process.
 #[derive(Clone, Debug)]
 pub struct TestApp {
-    entry_point: EntryPoint,
+    entry_point: Running,
     contract: &'static Contract,
 }
 
-#[derive(Clone)]
-enum EntryPoint {
-    Function(Handler),
-    Lambda(Arc<Mutex<Environment>>),
-    Server(Arc<HttpServer>),
+#[derive(Clone, Debug)]
+enum Running {
+    Lambda(Arc<Function>),
+    Server(Arc<HttpServer>, Option<&'static Issuer>),
 }
 
-impl fmt::Debug for EntryPoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Function(_) => "function in this process",
-            Self::Lambda(_) => "Lambda Runtime API",
-            Self::Server(_) => "HTTP server",
-        })
+/// A function as Lambda runs it: an environment handles one event at a time, and when all are busy
+/// another one starts.
+#[derive(Debug)]
+struct Function {
+    launch: Launch,
+    idle: Mutex<Vec<Environment>>,
+}
+
+impl Function {
+    /// An idle environment, or a new one.
+    async fn environment(&self) -> Environment {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(environment) => environment,
+            None => Environment::start(self.launch.clone()).await.unwrap(),
+        }
+    }
+
+    fn release(&self, environment: Environment) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(environment);
     }
 }
 
 impl TestApp {
-    /// An application in this process: a function from a proxy event to a proxy response. An event
-    /// that names no request gets the invocation's id, which is `invocation`.
-    pub fn in_process<F, R>(contract: &'static Contract, handle: F) -> Self
-    where
-        F: Fn(String) -> R + Send + Sync + 'static,
-        R: Future<Output = Value> + Send + 'static,
-    {
-        let handler: Handler = Arc::new(move |event| Box::pin(handle(event)));
-        Self { entry_point: EntryPoint::Function(handler), contract }
-    }
-
-    /// A compiled function in an imitation of Lambda's execution environment.
+    /// A compiled function in an emulated Lambda environment, which has started when this returns.
     ///
     /// # Panics
     /// It does not start.
     pub async fn lambda(contract: &'static Contract, launch: Launch) -> Self {
-        let environment = Environment::start(launch).await.unwrap();
-        Self { entry_point: EntryPoint::Lambda(Arc::new(Mutex::new(environment))), contract }
+        let function = Function { launch, idle: Mutex::default() };
+        function.release(function.environment().await);
+        Self { entry_point: Running::Lambda(Arc::new(function)), contract }
     }
 
-    /// A program that serves HTTP; see [`HttpServer::start`].
+    /// A program that serves HTTP without authentication; see [`HttpServer::start`].
     ///
     /// # Panics
     /// It does not start.
-    #[must_use]
-    pub fn server(contract: &'static Contract, command: Command) -> Self {
-        Self { entry_point: EntryPoint::Server(Arc::new(HttpServer::start(command))), contract }
+    pub async fn server(contract: &'static Contract, command: Command) -> Self {
+        Self::start_server(contract, command, None).await
+    }
+
+    /// A program that serves HTTP and verifies the tokens of `issuer`. Every request without an
+    /// Authorization header gets a token with the scope and the client id of its
+    /// [`RequestBuilder`].
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn server_with_tokens(
+        contract: &'static Contract,
+        mut command: Command,
+        issuer: &'static Issuer,
+    ) -> Self {
+        command.args(issuer.arguments());
+        Self::start_server(contract, command, Some(issuer)).await
+    }
+
+    async fn start_server(
+        contract: &'static Contract,
+        command: Command,
+        issuer: Option<&'static Issuer>,
+    ) -> Self {
+        // Off this thread, because a server in this process may be what it waits for.
+        let server = spawn_blocking(|| HttpServer::start(command)).await.unwrap();
+        Self { entry_point: Running::Server(Arc::new(server), issuer), contract }
     }
 
     /// The server, if that is the entry point.
     #[must_use]
     pub fn http_server(&self) -> Option<&HttpServer> {
         match &self.entry_point {
-            EntryPoint::Server(server) => Some(server),
-            _ => None,
+            Running::Server(server, _) => Some(server),
+            Running::Lambda(_) => None,
         }
     }
 
     /// The server alone, to stop it.
     ///
     /// # Panics
-    /// The entry point is another, or a clone still uses it.
+    /// The entry point is Lambda, or a clone still uses it.
     #[must_use]
     pub fn into_http_server(self) -> HttpServer {
         match self.entry_point {
-            EntryPoint::Server(server) => Arc::into_inner(server).expect("no clone of it"),
-            other => panic!("{other:?}"),
+            Running::Server(server, _) => Arc::into_inner(server).expect("no clone of it"),
+            Running::Lambda(_) => panic!("{self:?} is no server"),
         }
     }
 
     /// The lines on standard output so far.
-    ///
-    /// # Panics
-    /// The application is in this process.
-    pub async fn log(&self) -> Vec<String> {
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
         match &self.entry_point {
-            EntryPoint::Function(_) => {
-                panic!("a function in this process has no output of its own")
+            Running::Lambda(function) => {
+                let idle = function.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                idle.iter().flat_map(Environment::lines).map(|line| line.text).collect()
             }
-            EntryPoint::Lambda(environment) => {
-                environment.lock().await.lines().into_iter().map(|line| line.text).collect()
-            }
-            EntryPoint::Server(server) => server.log(),
+            Running::Server(server, _) => server.log(),
+        }
+    }
+
+    /// The status of a response to a request without a token. API Gateway rejects such a request
+    /// itself, and the function treats one that lacks verified claims as one without the scope.
+    #[must_use]
+    pub fn status_without_token(&self) -> u16 {
+        match &self.entry_point {
+            Running::Lambda(_) => 403,
+            Running::Server(..) => 401,
         }
     }
 
@@ -106,41 +139,34 @@ impl TestApp {
     /// Sends a request and asserts that the contract declares the response.
     pub async fn send(&self, request: RequestBuilder) -> Response {
         let response = match &self.entry_point {
-            EntryPoint::Server(server) => server.send(&request).await,
-            _ => self.deliver(&request.event().to_string(), request.limit()).await,
+            Running::Server(server, issuer) => {
+                let request = match issuer {
+                    Some(issuer) => request.clone().authorized_by(issuer),
+                    None => request.clone(),
+                };
+                server.send(&request).await
+            }
+            Running::Lambda(function) => {
+                deliver(function, &request.event().to_string(), request.limit()).await
+            }
         };
         request.assert_contract(self.contract, &response);
         response
     }
 
     /// Passes an event to a function as it is, and asserts that the contract declares the response.
+    ///
+    /// # Panics
+    /// The entry point is the HTTP server.
     pub async fn invoke(&self, event: &str) -> Response {
-        let response = self.deliver(event, Duration::from_secs(10)).await;
+        let Running::Lambda(function) = &self.entry_point else {
+            panic!("an HTTP server takes no events");
+        };
+        let response = deliver(function, event, Duration::from_secs(10)).await;
         // An event that is no request has no operation either.
         let event: Value = serde_json::from_str(event).unwrap_or_default();
         let text = |member: &str| event[member].as_str().unwrap_or_default();
         assert_contract(self.contract, text("httpMethod"), text("path"), None, &response);
-        response
-    }
-
-    async fn deliver(&self, event: &str, limit: Duration) -> Response {
-        let (response, invocation) = match &self.entry_point {
-            EntryPoint::Function(handler) => {
-                let response = handler(event.to_owned()).await;
-                (Response::from_proxy(&response), "invocation".to_owned())
-            }
-            EntryPoint::Lambda(environment) => {
-                let event = Event::new(event.to_owned()).time_limit(limit);
-                let answer = environment.lock().await.invoke(event).await.unwrap();
-                let Outcome::Response(response) = answer.outcome else { panic!("{answer:?}") };
-                let response: Value = serde_json::from_slice(&response).unwrap();
-                (Response::from_proxy(&response), answer.id)
-            }
-            EntryPoint::Server(_) => panic!("an HTTP server takes no events"),
-        };
-        let event: Value = serde_json::from_str(event).unwrap_or_default();
-        let id = event["requestContext"]["requestId"].as_str().unwrap_or(&invocation);
-        assert_eq!(response.header("x-request-id"), Some(id), "{response:?}");
         response
     }
 
@@ -157,4 +183,19 @@ impl TestApp {
             response
         }
     }
+}
+
+async fn deliver(function: &Function, event: &str, limit: Duration) -> Response {
+    let mut environment = function.environment().await;
+    let answer = environment.invoke(Event::new(event.to_owned()).time_limit(limit)).await.unwrap();
+    let Outcome::Response(response) = answer.outcome else {
+        panic!("{answer:?}: {:#?}", environment.lines())
+    };
+    function.release(environment);
+    let response = Response::from_proxy(&serde_json::from_slice(&response).unwrap());
+    let event: Value = serde_json::from_str(event).unwrap_or_default();
+    // An event that names no request gets the invocation's id.
+    let id = event["requestContext"]["requestId"].as_str().unwrap_or(&answer.id);
+    assert_eq!(response.header("x-request-id"), Some(id), "{response:?}");
+    response
 }

@@ -1,6 +1,9 @@
 use crate::Response;
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 const METHODS: [&str; 8] = ["get", "head", "put", "post", "patch", "delete", "options", "trace"];
 
@@ -81,12 +84,149 @@ impl Contract {
         paths[template].get(method.to_ascii_lowercase())
     }
 
-    /// The example of an error code.
-    fn example(&self, code: &Value) -> Option<&Value> {
+    /// A path of a template, in which every parameter is its example.
+    ///
+    /// # Panics
+    /// A parameter has no example.
+    #[must_use]
+    pub fn path(&self, template: &str) -> String {
+        let parameters = self.document["paths"][template]["parameters"].as_array();
+        parameters.into_iter().flatten().fold(template.to_owned(), |path, parameter| {
+            let parameter = self.follow(parameter);
+            let name = parameter["name"].as_str().unwrap();
+            path.replace(&format!("{{{name}}}"), &example(parameter))
+        })
+    }
+
+    /// The parameters of an operation in one place (`path`, `query` or `header`), in their order.
+    ///
+    /// # Panics
+    /// There is no such operation.
+    #[must_use]
+    pub fn parameters(&self, method: &str, template: &str, place: &str) -> Vec<&Value> {
+        let item = &self.document["paths"][template];
+        let lists = [&item["parameters"], &item[method.to_ascii_lowercase()]["parameters"]];
+        let all = lists.into_iter().filter_map(Value::as_array).flatten();
+        all.map(|parameter| self.follow(parameter)).filter(|one| one["in"] == place).collect()
+    }
+
+    /// The name of every header that a response may have.
+    #[must_use]
+    pub fn response_headers(&self) -> BTreeSet<String> {
+        fn collect(value: &Value, names: &mut BTreeSet<String>) {
+            match value {
+                Value::Object(members) => {
+                    let headers = members.get("headers").and_then(Value::as_object);
+                    let headers = headers.into_iter().flat_map(Map::keys);
+                    names.extend(headers.map(|name| name.to_ascii_lowercase()));
+                    members.values().for_each(|member| collect(member, names));
+                }
+                Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
+                _ => {}
+            }
+        }
+        let mut names = BTreeSet::new();
+        collect(&self.document["paths"], &mut names);
+        collect(&self.document["components"]["responses"], &mut names);
+        names
+    }
+
+    /// The schema of a request body with its media type, or `None` if the operation takes none.
+    ///
+    /// # Panics
+    /// There is no such operation.
+    #[must_use]
+    pub fn request_body(&self, method: &str, template: &str) -> Option<(&str, &Value)> {
+        let operation = &self.document["paths"][template][method.to_ascii_lowercase()];
+        let content = self.follow(&operation["requestBody"])["content"].as_object()?;
+        let (media_type, content) = content.iter().next()?;
+        Some((media_type, self.follow(&content["schema"])))
+    }
+
+    /// The properties of an object's schema, references followed.
+    #[must_use]
+    pub fn properties<'a>(&'a self, schema: &'a Value) -> BTreeMap<String, &'a Value> {
+        let properties = self.follow(schema)["properties"].as_object();
+        let properties = properties.into_iter().flatten();
+        properties.map(|(name, schema)| (name.clone(), self.follow(schema))).collect()
+    }
+
+    /// A valid value of each property of an object's schema. Properties of one schema get different
+    /// values.
+    ///
+    /// # Panics
+    /// A property is of a kind that needs an `example` and has none.
+    #[must_use]
+    pub fn samples(&self, schema: &Value) -> Map<String, Value> {
+        let sample = |(number, (name, schema)): (usize, (String, &Value))| {
+            let has_pattern = schema["pattern"].is_string();
+            let value = match (schema["type"].as_str().unwrap(), &schema["example"]) {
+                (_, example) if !example.is_null() => example.clone(),
+                ("array", _) => json!([format!("name {number}")]),
+                ("integer" | "number", _) => {
+                    json!(schema["minimum"].as_u64().unwrap() + 1 + number as u64 % 5)
+                }
+                ("string", _) if is_url(schema) => json!(format!("https://example.org/{number}")),
+                ("string", _) if !has_pattern => json!(format!("text {number}")),
+                _ => panic!("{name} needs an example in the contract: {schema}"),
+            };
+            (name, value)
+        };
+        self.properties(schema).into_iter().enumerate().map(sample).collect()
+    }
+
+    /// Values at the limits of a schema, and values beyond them.
+    ///
+    /// # Panics
+    /// The schema has no limits.
+    #[must_use]
+    pub fn limits(&self, schema: &Value) -> (Vec<Value>, Vec<Value>) {
+        let limit = |schema: &Value, name: &str| {
+            let limit = schema[name].as_i64();
+            limit.unwrap_or_else(|| panic!("no {name}: {schema}"))
+        };
+        let length = |schema: &Value| usize::try_from(limit(schema, "maxLength")).unwrap();
+        match schema["type"].as_str().unwrap() {
+            "array" => {
+                let item = self.follow(&schema["items"]);
+                let (length, count) = (length(item), limit(schema, "maxItems"));
+                let list = |count: i64, length| {
+                    json!(vec!["é".repeat(length); usize::try_from(count).unwrap()])
+                };
+                let invalid = vec![list(count + 1, 1), list(1, length + 1), list(1, 0)];
+                (vec![list(count, length), json!([])], invalid)
+            }
+            "integer" | "number" => {
+                let (low, high) = (limit(schema, "minimum"), limit(schema, "maximum"));
+                (vec![json!(low), json!(high)], vec![json!(low - 1), json!(high + 1)])
+            }
+            "string" if is_url(schema) => {
+                let url = |length: usize| json!(format!("https://{}", "x".repeat(length - 8)));
+                (vec![url(length(schema))], vec![url(length(schema) + 1), json!("")])
+            }
+            "string" if schema["pattern"].is_string() => {
+                (vec![schema["example"].clone()], vec![json!("")])
+            }
+            "string" => {
+                let text = |length| json!("é".repeat(length));
+                (vec![text(length(schema))], vec![text(length(schema) + 1), json!("")])
+            }
+            other => panic!("limits of {other}"),
+        }
+    }
+
+    /// The example of each error code.
+    ///
+    /// # Panics
+    /// The document has no examples.
+    #[must_use]
+    pub fn problems(&self) -> BTreeMap<String, &Value> {
         let components = &self.document["components"];
-        let examples = components["examples"].as_object()?.values().map(|one| &one["value"]);
-        let mut all = examples.chain([&components["schemas"]["Problem"]["example"]]);
-        all.find(|example| !code.is_null() && example["code"] == *code)
+        let examples = components["examples"].as_object().unwrap().values();
+        let examples = examples.map(|example| &example["value"]);
+        let examples = examples.chain([&components["schemas"]["Problem"]["example"]]);
+        let codes = examples.filter_map(|value| Some((value["code"].as_str()?.to_owned(), value)));
+        codes.collect()
     }
 
     fn is_problem(&self, response: &Response) -> bool {
@@ -102,6 +242,20 @@ impl Contract {
             errors.map(|error| format!("{}: {error}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{schema}: {errors:?}: {response:?}");
     }
+}
+
+/// A parameter's example as text.
+fn example(parameter: &Value) -> String {
+    match &parameter["example"] {
+        Value::Null => panic!("no example: {parameter}"),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Whether a string's pattern is that of a URL.
+fn is_url(schema: &Value) -> bool {
+    schema["pattern"].as_str().is_some_and(|pattern| pattern.starts_with("^http"))
 }
 
 /// Whether a path is one of a template's. The last parameter takes the rest, slashes included.
@@ -139,7 +293,11 @@ pub fn assert_contract(
         let expected = (&json!(id), &json!(response.status));
         assert_eq!((&body["request_id"], &body["status"]), expected, "{}", context());
         // One text for each code; a 403 names the scope of its operation.
-        if let Some(example) = contract.example(&body["code"]).filter(|_| response.status != 403) {
+        if let Some(example) = contract
+            .problems()
+            .get(body["code"].as_str().unwrap_or_default())
+            .filter(|_| response.status != 403)
+        {
             assert_eq!(body["detail"], example["detail"], "{}", context());
         }
     }

@@ -12,7 +12,22 @@
 //! # }
 //! ```
 //!
-//! Every response is held to the OpenAPI contract before the test sees it.
+//! [`TestApp::lambda`] and [`TestApp::server_with_tokens`] start the same binary, so that one test
+//! function can run behind both entry points. Every response is held to the OpenAPI contract before
+//! the test sees it. A test that stores something asks for [`Tables`], and returns at once if there
+//! is no emulator:
+//!
+//! ```no_run
+//! # async fn test() {
+//! use testkit::Tables;
+//!
+//! let Some(tables) = Tables::create(include_str!("../../../services/movies/tables.json")).await
+//! else {
+//!     return;
+//! };
+//! println!("{}", tables.name("movies"));
+//! # }
+//! ```
 
 #![allow(
     clippy::unwrap_used,
@@ -23,6 +38,7 @@
 
 mod app;
 mod contract;
+mod issuer;
 mod request;
 mod response;
 pub mod sample;
@@ -31,11 +47,12 @@ mod tables;
 
 pub use app::TestApp;
 pub use contract::{Contract, assert_contract};
+pub use issuer::Issuer;
 pub use lambda_emulator;
 pub use request::RequestBuilder;
 pub use response::Response;
 pub use server::HttpServer;
-pub use tables::{Tables, create_table};
+pub use tables::{Tables, emulator};
 
 /// Marks what no log and no trace may contain. Text after it names the place it was put in.
 pub const CANARY: &str = "canary";

@@ -1,4 +1,4 @@
-use crate::{Contract, Response, assert_contract};
+use crate::{Contract, Issuer, Response, assert_contract};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -194,6 +194,16 @@ impl RequestBuilder {
                 "authorizer": self.scope.as_ref().map(claims),
             },
         })
+    }
+
+    /// With a token of `issuer` that has the scope and the client id, unless there is an Authorization
+    /// header or no scope.
+    pub(crate) fn authorized_by(self, issuer: &Issuer) -> Self {
+        let is_set =
+            self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        let Some(scope) = self.scope.as_ref().filter(|_| !is_set) else { return self };
+        let token = issuer.token(&json!({ "scope": scope, "client_id": self.client }));
+        self.header("Authorization", &format!("Bearer {token}"))
     }
 
     /// The bytes of an HTTP/1.1 request. The connection closes after the response.

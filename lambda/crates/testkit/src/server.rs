@@ -120,8 +120,18 @@ impl HttpServer {
     /// # Panics
     /// It has ended already.
     #[must_use]
-    pub fn stop(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
+    pub fn stop(self) -> (ExitStatus, Vec<String>, Vec<String>) {
         self.signal(Signal::SIGTERM);
+        self.wait()
+    }
+
+    /// Waits for its end, and returns how it ended with all lines of standard output and standard
+    /// error.
+    ///
+    /// # Panics
+    /// It cannot be waited for.
+    #[must_use]
+    pub fn wait(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
         let status = self.child.wait().unwrap();
         (status, std::mem::take(&mut self.stdout).end(), std::mem::take(&mut self.stderr).end())
     }

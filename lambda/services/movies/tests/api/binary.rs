@@ -31,7 +31,7 @@ fn refused(arguments: &[&str], variables: &[(&str, &str)], word: &str) {
 }
 
 #[test]
-fn a_missing_or_senseless_variable_fails_the_start_by_name() {
+fn start_fails_and_names_a_missing_or_invalid_variable() {
     let lambda = [
         ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9"),
         ("AWS_LAMBDA_FUNCTION_NAME", "mvdb-test-movies"),
@@ -88,7 +88,7 @@ fn a_missing_or_senseless_variable_fails_the_start_by_name() {
 }
 
 #[test]
-fn beyond_loopback_keys_are_needed() {
+fn listening_beyond_loopback_needs_jwks() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
         refused(&["--listen", address], &[("TABLE_NAME", "t")], "--jwks");
     }
@@ -110,7 +110,7 @@ fn beyond_loopback_keys_are_needed() {
 }
 
 #[test]
-fn wrong_arguments_are_told() {
+fn invalid_arguments_are_rejected_with_a_hint() {
     refused(&[], &[("TABLE_NAME", "t")], "--listen");
     for listen in [
         "8080",
@@ -154,7 +154,7 @@ fn wrong_arguments_are_told() {
 
 /// While it starts it waits for a table that does not answer: it need not be waited for.
 #[tokio::test]
-async fn a_signal_to_stop_during_the_start_ends_the_server_at_once_and_well() {
+async fn sigterm_and_sigint_during_start_end_the_server_successfully() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     for signal in ["TERM", "INT"] {

@@ -1,48 +1,31 @@
 //! A client is served until the day on which its consumer expires, and rejected by name from then on.
 
-use super::{App, READ};
-use movies::http::{Consumer, Consumers};
-use std::time::{Duration, SystemTime};
+use super::{App, EntryPoint, READ, contract};
 use testkit::RequestBuilder;
 
-/// Two clients of a consumer whose access ended a second ago, and one whose access ends in an hour.
-async fn app() -> App {
-    let now = SystemTime::now();
-    let consumer = |name: &str, expires| Consumer {
-        name: name.to_owned(),
-        expires,
-    };
-    let consumers: Consumers = [
-        (
-            "old".to_owned(),
-            consumer("shop", now - Duration::from_secs(1)),
-        ),
-        (
-            "next".to_owned(),
-            consumer("shop", now - Duration::from_secs(1)),
-        ),
-        (
-            "valid".to_owned(),
-            consumer("library", now + Duration::from_secs(3600)),
-        ),
-    ]
-    .into_iter()
-    .collect();
-    App::with_consumers(&["https://a.example"], consumers).await
+behaviours![
+    expired_consumer_is_rejected_by_every_operation,
+    valid_and_unknown_consumers_are_served,
+    rejection_of_an_expired_consumer_has_cors_headers,
+];
+
+/// Two clients of a consumer whose access has ended, and one whose access has not.
+async fn app(entry_point: EntryPoint) -> App {
+    let consumers = "old=shop:2020-01-01,next=shop:2020-01-01,valid=library:2999-12-31";
+    let variables = [
+        ("CONSUMERS", consumers),
+        ("CORS_ORIGINS", "https://a.example"),
+    ];
+    entry_point.start_with(&variables).await
 }
 
-#[tokio::test]
-async fn an_expired_consumer_is_rejected_with_every_client_on_every_route() {
-    let app = app().await;
+async fn expired_consumer_is_rejected_by_every_operation(entry_point: EntryPoint) {
+    let app = app(entry_point).await;
     for client in ["old", "next"] {
-        for (method, path) in [
-            ("GET", "/movies"),
-            ("HEAD", "/movies/2013/Rush"),
-            ("DELETE", "/movies/2013/Rush"),
-            ("GET", "/health"),
-        ] {
+        for (method, template) in contract().operations() {
+            let path = &contract().path(&template);
             let response = app
-                .send(RequestBuilder::new(method, path).client(client))
+                .send(RequestBuilder::new(&method, path).client(client))
                 .await;
             assert_eq!(response.status, 403, "{method} {path}: {response:?}");
             if method != "HEAD" {
@@ -56,9 +39,8 @@ async fn an_expired_consumer_is_rejected_with_every_client_on_every_route() {
     }
 }
 
-#[tokio::test]
-async fn what_expires_later_and_what_the_environment_does_not_know_is_served() {
-    let app = app().await;
+async fn valid_and_unknown_consumers_are_served(entry_point: EntryPoint) {
+    let app = app(entry_point).await;
     for client in ["valid", "unknown"] {
         let response = app
             .send(
@@ -72,9 +54,8 @@ async fn what_expires_later_and_what_the_environment_does_not_know_is_served() {
 }
 
 /// A page of an expired client has to be able to read why.
-#[tokio::test]
-async fn the_rejection_of_an_expired_consumer_can_be_read_by_a_page() {
-    let response = app()
+async fn rejection_of_an_expired_consumer_has_cors_headers(entry_point: EntryPoint) {
+    let response = app(entry_point)
         .await
         .send(
             RequestBuilder::new("GET", "/movies")

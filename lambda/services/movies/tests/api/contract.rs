@@ -1,17 +1,26 @@
-//! The contract as a list of what must be there.
+//! Operations, scopes and limits are those of the contract, in both directions.
 
-use super::{App, READ, WRITE, contract};
-use movies::domain::{Info, ListQuery, Title, Year};
+use super::{EntryPoint, READ, WRITE, contract};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use testkit::{RequestBuilder, Response, assert_contract, sample::rush};
+use testkit::{
+    RequestBuilder, Response, assert_contract,
+    sample::{rush, titled},
+};
 
-#[tokio::test]
-async fn every_operation_of_the_contract_is_routed() {
-    let app = App::new().await;
+behaviours![
+    every_operation_of_the_contract_is_routed_and_no_other,
+    every_operation_accepts_exactly_the_scopes_of_the_contract,
+    limits_of_a_movies_fields_are_those_of_the_contract,
+    limits_of_year_and_title_are_those_of_the_contract,
+    page_sizes_are_those_of_the_contract,
+];
+
+async fn every_operation_of_the_contract_is_routed_and_no_other(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let mut methods = BTreeMap::<_, BTreeSet<_>>::new();
-    for (method, path) in contract().operations() {
-        let path = path.replace("{year}", "2013").replace("{title}", "Rush");
+    for (method, template) in contract().operations() {
+        let path = contract().path(&template);
         methods
             .entry(path.clone())
             .or_default()
@@ -35,14 +44,11 @@ async fn every_operation_of_the_contract_is_routed() {
     }
 }
 
-#[tokio::test]
-async fn an_operation_takes_the_scopes_that_the_contract_declares() {
-    let app = App::new().await;
+async fn every_operation_accepts_exactly_the_scopes_of_the_contract(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let contract = contract();
     for (method, template) in contract.operations() {
-        let path = template
-            .replace("{year}", "2013")
-            .replace("{title}", "Rush");
+        let path = contract.path(&template);
         let operation = contract.operation(&method, &path).unwrap();
         let security = operation
             .get("security")
@@ -63,140 +69,128 @@ async fn an_operation_takes_the_scopes_that_the_contract_declares() {
                 "{method} {path} with {scope}"
             );
         }
-        for scope in [
-            None,
-            Some(""),
-            Some("movies/readwrite"),
-            Some("openid movies/reads"),
+        for (scope, status) in [
+            (None, app.status_without_token()),
+            (Some(""), 403),
+            (Some("movies/readwrite"), 403),
+            (Some("openid movies/reads"), 403),
         ] {
-            assert_eq!(
-                app.send(RequestBuilder::new(&method, &path).scope(scope))
-                    .await
-                    .status,
-                403,
-                "{method} {path} with {scope:?}"
-            );
+            let response = app
+                .send(RequestBuilder::new(&method, &path).scope(scope))
+                .await;
+            assert_eq!(response.status, status, "{method} {path} with {scope:?}");
         }
     }
 }
 
-#[test]
-fn the_codes_limits_follow_the_contract() {
-    let contract = contract();
-    let year = contract.schema("MovieYear");
-    assert_eq!(
-        (year["minimum"].as_u64(), year["maximum"].as_u64()),
-        (Some(Year::MIN.into()), Some(Year::MAX.into()))
-    );
-    assert_eq!(contract.schema("MovieTitle")["maxLength"], Title::MAX_BYTES);
-    let parameters = &contract.document["components"]["parameters"];
-    assert_eq!(
-        (
-            &parameters["Year"]["schema"],
-            &parameters["YearQuery"]["schema"]
-        ),
-        (year, year)
-    );
-    let limit = &parameters["Limit"]["schema"];
-    assert_eq!(
-        (
-            &limit["maximum"],
-            &limit["default"],
-            &contract.schema("MoviePage")["properties"]["movies"]["maxItems"]
-        ),
-        (
-            &json!(ListQuery::MAX_LIMIT),
-            &json!(ListQuery::DEFAULT_LIMIT),
-            &json!(ListQuery::MAX_LIMIT)
-        )
-    );
-
-    // At a limit a field passes, one beyond it does not.
-    let passes = |field: &str, value: Value| {
-        let text = json!({ "year": 2013, "title": "a", "info": { field: value } }).to_string();
-        movies::http::body::read_movie(&text).is_ok()
+async fn limits_of_a_movies_fields_are_those_of_the_contract(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    let put = async |field: &str, value: &Value| {
+        let body = json!({ "info": { field: value } });
+        app.send(RequestBuilder::new("PUT", "/movies/2013/Rush").json(&body))
+            .await
     };
-    let properties = contract.schema("Info")["properties"].as_object().unwrap();
-    for (field, schema) in properties {
-        let schema = contract.follow(schema);
-        match schema["type"].as_str().unwrap() {
-            "array" => {
-                let item = contract.follow(&schema["items"]);
-                let (items, length) = (
-                    schema["maxItems"].as_u64().unwrap(),
-                    item["maxLength"].as_u64().unwrap(),
-                );
-                let list = |items: u64, length: u64| {
-                    json!(vec![
-                        "é".repeat(length.try_into().unwrap());
-                        items.try_into().unwrap()
-                    ])
-                };
-                assert!(
-                    passes(field, list(items, length)) && !passes(field, list(items + 1, 1)),
-                    "{field}"
-                );
-                assert!(
-                    !passes(field, list(1, length + 1))
-                        && !passes(field, list(1, 0))
-                        && passes(field, json!([])),
-                    "{field}"
-                );
-            }
-            "integer" | "number" => {
-                let (low, high) = (
-                    schema["minimum"].as_i64().unwrap(),
-                    schema["maximum"].as_i64().unwrap(),
-                );
-                assert!(
-                    passes(field, json!(low)) && passes(field, json!(high)),
-                    "{field}"
-                );
-                assert!(
-                    !passes(field, json!(low - 1)) && !passes(field, json!(high + 1)),
-                    "{field}"
-                );
-            }
-            "string" if field == "release_date" => {
-                assert!(passes(field, schema["example"].clone()));
-            }
-            "string" => {
-                let most = usize::try_from(schema["maxLength"].as_u64().unwrap()).unwrap();
-                let text = |length: usize| {
-                    if field == "image_url" {
-                        format!("https://{}", "x".repeat(length - 8))
-                    } else {
-                        "é".repeat(length)
-                    }
-                };
-                assert!(
-                    passes(field, json!(text(most)))
-                        && !passes(field, json!(text(most + 1)))
-                        && !passes(field, json!("")),
-                    "{field}"
-                );
-            }
-            other => panic!("{field}: {other}"),
+    for (field, schema) in contract().properties(contract().schema("Info")) {
+        let (valid, invalid) = contract().limits(schema);
+        for value in valid {
+            let written = put(&field, &value).await;
+            assert_eq!(
+                written.json()["info"],
+                json!({ field.clone(): value }),
+                "{written:?}"
+            );
+        }
+        for value in invalid {
+            let fields = put(&field, &value)
+                .await
+                .assert_problem(400, "invalid_request");
+            assert_eq!(fields, [format!("info.{field}")], "{value}");
         }
     }
-    // A field that the contract lacks would not be seen above.
-    let Info {
-        directors: _,
-        release_date: _,
-        rating: _,
-        genres: _,
-        image_url: _,
-        plot: _,
-        rank: _,
-        running_time_secs: _,
-        actors: _,
-    } = Info::default();
-    assert_eq!(properties.len(), 9);
+}
+
+async fn limits_of_year_and_title_are_those_of_the_contract(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    let schema = |name: &str| contract().schema(name);
+    for (year, is_valid) in [
+        ("minimum", 0),
+        ("maximum", 0),
+        ("minimum", -1),
+        ("maximum", 1),
+    ]
+    .map(|(limit, beyond)| {
+        (
+            schema("MovieYear")[limit].as_i64().unwrap() + beyond,
+            beyond == 0,
+        )
+    }) {
+        let body = json!({ "year": year, "title": "a" });
+        let created = app
+            .send(RequestBuilder::new("POST", "/movies").json(&body))
+            .await;
+        let read = app.ask("GET", &format!("/movies/{year}/a")).await;
+        let listed = app.ask("GET", &format!("/movies?year={year}")).await;
+        let expected = if is_valid { [201, 200, 200] } else { [400; 3] };
+        assert_eq!(
+            [created.status, read.status, listed.status],
+            expected,
+            "{year}"
+        );
+    }
+    // The limit of a title is in bytes.
+    let most = usize::try_from(schema("MovieTitle")["maxLength"].as_u64().unwrap()).unwrap();
+    for (title, is_valid) in [
+        ("é".repeat(most / 2), true),
+        ("é".repeat(most / 2) + "x", false),
+        (String::new(), false),
+    ] {
+        let created = app
+            .send(RequestBuilder::new("POST", "/movies").json(&titled(&title)))
+            .await;
+        let query = RequestBuilder::new("GET", "/movies").parameter("year", "2013");
+        let read = app.send(query.parameter("title", &title)).await;
+        let expected = if is_valid { [201, 200] } else { [400, 400] };
+        assert_eq!(
+            [created.status, read.status],
+            expected,
+            "{} bytes",
+            title.len()
+        );
+    }
+}
+
+async fn page_sizes_are_those_of_the_contract(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    let limit = &contract().document["components"]["parameters"]["Limit"]["schema"];
+    let [low, high, default] = ["minimum", "maximum", "default"].map(|name| &limit[name]);
+    for number in 0..=default.as_u64().unwrap() {
+        app.create(&titled(&format!("{number:03}"))).await;
+    }
+    let page = app.ask("GET", "/movies").await.json();
+    assert_eq!(json!(page["movies"].as_array().unwrap().len()), *default);
+    let [below, beyond] = [low.as_i64().unwrap() - 1, high.as_i64().unwrap() + 1];
+    for (limit, status) in [
+        (low, 200),
+        (high, 200),
+        (&json!(below), 400),
+        (&json!(beyond), 400),
+    ] {
+        assert_eq!(
+            app.ask("GET", &format!("/movies?limit={limit}"))
+                .await
+                .status,
+            status
+        );
+    }
+    assert_eq!(
+        contract().schema("MoviePage")["properties"]["movies"]["maxItems"],
+        *high
+    );
 }
 
 /// The contract repeats each field, since a reference cannot be nullable.
 #[test]
-fn a_patchs_fields_are_a_movies_with_null_allowed() {
+fn patch_schema_has_the_fields_of_a_movie_as_nullable() {
     let contract = contract();
     let mut expected = serde_json::Map::new();
     for (name, field) in contract.schema("Info")["properties"].as_object().unwrap() {
@@ -213,7 +207,7 @@ fn a_patchs_fields_are_a_movies_with_null_allowed() {
 }
 
 #[test]
-fn the_judge_refuses_what_the_contract_does_not_have() {
+fn assert_contract_rejects_undeclared_responses() {
     let answer = |status: u16, body: Value| Response {
         status,
         headers: json!({ "content-type": "application/json", "x-request-id": "request-1", "etag": format!("\"{}\"", "0".repeat(32)) }),

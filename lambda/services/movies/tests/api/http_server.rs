@@ -1,11 +1,12 @@
 //! The compiled binary as an HTTP server (`--listen`): clients that hang up, stall or send half a
-//! request, logs that cannot be written, tokens, readiness. What both entry points have in common
-//! is in `entry_points.rs`.
+//! request, logs that cannot be written, tokens, readiness, shutdown. The other modules test what both
+//! entry points have in common.
 
-use super::{contract, logs::fields, server::Issuer};
+use super::{app, contract, logs::fields};
 use bytes::Bytes;
 use http::{Request, Response as HttpResponse};
 use lambda_emulator::{Server, dynamodb};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::{
     fs::OpenOptions,
@@ -16,16 +17,17 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
-use testkit::{HttpServer, RequestBuilder, Response, TestApp, assert_contract, sample::rush_item};
+use testkit::{
+    HttpServer, Issuer, RequestBuilder, Response, TestApp, assert_contract, sample::rush_item,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{sleep, timeout},
 };
 
-const ISSUER: &str = "https://issuer.example";
 const ORIGIN: &str = "https://app.example.org";
 
 /// A table on loopback: its server, and how many write transactions it has got.
@@ -76,18 +78,27 @@ impl Table {
 }
 
 fn command(table: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
+    let mut command = app::server();
+    command.args(arguments).envs([
+        ("AWS_ACCESS_KEY_ID", "x"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("AWS_ENDPOINT_URL", table),
+        ("CORS_ORIGINS", ORIGIN),
+    ]);
     command
-        .args(["--listen", "127.0.0.1:0"])
-        .args(arguments)
+}
+
+/// As [`command`], listening elsewhere than on a free port.
+fn command_on(address: &str, table: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
+    let from = self::command(table, &[]);
+    let variables = from
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)));
+    command
+        .args(["--listen", address])
         .env_clear()
-        .envs([
-            ("TABLE_NAME", "movies"),
-            ("AWS_ACCESS_KEY_ID", "x"),
-            ("AWS_SECRET_ACCESS_KEY", "x"),
-            ("AWS_ENDPOINT_URL", table),
-            ("CORS_ORIGINS", ORIGIN),
-        ]);
+        .envs(variables);
     command
 }
 
@@ -122,7 +133,7 @@ async fn send(server: &HttpServer, method: &str, path: &str, request: &str) -> R
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_whose_client_hangs_up_is_finished_and_logged() {
+async fn write_is_finished_and_logged_after_its_client_disconnects() {
     let table = Table::slow(Duration::from_millis(500)).await;
     let server = table.server(&[]);
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
@@ -138,7 +149,7 @@ async fn a_write_whose_client_hangs_up_is_finished_and_logged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_whose_client_hangs_up_is_finished_before_a_stop() {
+async fn write_of_a_disconnected_client_is_finished_before_shutdown() {
     let table = Table::slow(Duration::from_millis(500)).await;
     let server = table.server(&[]);
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
@@ -152,7 +163,7 @@ async fn a_write_whose_client_hangs_up_is_finished_before_a_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_closes_its_half_of_the_connection_gets_its_response() {
+async fn half_closed_client_gets_its_response() {
     let table = Table::slow(Duration::from_millis(200)).await;
     let server = table.server(&[]);
     let stream = std::net::TcpStream::connect(server.address()).unwrap();
@@ -167,7 +178,7 @@ async fn a_client_that_closes_its_half_of_the_connection_gets_its_response() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upload_that_breaks_off_is_logged_and_writes_nothing() {
+async fn aborted_upload_is_logged_and_writes_nothing() {
     let table = Table::start().await;
     let server = table.server(&[]);
     let request = put().http1();
@@ -188,10 +199,10 @@ async fn an_upload_that_breaks_off_is_logged_and_writes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rejected_and_malformed_requests_are_logged() {
-    let jwks = Jwks::new("logged");
+    let issuer = issuer("logged");
     let table = Table::start().await;
-    let server = table.server(&jwks.arguments());
-    let bearer = format!("Authorization: Bearer {}\r\n", jwks.token(json!({})));
+    let server = table.server(&issuer.arguments());
+    let bearer = bearer(&issuer.token(&json!({})));
     let close = "Host: x\r\nConnection: close\r\n";
     for (request, status, method, route) in [
         (
@@ -265,7 +276,7 @@ async fn serves_with_output(table: &Table, output: impl Into<Stdio>) -> HttpServ
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_cannot_be_written_stops_nothing() {
+async fn http_server_serves_though_its_log_cannot_be_written() {
     let table = Table::start().await;
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     serves_with_output(&table, full).await;
@@ -275,7 +286,7 @@ async fn a_log_that_cannot_be_written_stops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_nobody_reads_stops_nothing() {
+async fn http_server_serves_though_nobody_reads_its_log() {
     let table = Table::start().await;
     let (mut reader, writer) = pipe().unwrap();
     let server = serves_with_output(&table, writer).await;
@@ -307,7 +318,7 @@ async fn a_log_that_nobody_reads_stops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_nobody_reads_does_not_keep_the_server_from_stopping() {
+async fn shutdown_does_not_wait_for_a_log_that_nobody_reads() {
     let table = Table::start().await;
     let (_reader, writer) = pipe().unwrap();
     let server = serves_with_output(&table, writer).await;
@@ -325,20 +336,14 @@ async fn a_log_that_nobody_reads_does_not_keep_the_server_from_stopping() {
 
 /// `movies --listen … 2>/dev/full`: what is printed at the start may be lost, and nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_standard_error_that_cannot_be_written_stops_nothing() {
+async fn http_server_serves_though_standard_error_cannot_be_written() {
     let table = Table::start().await;
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap()
         .port();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
-    let from = table.command(&[]);
-    command.env_clear().envs(
-        from.get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
-    command.args(["--listen", &format!("127.0.0.1:{port}")]);
+    let mut command = command_on(&format!("127.0.0.1:{port}"), table.server.url());
     let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut child = command.stdout(full()).stderr(full()).spawn().unwrap();
     let begin = Instant::now();
@@ -358,11 +363,11 @@ async fn a_standard_error_that_cannot_be_written_stops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn browsers_can_read_every_rejection() {
-    let jwks = Jwks::new("cors");
+async fn http_server_rejections_have_cors_headers() {
+    let issuer = issuer("cors");
     let table = Table::start().await;
-    let server = table.server(&jwks.arguments());
-    let bearer = format!("Authorization: Bearer {}\r\n", jwks.token(json!({})));
+    let server = table.server(&issuer.arguments());
+    let bearer = bearer(&issuer.token(&json!({})));
     let origin = format!("Host: x\r\nConnection: close\r\nOrigin: {ORIGIN}\r\n");
     for (path, headers, status) in [
         ("/movies/2013/Rush", "", 401),
@@ -379,15 +384,12 @@ async fn browsers_can_read_every_rejection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_does_not_come_is_awaited_only_where_it_matters() {
-    let jwks = Jwks::new("body");
+async fn missing_body_is_awaited_only_if_the_response_depends_on_it() {
+    let issuer = issuer("body");
     let table = Table::start().await;
-    let server = table.server(&jwks.arguments());
-    let write = format!("Authorization: Bearer {}\r\n", jwks.token(json!({})));
-    let read = format!(
-        "Authorization: Bearer {}\r\n",
-        jwks.token(json!({ "scope": "movies/read" }))
-    );
+    let server = table.server(&issuer.arguments());
+    let write = bearer(&issuer.token(&json!({})));
+    let read = bearer(&issuer.token(&json!({ "scope": "movies/read" })));
     let begin = Instant::now();
     for (method, path, headers, status) in [
         ("GET", "/movies/2013/Rush", write.as_str(), 200),
@@ -411,7 +413,7 @@ async fn a_body_that_does_not_come_is_awaited_only_where_it_matters() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_upload_is_a_request_timeout() {
+async fn slow_upload_is_408() {
     let table = Table::start().await;
     let server = table.server(&[]);
     let request = put().http1();
@@ -430,7 +432,7 @@ async fn a_slow_upload_is_a_request_timeout() {
 /// As many connections as are allowed are open and idle: another waits until one of them ends, and
 /// is served then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_are_limited() {
+async fn connections_beyond_the_limit_wait() {
     const LIMIT: usize = 512;
     let table = Table::start().await;
     let server = table.server(&[]);
@@ -453,16 +455,9 @@ async fn connections_are_limited() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_name_is_an_address_to_listen_on() {
+async fn server_listens_on_a_host_name() {
     let table = Table::start().await;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
-    let from = table.command(&[]);
-    command.env_clear().envs(
-        from.get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
-    command.args(["--listen", "localhost:0"]);
-    let server = HttpServer::start(command);
+    let server = HttpServer::start(command_on("localhost:0", table.server.url()));
     assert!(server.address().ip().is_loopback());
     assert_eq!(
         server
@@ -474,9 +469,9 @@ async fn a_host_name_is_an_address_to_listen_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_table_that_becomes_unreachable_is_503_without_details() {
+async fn unreachable_table_is_503_without_internal_details() {
     let table = Table::start().await;
-    let app = TestApp::server(contract(), table.command(&[]));
+    let app = TestApp::server(contract(), table.command(&[])).await;
     drop(table);
     let response = app.ask("GET", "/movies/2013/Rush").await;
     response.assert_problem(503, "unavailable");
@@ -491,7 +486,7 @@ async fn a_table_that_becomes_unreachable_is_503_without_details() {
 
 /// The socket opens after the first successful read: until then a load balancer must send nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_socket_opens_after_the_first_successful_read() {
+async fn server_listens_after_its_first_successful_read() {
     let failures = Arc::new(AtomicUsize::new(2));
     let begin = Instant::now();
     let table = Server::http(move |request: Request<Bytes>| {
@@ -530,7 +525,7 @@ async fn the_socket_opens_after_the_first_successful_read() {
 }
 
 #[test]
-fn a_server_that_waits_for_its_table_stops_at_a_signal() {
+fn sigterm_while_waiting_for_the_table_ends_the_server() {
     let mut child = command("http://127.0.0.1:9", &[])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -563,128 +558,329 @@ fn a_server_that_waits_for_its_table_stops_at_a_signal() {
     );
 }
 
-/// An issuer, and the file of its keys.
-struct Jwks {
-    file: String,
-    issuer: Issuer,
+/// An issuer whose keys are in a file of this name.
+fn issuer(name: &str) -> Issuer {
+    Issuer::new(format!("{}/jwks-{name}.json", env!("CARGO_TARGET_TMPDIR")))
 }
 
-impl Jwks {
-    fn new(name: &str) -> Self {
-        let jwks = Self {
-            file: format!("{}/jwks-{name}.json", env!("CARGO_TARGET_TMPDIR")),
-            issuer: Issuer::new(),
-        };
-        jwks.write("1");
-        jwks
-    }
-
-    fn write(&self, key_id: &str) {
-        std::fs::write(
-            &self.file,
-            self.issuer
-                .jwks()
-                .replace(r#""kid":"1""#, &format!(r#""kid":"{key_id}""#)),
-        )
-        .unwrap();
-    }
-
-    fn arguments(&self) -> [&str; 4] {
-        ["--jwks", &self.file, "--issuer", ISSUER]
-    }
-
-    fn token(&self, claims: Value) -> String {
-        self.token_of_key("1", claims)
-    }
-
-    /// A token that may write, with other claims where `claims` says so; `null` leaves one out.
-    fn token_of_key(&self, key_id: &str, claims: Value) -> String {
-        let mut all = json!({ "token_use": "access", "scope": "movies/write", "client_id": "c", "iss": ISSUER, "exp": now() + 3600 });
-        for (name, value) in claims.as_object().unwrap() {
-            all[name] = value.clone();
-        }
-        all.as_object_mut()
-            .unwrap()
-            .retain(|_, value| !value.is_null());
-        self.issuer
-            .token(&json!({ "alg": "RS256", "kid": key_id }), &all)
-    }
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
 }
 
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
+/// The status of a read with this Authorization header.
+async fn status_with(app: &TestApp, authorization: &str) -> u16 {
+    let request = RequestBuilder::new("GET", "/movies/2013/Rush");
+    app.send(request.header("Authorization", authorization))
+        .await
+        .status
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens_are_checked_for_time_and_issuer() {
-    let jwks = Jwks::new("claims");
-    let table = Table::start().await;
-    let app = TestApp::server(contract(), table.command(&jwks.arguments()));
-    let get = async |authorization: String| {
-        app.send(
-            RequestBuilder::new("GET", "/movies/2013/Rush").header("Authorization", &authorization),
-        )
-        .await
-        .status
-    };
-    for claims in [
-        json!({}),
-        json!({ "nbf": now() - 10 }),
-        json!({ "scope": "movies/read" }),
-    ] {
-        assert_eq!(
-            get(format!("Bearer {}", jwks.token(claims.clone()))).await,
-            200,
-            "{claims}"
-        );
+async fn token_with_an_invalid_time_or_issuer_is_401() {
+    let (issuer, table) = (issuer("claims"), Table::start().await);
+    let app = TestApp::server(contract(), table.command(&issuer.arguments())).await;
+    let status =
+        async |claims: &Value| status_with(&app, &format!("Bearer {}", issuer.token(claims))).await;
+    let now = Issuer::now();
+    for claims in [json!({}), json!({ "nbf": now - 10 })] {
+        assert_eq!(status(&claims).await, 200, "{claims}");
     }
     for claims in [
-        json!({ "nbf": now() + 86_400 }),
-        json!({ "exp": now() - 7_200 }),
+        json!({ "nbf": now + 86_400 }),
+        json!({ "exp": now - 7_200 }),
         json!({ "exp": null }),
         json!({ "iss": "https://other.example" }),
         json!({ "iss": null }),
     ] {
-        assert_eq!(
-            get(format!("Bearer {}", jwks.token(claims.clone()))).await,
-            401,
-            "{claims}"
-        );
+        assert_eq!(status(&claims).await, 401, "{claims}");
     }
-    // RFC 9110, section 11.4: a scheme in any case, and one or more spaces.
-    for scheme in ["Bearer  ", "bearer   ", "BEARER "] {
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn token_needs_a_scope_of_the_operation() {
+    let (issuer, table) = (issuer("scopes"), Table::start().await);
+    let app = TestApp::server(contract(), table.command(&issuer.arguments())).await;
+    for (scope, status) in [("movies/read", 200), ("movies/write", 200), ("other", 403)] {
+        let token = issuer.token(&json!({ "scope": scope }));
         assert_eq!(
-            get(format!("{scheme}{}", jwks.token(json!({})))).await,
-            200,
-            "{scheme}"
+            status_with(&app, &format!("Bearer {token}")).await,
+            status,
+            "{scope}"
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_are_read_again_when_a_token_names_an_unknown_one() {
-    let jwks = Jwks::new("rotation");
-    let table = Table::start().await;
-    let app = TestApp::server(contract(), table.command(&jwks.arguments()));
-    let get = async |key_id: &str| {
-        let token = format!("Bearer {}", jwks.token_of_key(key_id, json!({})));
-        app.send(RequestBuilder::new("GET", "/movies/2013/Rush").header("Authorization", &token))
+async fn forged_or_foreign_token_is_401() {
+    let (issuer, table) = (issuer("signatures"), Table::start().await);
+    let app = TestApp::server(contract(), table.command(&issuer.arguments())).await;
+    let stranger = self::issuer("stranger");
+    let header = |algorithm: &str, key: &str| json!({ "alg": algorithm, "kid": key });
+    for (token, what) in [
+        (stranger.token(&json!({})), "signed by another issuer"),
+        (
+            issuer.sign(&header("RS256", "2"), &json!({})),
+            "of an unknown key",
+        ),
+        (
+            issuer.sign(&json!({ "alg": "RS256" }), &json!({})),
+            "without a key id",
+        ),
+        (
+            issuer.sign(&header("RS384", "1"), &json!({})),
+            "of another algorithm",
+        ),
+        (issuer.token(&json!({ "token_use": "id" })), "an id token"),
+        (Issuer::unsigned(&json!({})), "unsigned"),
+        ("x.y.z".to_owned(), "not a token"),
+        (String::new(), "empty"),
+    ] {
+        assert_eq!(
+            status_with(&app, &format!("Bearer {token}")).await,
+            401,
+            "{what}"
+        );
+    }
+    for authorization in ["Basic x", "Bearer", "x"] {
+        assert_eq!(
+            status_with(&app, authorization).await,
+            401,
+            "{authorization}"
+        );
+    }
+}
+
+/// RFC 9110, section 11.4: a scheme in any case, and one or more spaces.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bearer_scheme_is_case_insensitive_and_followed_by_any_number_of_spaces() {
+    let (issuer, table) = (issuer("scheme"), Table::start().await);
+    let app = TestApp::server(contract(), table.command(&issuer.arguments())).await;
+    for scheme in ["Bearer  ", "bearer   ", "BEARER "] {
+        let authorization = format!("{scheme}{}", issuer.token(&json!({})));
+        assert_eq!(status_with(&app, &authorization).await, 200, "{scheme}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn request_without_a_token_is_401_with_a_challenge_and_a_link() {
+    let (issuer, table) = (issuer("challenge"), Table::start().await);
+    let documentation = "https://docs.example.org/movies";
+    let mut command = table.command(&issuer.arguments());
+    command.env("DOCUMENTATION_URL", documentation);
+    let app = TestApp::server(contract(), command).await;
+    let response = app.ask("GET", "/health").await;
+    response.assert_problem(401, "unauthorized");
+    assert_eq!(
+        response.header("www-authenticate"),
+        Some(r#"Bearer realm="movies""#)
+    );
+    assert_eq!(response.json()["documentation"], documentation);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unknown_path_or_method_needs_no_token() {
+    let (issuer, table) = (issuer("unknown"), Table::start().await);
+    let app = TestApp::server(contract(), table.command(&issuer.arguments())).await;
+    for authorization in [None, Some("Bearer x.y.z")] {
+        let send = async |method: &str, path: &str| {
+            let request = RequestBuilder::new(method, path);
+            app.send(authorization.into_iter().fold(request, |request, value| {
+                request.header("Authorization", value)
+            }))
             .await
-            .status
+        };
+        send("GET", "/nothing")
+            .await
+            .assert_problem(404, "route_not_found");
+        send("POST", "/health")
+            .await
+            .assert_problem(405, "method_not_allowed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unknown_key_id_reloads_the_jwks_file() {
+    let (issuer, table) = (issuer("rotation"), Table::start().await);
+    let app = TestApp::server(contract(), table.command(&issuer.arguments())).await;
+    let get = async |key_id: &str| {
+        let token = issuer.sign(&json!({ "alg": "RS256", "kid": key_id }), &json!({}));
+        status_with(&app, &format!("Bearer {token}")).await
     };
     assert_eq!((get("1").await, get("2").await), (200, 401));
-    jwks.write("2");
+    issuer.publish("2");
     assert_eq!(
         (get("2").await, get("1").await),
         (200, 401),
-        "the new key is taken, and the one that was removed is not"
+        "the removed key is not accepted"
     );
-    // A file that is being written is no reason to forget the keys.
-    std::fs::write(&jwks.file, "{").unwrap();
+    // While the file is being written the known keys stay in use.
+    std::fs::write(issuer.file(), "{").unwrap();
     assert_eq!((get("3").await, get("2").await), (401, 200));
+}
+
+#[test]
+fn start_fails_with_a_jwks_file_without_an_rs256_key() {
+    let issuer = issuer("unusable");
+    let other = issuer.jwks("1").to_string().replace("RS256", "RS384");
+    for document in ["", "{}", r#"{"keys":[]}"#, &other] {
+        std::fs::write(issuer.file(), document).unwrap();
+        let output = command("http://127.0.0.1:9", &issuer.arguments())
+            .output()
+            .unwrap();
+        let printed = format!("{output:?}");
+        assert!(
+            !output.status.success() && printed.contains("jwks-unusable.json"),
+            "{printed}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_and_sigint_let_open_requests_finish() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let table = Table::start().await;
+        let server = table.server(&[]);
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        let request = put().http1();
+        let (head, rest) = request.split_at(request.len() - 5);
+        stream.write_all(head).await.unwrap();
+        sleep(Duration::from_millis(100)).await;
+        server.signal(signal);
+        sleep(Duration::from_millis(100)).await;
+        let refused = TcpStream::connect(server.address()).await.is_err();
+        assert!(refused, "a new connection is accepted after {signal}");
+        stream.write_all(rest).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        assert_eq!(Response::from_http1(&text).status, 200, "{signal}");
+        let (status, log, _) = server.wait();
+        assert!(
+            status.success() && requests(&log).len() == 1,
+            "{signal}: {status} {log:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutdown_closes_idle_connections_at_once() {
+    let table = Table::start().await;
+    let server = table.server(&[]);
+    let mut idle = TcpStream::connect(server.address()).await.unwrap();
+    idle.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let mut response = [0; 12];
+    idle.read_exact(&mut response).await.unwrap();
+    assert_eq!(&response, b"HTTP/1.1 200");
+    let begin = Instant::now();
+    let (status, ..) = server.stop();
+    assert!(
+        status.success() && begin.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+/// A request that is still open ten seconds after the signal is given up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutdown_waits_at_most_ten_seconds_for_open_requests() {
+    let table = Table::start().await;
+    let server = table.server(&[]);
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let request = put().http1();
+    stream
+        .write_all(&request[..request.len() - 5])
+        .await
+        .unwrap();
+    sleep(Duration::from_millis(100)).await;
+    let begin = Instant::now();
+    let (status, ..) = server.stop();
+    let elapsed = begin.elapsed();
+    assert!(
+        status.success() && elapsed < Duration::from_secs(13),
+        "{status} {elapsed:?}"
+    );
+}
+
+/// A client that sends half of its headers gets a response, or a closed connection, after ten seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_headers_end_the_connection() {
+    let table = Table::start().await;
+    let server = table.server(&[]);
+    let begin = Instant::now();
+    let text = server
+        .send_bytes(b"GET /health HTTP/1.1\r\nHost: x\r\n")
+        .await;
+    assert!(
+        text.is_empty() || text.starts_with("HTTP/1.1 408 "),
+        "{text}"
+    );
+    assert!(
+        (9..15).contains(&begin.elapsed().as_secs()),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_of_one_connection_are_answered_in_their_order() {
+    let table = Table::start().await;
+    let server = table.server(&[]);
+    let pipelined = ["/health", "/version", "/nothing"]
+        .map(|path| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"))
+        .concat();
+    let last = "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let text = server.send_bytes((pipelined + last).as_bytes()).await;
+    let statuses: Vec<_> = text
+        .split("HTTP/1.1 ")
+        .skip(1)
+        .map(|rest| &rest[..3])
+        .collect();
+    assert_eq!(statuses, ["200", "200", "404", "200"], "{text}");
+    assert_eq!(logged(&server, 4).await[1]["route"], "/version");
+}
+
+/// Sixty-four clients at once, each write of whom takes half a second: served one after the other
+/// they would need half a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_requests_are_served_in_parallel() {
+    const CLIENTS: usize = 64;
+    let table = Table::slow(Duration::from_millis(500)).await;
+    let server = Arc::new(table.server(&[]));
+    let begin = Instant::now();
+    let clients = (0..CLIENTS).map(|number| {
+        let server = Arc::clone(&server);
+        tokio::spawn(async move {
+            let path = format!("/movies/2013/{number}");
+            let put = RequestBuilder::new("PUT", &path).json(&json!({}));
+            let response = server.send(&put).await;
+            assert_eq!(
+                (response.status / 100, &response.json()["title"]),
+                (2, &json!(number.to_string()))
+            );
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    assert!(
+        begin.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begin.elapsed()
+    );
+    assert_eq!(logged(&server, CLIENTS).await.len(), CLIENTS);
+    assert_eq!(table.writes.load(Ordering::Relaxed), CLIENTS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn body_that_is_not_utf_8_is_400() {
+    let table = Table::start().await;
+    let server = table.server(&[]);
+    let head = "PUT /movies/2013/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                Content-Type: application/json\r\nContent-Length: 13\r\n\r\n";
+    let request = [head.as_bytes(), b"{\"title\":\"\xff\"}"].concat();
+    let response = Response::from_http1(&server.send_bytes(&request).await);
+    assert_eq!(response.assert_problem(400, "invalid_request"), ["body"]);
 }
 
 /// Credentials of a role that expire are renewed from the container's endpoint.

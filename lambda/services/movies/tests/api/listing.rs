@@ -1,10 +1,21 @@
-use super::{App, READ};
+use super::{App, EntryPoint, READ};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use testkit::RequestBuilder;
 
-async fn app() -> App {
-    let app = App::new().await;
+behaviours![
+    year_is_listed_by_title_in_both_directions,
+    title_prefix_filters_a_year,
+    title_filter_returns_one_movie,
+    pages_of_any_size_return_every_movie_once,
+    last_page_has_no_next,
+    changed_cursor_or_cursor_of_another_query_is_400,
+    cursor_is_valid_after_the_remaining_movies_are_deleted,
+    list_continues_after_many_malformed_items,
+];
+
+async fn app(entry_point: EntryPoint) -> App {
+    let app = entry_point.start().await;
     for (year, title) in [
         (2013, "Rush"),
         (2013, "Ru"),
@@ -66,9 +77,8 @@ async fn walk(app: &App, query: &str) -> Vec<(u64, String)> {
     panic!("the list has no end");
 }
 
-#[tokio::test]
-async fn a_year_is_listed_by_title_both_ways() {
-    let app = app().await;
+async fn year_is_listed_by_title_in_both_directions(entry_point: EntryPoint) {
+    let app = app(entry_point).await;
     assert_eq!(
         titles(&app.ask("GET", "/movies?year=2013").await.json()),
         ["Room", "Ru", "Rush", "rush", "Été"]
@@ -87,9 +97,8 @@ async fn a_year_is_listed_by_title_both_ways() {
     );
 }
 
-#[tokio::test]
-async fn a_prefix_narrows_a_year() {
-    let app = app().await;
+async fn title_prefix_filters_a_year(entry_point: EntryPoint) {
+    let app = app(entry_point).await;
     assert_eq!(
         titles(
             &app.ask("GET", "/movies?year=2013&title_prefix=Ru")
@@ -116,9 +125,8 @@ async fn a_prefix_narrows_a_year() {
     );
 }
 
-#[tokio::test]
-async fn a_title_finds_the_one_movie() {
-    let app = app().await;
+async fn title_filter_returns_one_movie(entry_point: EntryPoint) {
+    let app = app(entry_point).await;
     assert_eq!(
         titles(&app.ask("GET", "/movies?year=2012&title=Rush").await.json()),
         ["Rush"]
@@ -129,9 +137,8 @@ async fn a_title_finds_the_one_movie() {
     );
 }
 
-#[tokio::test]
-async fn pages_of_any_size_hold_every_movie_once() {
-    let app = app().await;
+async fn pages_of_any_size_return_every_movie_once(entry_point: EntryPoint) {
+    let app = app(entry_point).await;
     for limit in [1, 2, 3, 4, 5, 9, 100] {
         let year = walk(&app, &format!("?year=2013&limit={limit}")).await;
         assert_eq!(
@@ -160,9 +167,8 @@ async fn pages_of_any_size_hold_every_movie_once() {
     }
 }
 
-#[tokio::test]
-async fn the_last_page_knows_that_it_is() {
-    let app = app().await;
+async fn last_page_has_no_next(entry_point: EntryPoint) {
+    let app = app(entry_point).await;
     let page = app.ask("GET", "/movies?year=2013&limit=5").await.json();
     assert_eq!((titles(&page).len(), &page["next"]), (5, &Value::Null));
     assert_eq!(
@@ -171,9 +177,8 @@ async fn the_last_page_knows_that_it_is() {
     );
 }
 
-#[tokio::test]
-async fn a_cursor_is_good_only_for_its_own_list() {
-    let app = app().await;
+async fn changed_cursor_or_cursor_of_another_query_is_400(entry_point: EntryPoint) {
+    let app = app(entry_point).await;
     let cursor = app.ask("GET", "/movies?year=2013&limit=1").await.json()["next"]
         .as_str()
         .unwrap()
@@ -236,9 +241,8 @@ async fn a_cursor_is_good_only_for_its_own_list() {
     }
 }
 
-#[tokio::test]
-async fn a_list_that_ends_while_it_is_walked_still_ends() {
-    let app = app().await;
+async fn cursor_is_valid_after_the_remaining_movies_are_deleted(entry_point: EntryPoint) {
+    let app = app(entry_point).await;
     let cursor = app.ask("GET", "/movies?year=1999&limit=1").await.json()["next"]
         .as_str()
         .unwrap()
@@ -254,10 +258,9 @@ async fn a_list_that_ends_while_it_is_walked_still_ends() {
     );
 }
 
-#[tokio::test]
-async fn a_list_gets_past_any_number_of_malformed_items() {
+async fn list_continues_after_many_malformed_items(entry_point: EntryPoint) {
     use aws_sdk_dynamodb::types::AttributeValue;
-    let app = App::new().await;
+    let app = entry_point.start().await;
     for title in ["c", "d"] {
         app.create(&json!({ "year": 2013, "title": title })).await;
     }

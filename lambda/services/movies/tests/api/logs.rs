@@ -1,6 +1,6 @@
 //! What reaches the log, of the binary: fields that are on a list, and nothing that a caller or the environment holds in confidence.
 
-use super::server::Issuer;
+use super::{EntryPoint, app};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use lambda_emulator::{Environment, Event, Launch, Outcome, Server};
@@ -9,11 +9,12 @@ use std::{
     collections::BTreeSet,
     future::ready,
     os::unix::fs::PermissionsExt,
-    process::Command,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
-use testkit::{CANARY, HttpServer, RequestBuilder};
+use testkit::{CANARY, HttpServer, Issuer, RequestBuilder};
+
+behaviours![every_request_is_logged_once_with_its_route];
 
 const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
@@ -269,12 +270,12 @@ async fn messages(level: &str, table: Table) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn neither_a_request_nor_the_environment_reaches_the_log() {
+async fn log_contains_neither_request_data_nor_secrets() {
     nothing_leaks_at("INFO").await;
 }
 
 #[tokio::test]
-async fn not_even_where_everything_is_logged() {
+async fn trace_level_log_contains_neither_request_data_nor_secrets() {
     nothing_leaks_at("TRACE").await;
 }
 
@@ -293,7 +294,7 @@ async fn empty_table() -> Server {
 }
 
 #[tokio::test]
-async fn every_event_leaves_one_line_in_lambda() {
+async fn every_lambda_event_is_logged_once() {
     let table = empty_table().await;
     let mut environment =
         Environment::start(launch("INFO").variable("AWS_ENDPOINT_URL", table.url()))
@@ -328,8 +329,51 @@ async fn every_event_leaves_one_line_in_lambda() {
     }
 }
 
+async fn every_request_is_logged_once_with_its_route(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    let mut expected = Vec::new();
+    for (method, target, logged_method, route, status) in [
+        ("GET", "/health", "GET", "/health", 200),
+        ("GET", "/nothing", "GET", "none", 404),
+        ("PUT", "/health", "PUT", "/health", 405),
+        (
+            "HEAD",
+            "/movies/2013/none",
+            "HEAD",
+            "/movies/{year}/{title}",
+            404,
+        ),
+        ("GET", "/movies?limit=0", "GET", "/movies", 400),
+        ("INVENTED", "/movies", "other", "/movies", 405),
+    ] {
+        assert_eq!(app.ask(method, target).await.status, status);
+        expected.push(json!([logged_method, route, status, "client-1"]));
+    }
+    // The output of a process comes through a pipe.
+    let begin = Instant::now();
+    let lines = loop {
+        let lines: Vec<_> = app.log().iter().map(|line| fields(line)).collect();
+        let requests = lines.iter().filter(|line| line["message"] == "request");
+        let requests: Vec<_> = requests
+            .map(|line| {
+                json!([
+                    line["method"],
+                    line["route"],
+                    line["status"],
+                    line["client_id"]
+                ])
+            })
+            .collect();
+        if requests.len() >= expected.len() || begin.elapsed() > Duration::from_secs(5) {
+            break requests;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(lines, expected);
+}
+
 #[tokio::test]
-async fn a_log_that_cannot_be_written_stops_no_function() {
+async fn lambda_serves_though_its_log_cannot_be_written() {
     let table = empty_table().await;
     let script = format!("{}/without-a-log", env!("CARGO_TARGET_TMPDIR"));
     std::fs::write(
@@ -364,28 +408,16 @@ async fn a_log_that_cannot_be_written_stops_no_function() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_to_the_http_server_reaches_the_log() {
+async fn http_server_log_contains_no_request_data() {
     let table = empty_table().await;
-    let jwks = concat!(env!("CARGO_TARGET_TMPDIR"), "/jwks.json");
-    std::fs::write(jwks, Issuer::new().jwks()).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
-    command
-        .args([
-            "--listen",
-            "127.0.0.1:0",
-            "--jwks",
-            jwks,
-            "--issuer",
-            "https://issuer.example",
-        ])
-        .env_clear()
-        .envs([
-            ("TABLE_NAME", "t"),
-            ("AWS_ACCESS_KEY_ID", "canary-id"),
-            ("AWS_SECRET_ACCESS_KEY", "canary-secret"),
-            ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
-            ("AWS_ENDPOINT_URL", table.url()),
-        ]);
+    let issuer = Issuer::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/jwks-logs.json"));
+    let mut command = app::server();
+    command.args(issuer.arguments()).envs([
+        ("AWS_ACCESS_KEY_ID", "canary-id"),
+        ("AWS_SECRET_ACCESS_KEY", "canary-secret"),
+        ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
+        ("AWS_ENDPOINT_URL", table.url()),
+    ]);
     let server = HttpServer::start(command);
     drop(table);
     let requests = [
@@ -414,7 +446,7 @@ async fn no_request_to_the_http_server_reaches_the_log() {
 }
 
 #[test]
-fn a_field_that_is_not_on_the_list_is_seen() {
+fn log_assertions_reject_unknown_fields_and_request_data() {
     assert!(
         std::panic::catch_unwind(|| fields(r#"{"message":"request","title":"Rush"}"#)).is_err()
     );

@@ -1,9 +1,9 @@
 //! Items that something else than this version of the API wrote: a newer version during a canary, a
 //! script, a person.
 
-use super::{App, contract};
+use super::{App, EntryPoint};
 use aws_sdk_dynamodb::types::AttributeValue;
-use lambda_emulator::{Launch, Server, dynamodb, proxy::forward};
+use lambda_emulator::{Server, dynamodb, proxy::forward};
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
@@ -13,6 +13,21 @@ use std::{
     },
 };
 use testkit::{RequestBuilder, Response, TestApp, sample::rush};
+
+behaviours![
+    patch_keeps_attributes_that_it_does_not_name,
+    patch_replaces_or_removes_a_malformed_attribute_that_it_names,
+    patch_of_info_to_null_removes_every_known_field_and_keeps_unknown_ones,
+    patch_creates_info_where_it_is_missing_or_malformed,
+    empty_patch_leaves_a_malformed_item_unchanged,
+    patch_succeeds_though_another_stored_value_is_beyond_the_limits,
+    item_with_any_stored_etag_can_be_replaced_patched_and_deleted,
+    etag_from_before_another_writers_edit_is_412,
+    the_etag_covers_every_attribute_but_the_stored_etag,
+    write_returns_the_etag_of_the_next_read,
+    item_with_only_its_key_can_be_read_listed_patched_and_deleted,
+    an_edit_between_a_read_and_its_write_is_not_overwritten,
+];
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -90,8 +105,8 @@ fn info(item: &mut Item) -> &mut Item {
 }
 
 /// A movie with a malformed rank and rating, an unknown field in `info` and one beside it.
-async fn edited() -> App {
-    let app = App::new().await;
+async fn edited(entry_point: EntryPoint) -> App {
+    let app = entry_point.start().await;
     app.create(&rush()).await;
     app.edit(|item| {
         item.insert(
@@ -109,9 +124,8 @@ async fn edited() -> App {
     app
 }
 
-#[tokio::test]
-async fn patch_keeps_attributes_that_it_does_not_name() {
-    let app = edited().await;
+async fn patch_keeps_attributes_that_it_does_not_name(entry_point: EntryPoint) {
+    let app = edited(entry_point).await;
     let mut expected = app.item().await;
     let patched = app
         .send(patch(json!({ "running_time_secs": 60, "plot": null })))
@@ -127,9 +141,8 @@ async fn patch_keeps_attributes_that_it_does_not_name() {
     assert_eq!(app.send(get()).await.etag(), patched.etag());
 }
 
-#[tokio::test]
-async fn patch_replaces_or_removes_a_malformed_attribute_that_it_names() {
-    let app = edited().await;
+async fn patch_replaces_or_removes_a_malformed_attribute_that_it_names(entry_point: EntryPoint) {
+    let app = edited(entry_point).await;
     let patched = app.send(patch(json!({ "rank": 3, "rating": null }))).await;
     assert_eq!(
         (patched.status, &patched.json()["info"]["rank"]),
@@ -140,9 +153,10 @@ async fn patch_replaces_or_removes_a_malformed_attribute_that_it_names() {
     assert!(!info(&mut item).contains_key("rating"), "{item:?}");
 }
 
-#[tokio::test]
-async fn patch_of_info_to_null_removes_every_known_field_and_keeps_unknown_ones() {
-    let app = edited().await;
+async fn patch_of_info_to_null_removes_every_known_field_and_keeps_unknown_ones(
+    entry_point: EntryPoint,
+) {
+    let app = edited(entry_point).await;
     let request = RequestBuilder::new("PATCH", PATH).json(&json!({ "info": null }));
     assert_eq!(app.send(request).await.json()["info"], json!({}));
     let mut item = app.item().await;
@@ -150,10 +164,9 @@ async fn patch_of_info_to_null_removes_every_known_field_and_keeps_unknown_ones(
     assert!(item.contains_key("audit"), "{item:?}");
 }
 
-#[tokio::test]
-async fn patch_creates_info_where_it_is_missing_or_malformed() {
+async fn patch_creates_info_where_it_is_missing_or_malformed(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for malformed in [None, Some(text("x")), Some(AttributeValue::Null(true))] {
-        let app = App::new().await;
         let mut item = key();
         item.extend(malformed.clone().map(|value| ("info".to_owned(), value)));
         app.write(item).await;
@@ -171,9 +184,8 @@ async fn patch_creates_info_where_it_is_missing_or_malformed() {
     }
 }
 
-#[tokio::test]
-async fn patch_that_names_nothing_leaves_a_malformed_item_as_it_is() {
-    let app = edited().await;
+async fn empty_patch_leaves_a_malformed_item_unchanged(entry_point: EntryPoint) {
+    let app = edited(entry_point).await;
     let before = app.item().await;
     for body in [json!({}), json!({ "info": {} })] {
         let patched = app
@@ -187,9 +199,8 @@ async fn patch_that_names_nothing_leaves_a_malformed_item_as_it_is() {
     assert_eq!(app.item().await, before);
 }
 
-#[tokio::test]
-async fn patch_of_another_field_succeeds_though_a_stored_value_is_beyond_todays_limits() {
-    let app = App::new().await;
+async fn patch_succeeds_though_another_stored_value_is_beyond_the_limits(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     app.create(&rush()).await;
     app.edit(|item| drop(info(item).insert("rating".into(), AttributeValue::N("11".into()))))
         .await;
@@ -221,8 +232,9 @@ fn stored_etags() -> Vec<Option<AttributeValue>> {
     ]
 }
 
-async fn with_stored_etag(etag: Option<AttributeValue>) -> App {
-    let app = App::new().await;
+/// Stores a movie with this etag, and a rank that the etag is not of.
+async fn store_with_etag(app: &App, etag: Option<AttributeValue>) {
+    let _ = app.send(delete()).await;
     app.create(&rush()).await;
     app.edit(|item| {
         item.remove("etag");
@@ -230,11 +242,10 @@ async fn with_stored_etag(etag: Option<AttributeValue>) -> App {
         info(item).insert("rank".into(), AttributeValue::N("9".into()));
     })
     .await;
-    app
 }
 
-#[tokio::test]
-async fn a_client_that_read_an_item_with_any_stored_etag_can_replace_patch_and_delete_it() {
+async fn item_with_any_stored_etag_can_be_replaced_patched_and_deleted(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for stored in stored_etags() {
         for request in [
             put(json!({ "rank": 7 })),
@@ -242,7 +253,7 @@ async fn a_client_that_read_an_item_with_any_stored_etag_can_replace_patch_and_d
             delete(),
         ] {
             for condition in [None, Some("If-Match")] {
-                let app = with_stored_etag(stored.clone()).await;
+                store_with_etag(&app, stored.clone()).await;
                 let read = app.send(get()).await;
                 let request = match condition {
                     Some(name) => request.clone().header(name, &read.etag()),
@@ -261,10 +272,10 @@ async fn a_client_that_read_an_item_with_any_stored_etag_can_replace_patch_and_d
     }
 }
 
-#[tokio::test]
-async fn a_client_that_read_before_another_writers_edit_overwrites_nothing() {
+async fn etag_from_before_another_writers_edit_is_412(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for stored in stored_etags() {
-        let app = App::new().await;
+        let _ = app.send(delete()).await;
         let before = app.create(&rush()).await.etag();
         let kept = app.item().await["etag"].clone();
         // The edit leaves the etag that the first read returned, or any other.
@@ -293,9 +304,8 @@ async fn a_client_that_read_before_another_writers_edit_overwrites_nothing() {
     }
 }
 
-#[tokio::test]
-async fn the_etag_covers_every_attribute_but_the_stored_etag() {
-    let app = App::new().await;
+async fn the_etag_covers_every_attribute_but_the_stored_etag(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let created = app.create(&rush()).await.etag();
     let etag = async |change: fn(&mut Item)| {
         app.edit(change).await;
@@ -339,9 +349,8 @@ async fn the_etag_covers_every_attribute_but_the_stored_etag() {
     }
 }
 
-#[tokio::test]
-async fn a_response_to_a_write_has_the_etag_that_the_next_read_has() {
-    let app = edited().await;
+async fn write_returns_the_etag_of_the_next_read(entry_point: EntryPoint) {
+    let app = edited(entry_point).await;
     let same = async |response: Response| {
         assert_eq!(
             app.send(get()).await.etag(),
@@ -360,9 +369,8 @@ async fn a_response_to_a_write_has_the_etag_that_the_next_read_has() {
     same(app.create(&rush()).await).await;
 }
 
-#[tokio::test]
-async fn a_movie_with_only_its_key_can_be_read_listed_patched_and_deleted() {
-    let app = App::new().await;
+async fn item_with_only_its_key_can_be_read_listed_patched_and_deleted(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     app.write(key()).await;
     assert_eq!(
         app.send(get()).await.json(),
@@ -386,19 +394,13 @@ async fn a_movie_with_only_its_key_can_be_read_listed_patched_and_deleted() {
     assert_eq!(app.send(delete()).await.status, 204);
 }
 
-/// The service as the compiled binary, behind it a table that another writer edits between a read
-/// and its write, once a request: it changes the rank to 9 and leaves the stored ETag as it was.
-async fn raced(app: &App) -> (TestApp, Arc<AtomicBool>, Server) {
-    let (armed, client, table) = (
-        Arc::new(AtomicBool::new(false)),
-        app.tables.client.clone(),
-        app.table().to_owned(),
-    );
-    let (trigger, emulator) = (
-        Arc::clone(&armed),
-        std::env::var("AWS_ENDPOINT_URL").unwrap(),
-    );
-    let emulator = Arc::new(forward(&emulator));
+/// The service on a table that another writer edits between a read and its write, once for each time
+/// it is armed: the edit changes the rank to 9 and leaves the stored ETag unchanged.
+async fn raced(entry_point: EntryPoint, app: &App) -> (TestApp, Arc<AtomicBool>, Server) {
+    let armed = Arc::<AtomicBool>::default();
+    let (client, table) = (app.tables.client.clone(), app.table().to_owned());
+    let trigger = Arc::clone(&armed);
+    let emulator = Arc::new(forward(&std::env::var("AWS_ENDPOINT_URL").unwrap()));
     let server = Server::http(move |request| {
         let edits = dynamodb::operation(&request) == "TransactWriteItems"
             && trigger.swap(false, Ordering::SeqCst);
@@ -409,29 +411,23 @@ async fn raced(app: &App) -> (TestApp, Arc<AtomicBool>, Server) {
                     .update_item()
                     .table_name(table)
                     .set_key(Some(key()))
-                    .update_expression("SET info.#r = :r");
-                let edit = edit.expression_attribute_names("#r", "rank");
-                edit.expression_attribute_values(":r", AttributeValue::N("9".into()))
-                    .send()
-                    .await
-                    .unwrap();
+                    .update_expression("SET info.#r = :r")
+                    .expression_attribute_names("#r", "rank")
+                    .expression_attribute_values(":r", AttributeValue::N("9".into()));
+                edit.send().await.unwrap();
             }
             emulator(request).await
         }
     });
     let server = server.await.unwrap();
-    let launch =
-        Launch::new(env!("CARGO_BIN_EXE_movies")).variable("AWS_ENDPOINT_URL", server.url());
-    let launch = launch
-        .variable("TABLE_NAME", app.table())
-        .variable("AWS_ACCESS_KEY_ID", "test");
-    (TestApp::lambda(contract(), launch).await, armed, server)
+    let variables = [("AWS_ENDPOINT_URL", server.url())];
+    let service = entry_point.start_on(&app.tables, &variables).await;
+    (service, armed, server)
 }
 
-#[tokio::test]
-async fn an_edit_between_a_read_and_its_write_is_not_overwritten() {
-    let app = App::new().await;
-    let (function, armed, _server) = raced(&app).await;
+async fn an_edit_between_a_read_and_its_write_is_not_overwritten(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    let (function, armed, _server) = raced(entry_point, &app).await;
     for request in [
         put(json!({ "plot": "x" })),
         patch(json!({ "plot": "x" })),

@@ -1,6 +1,20 @@
-use super::App;
+use super::EntryPoint;
 use serde_json::json;
 use testkit::{RequestBuilder, sample::rush};
+
+behaviours![
+    put_with_if_match_needs_the_current_etag,
+    put_with_if_none_match_star_only_creates,
+    patch_and_delete_with_if_match_need_the_current_etag,
+    write_is_412_if_if_none_match_is_false,
+    read_is_412_if_if_match_is_false,
+    preconditions_are_evaluated_for_resources_without_an_etag,
+    preconditions_of_an_unknown_movie_are_ignored,
+    header_lines_of_one_name_are_one_list,
+    etag_lists_may_have_empty_members_and_any_character,
+    malformed_preconditions_are_rejected_by_every_method,
+    repeated_conditional_write_succeeds,
+];
 
 fn put(name: &str, value: &str) -> RequestBuilder {
     RequestBuilder::new("PUT", "/movies/2013/Rush")
@@ -8,9 +22,8 @@ fn put(name: &str, value: &str) -> RequestBuilder {
         .header(name, value)
 }
 
-#[tokio::test]
-async fn a_put_happens_only_on_the_version_it_was_made_for() {
-    let app = App::new().await;
+async fn put_with_if_match_needs_the_current_etag(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     app.send(put("If-Match", "*"))
         .await
         .assert_problem(412, "precondition_failed");
@@ -40,9 +53,8 @@ async fn a_put_happens_only_on_the_version_it_was_made_for() {
     assert_eq!(app.send(put("If-Match", "*")).await.status, 200);
 }
 
-#[tokio::test]
-async fn a_put_that_may_only_create_does_not_replace() {
-    let app = App::new().await;
+async fn put_with_if_none_match_star_only_creates(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     assert_eq!(app.send(put("If-None-Match", "*")).await.status, 201);
     app.send(put("If-None-Match", "*"))
         .await
@@ -53,9 +65,8 @@ async fn a_put_that_may_only_create_does_not_replace() {
     assert_eq!(app.send(put("If-None-Match", "\"0\"")).await.status, 200);
 }
 
-#[tokio::test]
-async fn a_patch_and_a_delete_happen_only_on_the_version_they_were_made_for() {
-    let app = App::new().await;
+async fn patch_and_delete_with_if_match_need_the_current_etag(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let etag = app.create(&rush()).await.etag();
     let patch = |value: &str| {
         RequestBuilder::new("PATCH", "/movies/2013/Rush")
@@ -98,9 +109,8 @@ fn get(name: &str, value: &str) -> RequestBuilder {
     RequestBuilder::new("GET", "/movies/2013/Rush").header(name, value)
 }
 
-#[tokio::test]
-async fn an_unsafe_method_is_not_performed_when_if_none_match_is_false() {
-    let app = App::new().await;
+async fn write_is_412_if_if_none_match_is_false(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let etag = app.create(&rush()).await.etag();
     for value in ["*", &etag, &format!("W/{etag}"), &format!("\"0\", {etag}")] {
         for request in [
@@ -123,9 +133,8 @@ async fn an_unsafe_method_is_not_performed_when_if_none_match_is_false() {
     }
 }
 
-#[tokio::test]
-async fn a_read_is_not_performed_when_if_match_is_false() {
-    let app = App::new().await;
+async fn read_is_412_if_if_match_is_false(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let etag = app.create(&rush()).await.etag();
     for method in ["GET", "HEAD"] {
         for target in ["/movies/2013/Rush", "/movies?year=2013&title=Rush"] {
@@ -154,9 +163,8 @@ async fn a_read_is_not_performed_when_if_match_is_false() {
     }
 }
 
-#[tokio::test]
-async fn a_collection_and_service_metadata_have_a_representation_without_an_etag() {
-    let app = App::new().await;
+async fn preconditions_are_evaluated_for_resources_without_an_etag(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for target in ["/movies", "/movies?year=2013", "/health", "/version"] {
         let get = |name: &str, value: &str| RequestBuilder::new("GET", target).header(name, value);
         assert_eq!(app.send(get("If-Match", "*")).await.status, 200, "{target}");
@@ -193,9 +201,8 @@ async fn a_collection_and_service_metadata_have_a_representation_without_an_etag
     assert_eq!(app.send(post("If-None-Match", "\"0\"")).await.status, 201);
 }
 
-#[tokio::test]
-async fn a_precondition_is_ignored_where_the_request_fails_without_it() {
-    let app = App::new().await;
+async fn preconditions_of_an_unknown_movie_are_ignored(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for (name, value) in [
         ("If-Match", "*"),
         ("If-Match", "\"0\""),
@@ -209,9 +216,8 @@ async fn a_precondition_is_ignored_where_the_request_fails_without_it() {
     }
 }
 
-#[tokio::test]
-async fn header_lines_of_one_name_are_one_list() {
-    let app = App::new().await;
+async fn header_lines_of_one_name_are_one_list(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let etag = app.create(&rush()).await.etag();
     // A wildcard is no member of a list: it does not overrule the tags beside it.
     for request in [
@@ -232,9 +238,8 @@ async fn header_lines_of_one_name_are_one_list() {
     assert_eq!(app.send(lines).await.status, 200);
 }
 
-#[tokio::test]
-async fn empty_list_members_are_ignored_and_tags_may_hold_any_character() {
-    let app = App::new().await;
+async fn etag_lists_may_have_empty_members_and_any_character(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let etag = app.create(&rush()).await.etag();
     for value in [
         format!(", {etag}"),
@@ -278,9 +283,8 @@ async fn empty_list_members_are_ignored_and_tags_may_hold_any_character() {
     assert_eq!(app.send(put("If-Match", &many)).await.status, 200);
 }
 
-#[tokio::test]
-async fn malformed_preconditions_are_rejected_by_every_method() {
-    let app = App::new().await;
+async fn malformed_preconditions_are_rejected_by_every_method(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     app.create(&rush()).await;
     for name in ["If-Match", "If-None-Match"] {
         for value in [
@@ -320,9 +324,8 @@ async fn malformed_preconditions_are_rejected_by_every_method() {
 
 /// The client repeats a write whose response was lost: RFC 9110, 13.1.1 allows success where the
 /// state is already as asked.
-#[tokio::test]
-async fn a_conditional_write_that_was_already_applied_succeeds_again() {
-    let app = App::new().await;
+async fn repeated_conditional_write_succeeds(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let etag = app.create(&rush()).await.etag();
     for request in [put("If-Match", &etag), patch("If-Match", &etag)] {
         app.ask("DELETE", "/movies/2013/Rush").await;

@@ -1,21 +1,15 @@
 //! Problem details: they name every invalid field, the scope and the next step, with the texts of the contract.
 
-use super::{App, READ, WRITE, contract};
+use super::{EntryPoint, READ, WRITE, contract};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use testkit::{RequestBuilder, Response};
 
-/// The contract's example of each error code.
-fn examples() -> BTreeMap<String, Value> {
-    let components = &contract().document["components"];
-    let examples = components["examples"].as_object().unwrap().values();
-    let problems = examples.map(|example| &example["value"]);
-    let problems = problems.chain([&components["schemas"]["Problem"]["example"]]);
-    let problems = problems.filter_map(|value| Some((value.get("code")?.as_str()?, value)));
-    problems
-        .map(|(code, value)| (code.to_owned(), value.clone()))
-        .collect()
-}
+behaviours![
+    every_invalid_parameter_is_named_once,
+    forbidden_response_names_the_needed_scope,
+    unknown_path_is_404_and_unknown_method_405_for_every_scope,
+    common_mistakes_are_400_with_the_field_named,
+];
 
 /// The messages of a problem by field.
 fn messages(response: &Response) -> Vec<(String, String)> {
@@ -35,7 +29,7 @@ fn the_contract_has_a_valid_example_of_every_error_code() {
         .unwrap()
         .iter()
         .collect();
-    let examples = examples();
+    let examples = contract().problems();
     for code in &codes {
         let example = examples
             .get(code.as_str().unwrap())
@@ -72,9 +66,8 @@ fn every_body_of_the_contract_has_an_example() {
     }
 }
 
-#[tokio::test]
-async fn a_query_names_every_invalid_parameter_once_and_at_once() {
-    let app = App::new().await;
+async fn every_invalid_parameter_is_named_once(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for (query, expected) in [
         ("limit=500&colour=red", vec!["colour", "limit"]),
         ("sort=foo", vec!["sort"]),
@@ -106,11 +99,10 @@ async fn a_query_names_every_invalid_parameter_once_and_at_once() {
     );
 }
 
-#[tokio::test]
-async fn a_403_names_the_scope_that_the_operation_needs() {
-    let app = App::new().await;
-    for (method, path) in contract().operations() {
-        let path = path.replace("{year}", "2013").replace("{title}", "Rush");
+async fn forbidden_response_names_the_needed_scope(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    for (method, template) in contract().operations() {
+        let path = contract().path(&template);
         let read = matches!(method.as_str(), "GET" | "HEAD");
         let (given, needed) = if read {
             ("openid", READ)
@@ -135,9 +127,8 @@ async fn a_403_names_the_scope_that_the_operation_needs() {
     }
 }
 
-#[tokio::test]
-async fn an_unknown_path_is_404_and_an_unknown_method_405_with_or_without_a_token() {
-    let app = App::new().await;
+async fn unknown_path_is_404_and_unknown_method_405_for_every_scope(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for scope in [None, Some("openid"), Some(READ), Some(WRITE)] {
         let ask =
             |method: &str, path: &str| app.send(RequestBuilder::new(method, path).scope(scope));
@@ -169,9 +160,8 @@ async fn an_unknown_path_is_404_and_an_unknown_method_405_with_or_without_a_toke
 }
 
 /// The seven mistakes of a new client; `smoke` sends them through the whole stack.
-#[tokio::test]
-async fn ordinary_mistakes_are_answered_with_the_field_named() {
-    let app = App::new().await;
+async fn common_mistakes_are_400_with_the_field_named(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for (body, field) in [
         (r#"{"title":"x"}"#, "year"),
         (r#"{"year":"2013","title":"x"}"#, "year"),

@@ -1,13 +1,22 @@
 //! `/movies?year=…&title=…`: the form that addresses every movie, those too whose titles no path carries.
 
-use super::{App, READ, contract};
-use lambda_emulator::{Launch, Server, dynamodb};
+use super::{EntryPoint, READ};
+use lambda_emulator::{Server, dynamodb};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use testkit::{
     RequestBuilder, TestApp,
     sample::{path_of, rush_item, titled},
 };
+
+behaviours![
+    query_form_reads_and_writes_titles_that_no_path_can_hold,
+    path_and_query_form_address_the_same_movie,
+    query_form_write_takes_exactly_year_and_title,
+    query_form_write_needs_the_write_scope,
+    query_form_of_an_unknown_movie_is_an_empty_list_without_etag,
+    no_cache_and_max_age_0_request_a_consistent_read_in_every_form,
+];
 
 fn target(title: &str) -> RequestBuilder {
     of("GET", title)
@@ -19,9 +28,8 @@ fn of(method: &str, title: &str) -> RequestBuilder {
         .parameter("title", title)
 }
 
-#[tokio::test]
-async fn movies_that_no_path_carries_are_created_replaced_patched_and_deleted_by_the_query_form() {
-    let app = App::new().await;
+async fn query_form_reads_and_writes_titles_that_no_path_can_hold(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for title in [".", "..", "a/../b", "a//b", "/", "//", "a/", "/a", "Rush"] {
         let created = app
             .send(
@@ -94,9 +102,8 @@ async fn movies_that_no_path_carries_are_created_replaced_patched_and_deleted_by
     }
 }
 
-#[tokio::test]
-async fn both_forms_address_the_same_movie() {
-    let app = App::new().await;
+async fn path_and_query_form_address_the_same_movie(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let created = app
         .send(of("PUT", "50/50").json(&json!({ "info": { "rank": 1 } })))
         .await;
@@ -110,9 +117,8 @@ async fn both_forms_address_the_same_movie() {
     );
 }
 
-#[tokio::test]
-async fn a_write_by_the_query_form_needs_year_and_title_and_takes_no_other_parameter() {
-    let app = App::new().await;
+async fn query_form_write_takes_exactly_year_and_title(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for (query, fields) in [
         ("", &["title", "year"][..]),
         ("?year=2013", &["title"]),
@@ -143,18 +149,16 @@ async fn a_write_by_the_query_form_needs_year_and_title_and_takes_no_other_param
     );
 }
 
-#[tokio::test]
-async fn a_write_by_the_query_form_needs_the_write_scope() {
-    let app = App::new().await;
+async fn query_form_write_needs_the_write_scope(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for method in ["PUT", "PATCH", "DELETE"] {
         let request = of(method, "Rush").json(&json!({})).scope(Some(READ));
         app.send(request).await.assert_problem(403, "forbidden");
     }
 }
 
-#[tokio::test]
-async fn the_query_form_without_a_movie_is_an_empty_list_without_an_etag() {
-    let app = App::new().await;
+async fn query_form_of_an_unknown_movie_is_an_empty_list_without_etag(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let read = app.send(target("Rush")).await;
     assert_eq!(
         (read.status, read.json(), read.header("etag")),
@@ -171,27 +175,24 @@ async fn the_query_form_without_a_movie_is_an_empty_list_without_an_etag() {
         .assert_problem(412, "precondition_failed");
 }
 
-/// The binary on a table of one movie, and what the table was asked.
-async fn on_recorded_table() -> (TestApp, Arc<Mutex<Vec<Value>>>, Server) {
+/// The service on a table of one movie, and the requests to that table.
+async fn on_recorded_table(entry_point: EntryPoint) -> (TestApp, Arc<Mutex<Vec<Value>>>, Server) {
     let requests = Arc::<Mutex<Vec<Value>>>::default();
     let (recorded, table) = (Arc::clone(&requests), dynamodb::canned(vec![rush_item()]));
     let table = Server::http(move |request| {
-        recorded
-            .lock()
-            .unwrap()
-            .push(serde_json::from_slice(request.body()).unwrap());
+        let body = serde_json::from_slice(request.body()).unwrap();
+        recorded.lock().unwrap().push(body);
         table(request)
     });
     let table = table.await.unwrap();
-    let launch = Launch::new(env!("CARGO_BIN_EXE_movies")).variable("TABLE_NAME", "movies");
-    let app = TestApp::lambda(contract(), launch.variable("AWS_ENDPOINT_URL", table.url())).await;
+    let variables = [("AWS_ENDPOINT_URL", table.url()), ("TABLE_NAME", "movies")];
+    let app = entry_point.start_service(&variables).await;
     requests.lock().unwrap().clear();
     (app, requests, table)
 }
 
-#[tokio::test]
-async fn no_cache_and_max_age_0_request_a_consistent_read_in_every_form() {
-    let (app, requests, _table) = on_recorded_table().await;
+async fn no_cache_and_max_age_0_request_a_consistent_read_in_every_form(entry_point: EntryPoint) {
+    let (app, requests, _table) = on_recorded_table(entry_point).await;
     for target in [
         "/movies/2013/Rush",
         "/movies?year=2013&title=Rush",

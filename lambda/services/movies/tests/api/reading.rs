@@ -1,13 +1,25 @@
-use super::{App, READ};
+use super::{EntryPoint, READ};
 use serde_json::json;
 use testkit::{
     RequestBuilder,
     sample::{path_of, rush, titled},
 };
 
-#[tokio::test]
-async fn a_created_movie_can_be_fetched() {
-    let app = App::new().await;
+behaviours![
+    created_movie_is_returned_with_its_etag,
+    unknown_movie_is_404,
+    titles_with_special_characters_round_trip_by_path_and_query,
+    slashes_and_pluses_in_a_path_need_no_encoding,
+    title_in_a_path_is_decoded_once,
+    unchanged_movie_is_304,
+    head_returns_get_without_the_body,
+    numbers_keep_their_exact_value,
+    malformed_items_do_not_end_a_list,
+    health_and_version_return_status_and_build,
+];
+
+async fn created_movie_is_returned_with_its_etag(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let created = app.create(&rush()).await;
     let found = app
         .send(RequestBuilder::new("GET", "/movies/2013/Rush").scope(Some(READ)))
@@ -17,9 +29,8 @@ async fn a_created_movie_can_be_fetched() {
     assert_eq!(found.header("cache-control"), Some("private, no-cache"));
 }
 
-#[tokio::test]
-async fn a_movie_that_is_not_there_is_not_found() {
-    let app = App::new().await;
+async fn unknown_movie_is_404(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     app.create(&rush()).await;
     for path in [
         "/movies/2014/Rush",
@@ -32,9 +43,8 @@ async fn a_movie_that_is_not_there_is_not_found() {
     }
 }
 
-#[tokio::test]
-async fn awkward_titles_round_trip_by_path_and_by_query() {
-    let app = App::new().await;
+async fn titles_with_special_characters_round_trip_by_path_and_query(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let titles = [
         "50/50",
         "Face/Off",
@@ -88,9 +98,8 @@ async fn awkward_titles_round_trip_by_path_and_by_query() {
     }
 }
 
-#[tokio::test]
-async fn slashes_and_pluses_may_be_sent_as_they_are() {
-    let app = App::new().await;
+async fn slashes_and_pluses_in_a_path_need_no_encoding(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for title in ["50/50", "Romeo + Juliet", "a//b"] {
         app.create(&titled(title)).await;
     }
@@ -103,9 +112,8 @@ async fn slashes_and_pluses_may_be_sent_as_they_are() {
     }
 }
 
-#[tokio::test]
-async fn a_title_is_decoded_once_and_no_more() {
-    let app = App::new().await;
+async fn title_in_a_path_is_decoded_once(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     app.create(&titled("100%25")).await;
     assert_eq!(
         app.ask("GET", "/movies/2013/100%2525").await.json()["title"],
@@ -116,9 +124,8 @@ async fn a_title_is_decoded_once_and_no_more() {
         .assert_problem(404, "movie_not_found");
 }
 
-#[tokio::test]
-async fn the_copy_that_a_caller_has_is_confirmed_with_304() {
-    let app = App::new().await;
+async fn unchanged_movie_is_304(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let etag = app.create(&rush()).await.etag();
     let fresh = app
         .send(RequestBuilder::new("GET", "/movies/2013/Rush").header("If-None-Match", &etag))
@@ -140,9 +147,8 @@ async fn the_copy_that_a_caller_has_is_confirmed_with_304() {
     assert_eq!(head.status, 304);
 }
 
-#[tokio::test]
-async fn head_is_get_without_the_body() {
-    let app = App::new().await;
+async fn head_returns_get_without_the_body(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let etag = app.create(&rush()).await.etag();
     let head = app.ask("HEAD", "/movies/2013/Rush").await;
     assert_eq!(
@@ -162,9 +168,8 @@ async fn head_is_get_without_the_body() {
     }
 }
 
-#[tokio::test]
-async fn numbers_come_back_exactly() {
-    let app = App::new().await;
+async fn numbers_keep_their_exact_value(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for (n, rating) in [
         "8.3",
         "8",
@@ -196,10 +201,9 @@ async fn numbers_come_back_exactly() {
     );
 }
 
-#[tokio::test]
-async fn a_row_that_is_no_movie_ends_no_list() {
+async fn malformed_items_do_not_end_a_list(entry_point: EntryPoint) {
     use aws_sdk_dynamodb::types::AttributeValue;
-    let app = App::new().await;
+    let app = entry_point.start().await;
     for title in ["c", "d", "e"] {
         app.create(&titled(title)).await;
     }
@@ -242,9 +246,8 @@ async fn a_row_that_is_no_movie_ends_no_list() {
     }
 }
 
-#[tokio::test]
-async fn health_and_version_tell_of_themselves() {
-    let app = App::new().await;
+async fn health_and_version_return_status_and_build(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     assert_eq!(
         app.ask("GET", "/health").await.json(),
         json!({ "status": "ok" })

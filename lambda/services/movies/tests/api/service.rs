@@ -1,27 +1,32 @@
 //! `GET /` and `GET /openapi.json`.
 
-use super::{App, READ, contract};
-use movies::http::Links;
+use super::{App, EntryPoint, READ, contract};
 use serde_json::{Value, json};
 use testkit::RequestBuilder;
+
+behaviours![
+    root_links_to_contract_and_documentation,
+    served_contract_has_the_token_url_of_the_environment,
+    service_without_links_serves_the_contract_unchanged,
+    root_and_contract_need_a_token_and_allow_only_get_and_head,
+];
 
 const TOKEN_URL: &str = "https://movies.auth.eu-west-1.amazoncognito.com/oauth2/token";
 const DOCUMENTATION_URL: &str = "https://docs.example.org/movies";
 
-async fn linked() -> App {
-    App::with_links(Links {
-        token_url: Some(TOKEN_URL.into()),
-        documentation_url: Some(DOCUMENTATION_URL.into()),
-    })
-    .await
+async fn linked(entry_point: EntryPoint) -> App {
+    let variables = [
+        ("TOKEN_URL", TOKEN_URL),
+        ("DOCUMENTATION_URL", DOCUMENTATION_URL),
+    ];
+    entry_point.start_with(&variables).await
 }
 
 /// Where the token URL is in an OpenAPI document.
 const PLACE: &str = "/components/securitySchemes/oauth2/flows/clientCredentials/tokenUrl";
 
-#[tokio::test]
-async fn the_root_names_the_service_and_links_to_contract_and_documentation() {
-    let app = linked().await;
+async fn root_links_to_contract_and_documentation(entry_point: EntryPoint) {
+    let app = linked(entry_point).await;
     let root = app
         .send(RequestBuilder::new("GET", "/").scope(Some(READ)))
         .await;
@@ -41,9 +46,8 @@ async fn the_root_names_the_service_and_links_to_contract_and_documentation() {
     );
 }
 
-#[tokio::test]
-async fn the_served_contract_is_the_file_with_the_token_url_of_the_environment() {
-    let app = linked().await;
+async fn served_contract_has_the_token_url_of_the_environment(entry_point: EntryPoint) {
+    let app = linked(entry_point).await;
     let served = app
         .send(RequestBuilder::new("GET", "/openapi.json").scope(Some(READ)))
         .await;
@@ -56,9 +60,8 @@ async fn the_served_contract_is_the_file_with_the_token_url_of_the_environment()
     assert_eq!(served.json(), expected);
 }
 
-#[tokio::test]
-async fn without_links_the_root_has_no_documentation_and_the_token_url_is_the_files() {
-    let app = App::new().await;
+async fn service_without_links_serves_the_contract_unchanged(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     assert_eq!(
         app.ask("GET", "/").await.json()["documentation"],
         Value::Null
@@ -69,13 +72,11 @@ async fn without_links_the_root_has_no_documentation_and_the_token_url_is_the_fi
     );
 }
 
-#[tokio::test]
-async fn the_root_and_the_contract_need_a_token_and_take_only_get_and_head() {
-    let app = App::new().await;
+async fn root_and_contract_need_a_token_and_allow_only_get_and_head(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for path in ["/", "/openapi.json"] {
-        app.send(RequestBuilder::new("GET", path).scope(None))
-            .await
-            .assert_problem(403, "forbidden");
+        let without_token = app.send(RequestBuilder::new("GET", path).scope(None)).await;
+        assert_eq!(without_token.status, app.status_without_token(), "{path}");
         let head = app.ask("HEAD", path).await;
         assert_eq!((head.status, head.text.as_str()), (200, ""), "{path}");
         let response = app.ask("POST", path).await;

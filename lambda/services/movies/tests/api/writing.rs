@@ -1,13 +1,31 @@
-use super::App;
+use super::EntryPoint;
 use serde_json::json;
 use testkit::{
     RequestBuilder, Response,
     sample::{rush, titled},
 };
 
-#[tokio::test]
-async fn a_movie_is_created_once() {
-    let app = App::new().await;
+behaviours![
+    create_of_an_existing_movie_is_409,
+    location_of_a_created_movie_returns_it,
+    put_creates_or_replaces_the_whole_movie,
+    patch_changes_only_the_fields_it_names,
+    patch_of_an_unknown_movie_is_404,
+    invalid_patch_of_an_unknown_movie_is_400,
+    concurrent_patches_lose_no_change,
+    deleted_movie_is_404,
+    equal_content_has_an_equal_etag,
+    create_with_same_key_is_idempotent,
+    idempotency_key_of_another_movie_is_422,
+    idempotency_keys_of_two_clients_are_independent,
+    rejected_create_does_not_use_up_its_key,
+    malformed_idempotency_key_is_400,
+    idempotency_key_expires_after_a_day,
+    concurrent_creates_with_one_key_all_return_201,
+];
+
+async fn create_of_an_existing_movie_is_409(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let created = app.create(&rush()).await;
     assert_eq!(
         (created.json(), created.header("location")),
@@ -21,9 +39,8 @@ async fn a_movie_is_created_once() {
     assert_eq!(app.ask("GET", "/movies/2013/Rush").await.json(), rush());
 }
 
-#[tokio::test]
-async fn a_location_leads_to_the_movie() {
-    let app = App::new().await;
+async fn location_of_a_created_movie_returns_it(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for title in [
         "50/50", "a?b#c", "100%25", "Amélie", "..", "a/../b", "/a", "a//b",
     ] {
@@ -39,9 +56,8 @@ async fn a_location_leads_to_the_movie() {
     }
 }
 
-#[tokio::test]
-async fn a_put_creates_or_replaces_whole() {
-    let app = App::new().await;
+async fn put_creates_or_replaces_the_whole_movie(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let created = app
         .send(RequestBuilder::new("PUT", "/movies/2013/Rush").json(&rush()))
         .await;
@@ -65,9 +81,8 @@ async fn a_put_creates_or_replaces_whole() {
     );
 }
 
-#[tokio::test]
-async fn a_patch_changes_what_it_names() {
-    let app = App::new().await;
+async fn patch_changes_only_the_fields_it_names(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     app.create(&rush()).await;
     let patch = json!({ "info": { "rating": 8.3, "plot": null, "actors": ["Daniel Brühl"] } });
     let patched = app
@@ -83,63 +98,66 @@ async fn a_patch_changes_what_it_names() {
     assert_eq!((patched.status, patched.json()), (200, expected.clone()));
     let found = app.ask("GET", "/movies/2013/Rush").await;
     assert_eq!((found.json(), found.etag()), (expected, patched.etag()));
+}
 
-    app.send(RequestBuilder::new("PATCH", "/movies/2013/none").json(&json!({})))
-        .await
-        .assert_problem(404, "movie_not_found");
-    let fields = app
-        .send(
-            RequestBuilder::new("PATCH", "/movies/2013/none")
-                .json(&json!({ "year": 2014, "info": { "x": null } })),
-        )
+async fn patch_of_an_unknown_movie_is_404(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    let patch = RequestBuilder::new("PATCH", "/movies/2013/none").json(&json!({}));
+    app.send(patch).await.assert_problem(404, "movie_not_found");
+}
+
+async fn invalid_patch_of_an_unknown_movie_is_400(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    let body = json!({ "year": 2014, "info": { "x": null } });
+    let response = app
+        .send(RequestBuilder::new("PATCH", "/movies/2013/none").json(&body))
         .await;
     assert_eq!(
-        fields.assert_problem(400, "invalid_request"),
+        response.assert_problem(400, "invalid_request"),
         ["info.x", "year"]
     );
 }
 
-#[tokio::test]
-async fn patches_at_the_same_time_lose_nothing() {
-    let app = App::new().await;
+/// Each patch is written onto the item that it read, so of patches at the same time at least one
+/// succeeds. A patch that lost against others for as many rounds as it may try is 409.
+async fn concurrent_patches_lose_no_change(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     app.create(&rush()).await;
-    let patches = [
-        json!({ "rank": 7 }),
-        json!({ "plot": "New." }),
-        json!({ "rating": 9.1 }),
+    let changes = [
+        ("rank", json!(7)),
+        ("plot", json!("New.")),
+        ("rating", json!(9.1)),
     ];
-    let answers = patches
-        .map(|info| {
-            RequestBuilder::new("PATCH", "/movies/2013/Rush").json(&json!({ "info": info }))
-        })
-        .map(|ask| app.send(ask));
-    let [a, b, c] = answers;
-    let (a, b, c) = tokio::join!(a, b, c);
-    let info = app.ask("GET", "/movies/2013/Rush").await.json()["info"].clone();
-    let answers = [
-        (a, "rank", json!(7)),
-        (b, "plot", json!("New.")),
-        (c, "rating", json!(9.1)),
-    ];
-    assert!(
-        answers
-            .iter()
-            .filter(|(answer, ..)| answer.status == 200)
-            .count()
-            >= 2,
-        "one wins each round: {answers:?}"
-    );
-    for (answer, field, value) in answers {
-        match answer.status {
-            200 => assert_eq!(info[field], value),
-            _ => drop(answer.assert_problem(409, "edit_conflict")),
+    let patch = async |(field, value): &(&str, serde_json::Value)| {
+        let patch = RequestBuilder::new("PATCH", "/movies/2013/Rush");
+        app.send(patch.json(&json!({ "info": { *field: value } })))
+            .await
+    };
+    let [a, b, c] = &changes;
+    let responses = tokio::join!(patch(a), patch(b), patch(c));
+    let responses: [Response; 3] = responses.into();
+    let mut expected = rush();
+    for ((field, value), response) in changes.iter().zip(&responses) {
+        if response.status == 200 {
+            expected["info"][*field] = value.clone();
+        } else {
+            response.assert_problem(409, "edit_conflict");
         }
     }
+    // Everything that succeeded is there, and nothing that was rejected.
+    assert_eq!(
+        app.ask("GET", "/movies/2013/Rush").await.json(),
+        expected,
+        "{responses:?}"
+    );
+    assert!(
+        responses.iter().any(|response| response.status == 200),
+        "{responses:?}"
+    );
 }
 
-#[tokio::test]
-async fn a_deleted_movie_is_gone() {
-    let app = App::new().await;
+async fn deleted_movie_is_404(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     app.create(&rush()).await;
     let deleted = app.ask("DELETE", "/movies/2013/Rush").await;
     assert_eq!((deleted.status, deleted.text.as_str()), (204, ""));
@@ -151,9 +169,8 @@ async fn a_deleted_movie_is_gone() {
         .assert_problem(404, "movie_not_found");
 }
 
-#[tokio::test]
-async fn the_stored_version_is_of_the_stored_content() {
-    let app = App::new().await;
+async fn equal_content_has_an_equal_etag(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let first = app.create(&rush()).await.etag();
     app.ask("DELETE", "/movies/2013/Rush").await;
     assert_eq!(app.create(&rush()).await.etag(), first);
@@ -171,61 +188,77 @@ async fn the_stored_version_is_of_the_stored_content() {
     assert_eq!(item["etag"].as_s().unwrap(), first.trim_matches('"'));
 }
 
-#[tokio::test]
-async fn a_creation_sent_again_with_its_key_is_answered_as_the_first_was() {
-    let app = App::new().await;
-    let post = |movie: &serde_json::Value, key: &str| {
-        RequestBuilder::new("POST", "/movies")
-            .json(movie)
-            .header("Idempotency-Key", key)
-    };
-    let first = app.send(post(&rush(), "k-1")).await;
+fn create_with_key(movie: &serde_json::Value, key: &str) -> RequestBuilder {
+    RequestBuilder::new("POST", "/movies")
+        .json(movie)
+        .header("Idempotency-Key", key)
+}
+
+/// Asserts that a repeated creation got the first response again. Its date and its request id are
+/// its own.
+#[track_caller]
+fn assert_repeated(first: &Response, again: &Response) {
+    assert_eq!((again.status, &again.text), (first.status, &first.text));
+    for header in ["location", "etag", "content-type", "cache-control"] {
+        assert_eq!(again.header(header), first.header(header), "{header}");
+    }
+}
+
+async fn create_with_same_key_is_idempotent(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    let create = create_with_key(&rush(), "k-1");
+    let first = app.send(create.clone()).await;
     assert_eq!(first.status, 201);
-    let again = |answer: Response| {
-        assert_eq!(
-            (answer.status, answer.headers, answer.text),
-            (201, first.headers.clone(), first.text.clone())
-        )
-    };
-    again(app.send(post(&rush(), "k-1")).await);
-
-    // Another movie, another key, another client: each is told apart.
-    app.send(post(&titled("Other"), "k-1"))
-        .await
-        .assert_problem(422, "idempotency_key_used");
-    app.send(post(&rush(), "k-2"))
-        .await
-        .assert_problem(409, "movie_exists");
-    let theirs = post(&titled("Other"), "k-1").client("client-2");
-    assert_eq!(app.send(theirs).await.status, 201);
-
-    // Whatever has become of the movie: nothing is made a second time.
-    app.send(
-        RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({ "info": { "rank": 1 } })),
-    )
-    .await;
-    again(app.send(post(&rush(), "k-1")).await);
+    assert_repeated(&first, &app.send(create.clone()).await);
+    // Neither a change of the movie since nor its deletion makes it be created again.
+    let put = RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({ "info": {} }));
+    app.send(put).await;
+    assert_repeated(&first, &app.send(create.clone()).await);
     app.ask("DELETE", "/movies/2013/Rush").await;
-    again(app.send(post(&rush(), "k-1")).await);
+    assert_repeated(&first, &app.send(create).await);
     app.ask("GET", "/movies/2013/Rush")
         .await
         .assert_problem(404, "movie_not_found");
+}
 
-    // What was refused is not remembered.
-    assert_eq!(app.send(post(&rush(), "k-2")).await.status, 201);
+async fn idempotency_key_of_another_movie_is_422(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    app.send(create_with_key(&rush(), "k")).await;
+    let other = app.send(create_with_key(&titled("Other"), "k")).await;
+    other.assert_problem(422, "idempotency_key_used");
+}
+
+async fn idempotency_keys_of_two_clients_are_independent(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    app.send(create_with_key(&rush(), "k")).await;
+    let other = create_with_key(&titled("Other"), "k").client("client-2");
+    assert_eq!(app.send(other).await.status, 201);
+}
+
+async fn rejected_create_does_not_use_up_its_key(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    app.create(&rush()).await;
+    let create = create_with_key(&rush(), "k");
+    app.send(create.clone())
+        .await
+        .assert_problem(409, "movie_exists");
+    app.ask("DELETE", "/movies/2013/Rush").await;
+    assert_eq!(app.send(create).await.status, 201);
+}
+
+async fn malformed_idempotency_key_is_400(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for key in ["", "a b", &"x".repeat(129)] {
+        let response = app.send(create_with_key(&rush(), key)).await;
         assert_eq!(
-            app.send(post(&rush(), key))
-                .await
-                .assert_problem(400, "invalid_request"),
+            response.assert_problem(400, "invalid_request"),
             ["idempotency-key"]
         );
     }
 }
 
-#[tokio::test]
-async fn a_key_is_forgotten_after_a_day() {
-    let app = App::new().await;
+async fn idempotency_key_expires_after_a_day(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let post = || {
         RequestBuilder::new("POST", "/movies")
             .json(&rush())
@@ -271,9 +304,8 @@ async fn a_key_is_forgotten_after_a_day() {
     assert_eq!(app.send(post()).await.status, 201);
 }
 
-#[tokio::test]
-async fn of_creations_at_the_same_time_with_one_key_each_is_answered_alike() {
-    let app = App::new().await;
+async fn concurrent_creates_with_one_key_all_return_201(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let post = || {
         app.send(
             RequestBuilder::new("POST", "/movies")

@@ -27,8 +27,9 @@ async fn passes_or_is_told(fault: Fault, cause: &str) {
     function.unharmed().await;
 }
 
+/// Fault F01 and F02.
 #[tokio::test]
-async fn f01_f02_a_throttled_table_is_asked_three_times_at_the_most() {
+async fn throttled_request_is_attempted_at_most_three_times() {
     passes_or_is_told(
         error(400, "ProvisionedThroughputExceededException"),
         "throttled",
@@ -36,19 +37,22 @@ async fn f01_f02_a_throttled_table_is_asked_three_times_at_the_most() {
     .await;
 }
 
+/// Fault F03.
 #[tokio::test]
-async fn f03_every_way_of_throttling_is_one() {
+async fn every_throttling_error_is_retried() {
     passes_or_is_told(error(400, "ThrottlingException"), "throttled").await;
     passes_or_is_told(error(400, "RequestLimitExceeded"), "throttled").await;
 }
 
+/// Fault F04.
 #[tokio::test]
-async fn f04_a_failing_table_is_asked_again() {
+async fn internal_server_error_is_retried() {
     passes_or_is_told(error(500, "InternalServerError"), "table").await;
 }
 
+/// Fault F05.
 #[tokio::test]
-async fn f05_an_error_page_in_html_is_a_failing_table() {
+async fn html_error_page_is_retried() {
     let body = "<html><body>Service Unavailable at amazon</body></html>";
     passes_or_is_told(
         Fault::Answer {
@@ -61,8 +65,9 @@ async fn f05_an_error_page_in_html_is_a_failing_table() {
     .await;
 }
 
+/// Fault F13.
 #[tokio::test]
-async fn f13_a_broken_document_is_told() {
+async fn invalid_json_of_the_table_is_503() {
     let empty = Fault::Answer {
         status: 200,
         content_type: "application/x-amz-json-1.0".into(),
@@ -77,16 +82,19 @@ async fn f13_a_broken_document_is_told() {
 }
 
 /// TLS protects a response on its way; the SDK does not read `x-amz-crc32`, and neither do we.
+///
+/// Fault F14.
 #[tokio::test]
-async fn f14_a_wrong_x_amz_crc32_is_ignored() {
+async fn wrong_x_amz_crc32_is_ignored() {
     let mut function = Function::start().await;
     function.proxy.script([Fault::Checksum(1)]);
     function.get().await.served().calls(1);
 }
 
 #[cfg(target_os = "linux")]
+/// Fault F15.
 #[tokio::test]
-async fn f15_an_endless_answer_is_not_read_on() {
+async fn response_of_16_mb_is_not_read_to_its_end() {
     for announced in [true, false] {
         let mut function = Function::start().await;
         function.proxy.otherwise(Fault::Huge {
@@ -104,8 +112,9 @@ async fn f15_an_endless_answer_is_not_read_on() {
     }
 }
 
+/// Fault F17.
 #[tokio::test]
-async fn f17_refused_credentials_are_counted_as_such_and_never_logged() {
+async fn rejected_credentials_are_503_and_never_logged() {
     // AWS repeats what was signed, the session token too, when a signature is wrong.
     let message = format!(
         "The Canonical String for this request should have been 'POST\\nx-amz-security-token:{SESSION_TOKEN}'"
@@ -134,8 +143,9 @@ async fn f17_refused_credentials_are_counted_as_such_and_never_logged() {
     }
 }
 
+/// Fault F18.
 #[tokio::test]
-async fn f18_what_is_denied_is_not_tried_again_and_counted_as_such() {
+async fn access_denied_is_500_and_not_retried() {
     for code in [
         "AccessDeniedException",
         "KMSAccessDeniedException",
@@ -155,7 +165,7 @@ async fn f18_what_is_denied_is_not_tried_again_and_counted_as_such() {
 }
 
 #[tokio::test]
-async fn a_call_that_the_table_does_not_take_is_a_defect_of_ours() {
+async fn request_that_dynamodb_rejects_as_invalid_is_500() {
     for code in ["ValidationException", "SerializationException"] {
         let mut function = Function::start().await;
         function.proxy.otherwise(error(400, code));
@@ -169,8 +179,9 @@ async fn a_call_that_the_table_does_not_take_is_a_defect_of_ours() {
     }
 }
 
+/// Fault F19.
 #[tokio::test]
-async fn f19_a_missing_table_is_not_asked_again() {
+async fn missing_table_is_503_and_not_retried() {
     let mut function = Function::start().await;
     function
         .proxy
@@ -184,8 +195,9 @@ async fn f19_a_missing_table_is_not_asked_again() {
     function.unharmed().await;
 }
 
+/// Fault F20.
 #[tokio::test]
-async fn f20_a_failed_condition_is_an_answer_and_a_conflict_is_tried_again() {
+async fn failed_condition_is_a_response_and_a_transaction_conflict_is_retried() {
     let post =
         || RequestBuilder::new("POST", "/movies").json(&json!({ "year": 2013, "title": "Rush" }));
     let etag = format!("\"{}\"", rush_item()["etag"]["S"].as_str().unwrap());
@@ -280,8 +292,10 @@ async fn f20_a_failed_condition_is_an_answer_and_a_conflict_is_tried_again() {
 
 /// DynamoDB prepares the items of a transaction each on its own: a creation that races its own
 /// retry can find the movie written and the key still locked, or the other way round.
+///
+/// Fault F20.
 #[tokio::test]
-async fn f20_a_creation_that_races_its_own_retry_is_never_a_conflict_with_itself() {
+async fn create_that_races_its_own_retry_is_never_409() {
     const FAILED: &str = "ConditionalCheckFailed";
     const LOCKED: &str = "TransactionConflict";
     let post = || {
@@ -352,14 +366,15 @@ async fn f20_a_creation_that_races_its_own_retry_is_never_a_conflict_with_itself
     }
 }
 
+/// Fault F18.
 #[tokio::test]
-async fn f18_a_throttled_key_service_is_asked_again_and_locks_nobody_out() {
+async fn throttled_kms_is_retried_and_not_counted_as_access_denied() {
     passes_or_is_told(error(400, "KMSThrottlingException"), "throttled").await;
     passes_or_is_told(error(500, "KMSInternalException"), "table").await;
 }
 
 #[tokio::test]
-async fn a_clock_that_is_wrong_is_counted_as_credentials() {
+async fn clock_skew_is_counted_as_credentials() {
     let mut function = Function::start().await;
     function.proxy.otherwise(error(400, "RequestTimeTooSkewed"));
     function.get().await.failed(503, "credentials").calls(1);

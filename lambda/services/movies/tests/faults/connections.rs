@@ -26,18 +26,21 @@ async fn passes_or_is_told(fault: Fault, causes: &[&str], milliseconds: u64) {
     function.unharmed().await;
 }
 
+/// Fault F06.
 #[tokio::test]
-async fn f06_a_silent_table_is_given_up_before_lambda_gives_up() {
+async fn table_that_does_not_respond_is_503_before_the_lambda_timeout() {
     passes_or_is_told(Fault::Silence, &["unreachable"], 2700).await;
 }
 
+/// Fault F07.
 #[tokio::test]
-async fn f07_an_answer_byte_by_byte_is_a_silent_table() {
+async fn response_of_one_byte_a_second_is_503() {
     passes_or_is_told(Fault::Drip, &["unreachable"], 2700).await;
 }
 
+/// Fault F08.
 #[tokio::test]
-async fn f08_a_refused_connection_is_told_at_once() {
+async fn refused_connection_is_503_at_once() {
     let mut function = Function::start().await;
     function.proxy.close();
     let seen = function.get().await;
@@ -54,24 +57,28 @@ async fn f08_a_refused_connection_is_told_at_once() {
     function.unharmed().await;
 }
 
+/// Fault F09.
 #[tokio::test]
-async fn f09_a_reset_before_the_answer_is_tried_again() {
+async fn reset_before_the_response_is_retried() {
     passes_or_is_told(Fault::Reset, &["unreachable"], 1000).await;
 }
 
+/// Fault F10.
 #[tokio::test]
-async fn f10_a_reset_in_the_middle_of_a_read_is_tried_again() {
+async fn reset_in_the_middle_of_a_read_is_retried() {
     passes_or_is_told(Fault::HalfThenReset, &["garbled"], 1500).await;
     passes_or_is_told(Fault::Lost, &["unreachable"], 1000).await;
 }
 
+/// Fault F11.
 #[tokio::test]
-async fn f11_an_answer_shorter_than_announced_is_tried_again() {
+async fn response_shorter_than_its_content_length_is_retried() {
     passes_or_is_told(Fault::HalfThenEnd, &["garbled"], 1000).await;
 }
 
+/// Fault F12.
 #[tokio::test]
-async fn f12_a_connection_that_died_while_the_function_was_frozen_is_not_noticed() {
+async fn connection_closed_while_frozen_is_replaced() {
     let mut function = Function::start().await;
     for _ in 0..5 {
         function.proxy.script([Fault::ThenClose]);
@@ -85,8 +92,9 @@ async fn f12_a_connection_that_died_while_the_function_was_frozen_is_not_noticed
     }
 }
 
+/// Fault F16.
 #[tokio::test]
-async fn f16_a_name_that_leads_nowhere_and_a_failed_handshake_are_told() {
+async fn unknown_host_name_and_failed_tls_handshake_are_503() {
     let authority = Authority::new().unwrap();
     let untrusted = Server::https(&authority, dynamodb::canned(vec![rush_item()]))
         .await
@@ -155,8 +163,10 @@ async fn root_certificates_are_read_from_the_folder_of_ssl_cert_dir() {
 }
 
 /// A hundred environments at once, on a table that takes its time: as many processes, on however few cores there are.
+///
+/// Fault F28.
 #[tokio::test]
-async fn f28_a_hundred_cold_starts_at_once_are_within_lambdas_ten_seconds() {
+async fn a_hundred_cold_starts_at_once_take_less_than_ten_seconds() {
     let proxy = Proxy::start(dynamodb::canned(vec![rush_item()]))
         .await
         .unwrap();

@@ -17,8 +17,9 @@ async fn refused(function: &mut Function, ask: RequestBuilder) -> Seen {
     seen
 }
 
+/// Fault F33.
 #[tokio::test]
-async fn f33_bodies_that_are_no_clean_json_are_refused() {
+async fn bodies_of_malformed_json_are_400() {
     let mut function = Function::start().await;
     let deep = format!(
         "{{\"year\":2013,\"title\":\"a\",\"info\":{}",
@@ -53,8 +54,9 @@ async fn f33_bodies_that_are_no_clean_json_are_refused() {
     function.unharmed().await;
 }
 
+/// Fault F34.
 #[tokio::test]
-async fn f34_a_path_is_decoded_exactly_once() {
+async fn path_is_percent_decoded_exactly_once() {
     let mut function = Function::start().await;
     for path in [
         "/movies/2013/%",
@@ -88,8 +90,9 @@ async fn f34_a_path_is_decoded_exactly_once() {
     function.unharmed().await;
 }
 
+/// Fault F35.
 #[tokio::test]
-async fn f35_titles_are_kept_byte_for_byte_and_years_are_ascii() {
+async fn titles_are_stored_byte_for_byte_and_years_are_ascii() {
     let mut function = Function::start().await;
     for title in [
         "é",
@@ -134,8 +137,9 @@ async fn f35_titles_are_kept_byte_for_byte_and_years_are_ascii() {
     function.unharmed().await;
 }
 
+/// Fault F36.
 #[tokio::test]
-async fn f36_numbers_out_of_range_are_refused() {
+async fn numbers_out_of_range_are_400() {
     let mut function = Function::start().await;
     let digits = "1".repeat(10_000);
     let numbers = [
@@ -190,8 +194,9 @@ async fn f36_numbers_out_of_range_are_refused() {
     function.unharmed().await;
 }
 
+/// Fault F37.
 #[tokio::test]
-async fn f37_a_title_fits_a_sort_key() {
+async fn title_beyond_1024_bytes_is_400() {
     let mut function = Function::start().await;
     let seen = function
         .send(RequestBuilder::new("PUT", &path_of(2013, &"é".repeat(512))).json(&json!({})))
@@ -224,8 +229,9 @@ async fn f37_a_title_fits_a_sort_key() {
     function.unharmed().await;
 }
 
+/// Fault F38.
 #[tokio::test]
-async fn f38_a_cursor_is_good_for_its_own_query_alone() {
+async fn cut_changed_or_foreign_cursor_is_400() {
     let mut function = Function::start().await;
     let key = json!({ "year": { "N": "2013" }, "title": { "S": "Rush" } });
     let page = json!({ "Items": [rush_item()], "LastEvaluatedKey": key }).to_string();
@@ -266,8 +272,9 @@ async fn f38_a_cursor_is_good_for_its_own_query_alone() {
     function.unharmed().await;
 }
 
+/// Fault F39.
 #[tokio::test]
-async fn f39_headers_say_nothing_of_who_calls_or_what_is_done() {
+async fn headers_do_not_affect_identity_or_operation() {
     let mut function = Function::start().await;
     let get = || RequestBuilder::new("GET", "/movies/2013/Rush");
     for (name, value) in [

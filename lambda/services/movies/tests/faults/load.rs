@@ -15,8 +15,7 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 #[tokio::test]
-async fn of_a_thousand_requests_with_three_percent_throttled_and_two_reset_all_but_one_are_served()
-{
+async fn requests_with_three_percent_throttled_and_two_reset_are_served() {
     let requests = requests(1000);
     let mut random = fastrand::Rng::with_seed(20_261_121);
     let mut function = Function::start().await;
@@ -53,7 +52,7 @@ async fn of_a_thousand_requests_with_three_percent_throttled_and_two_reset_all_b
 /// In an outage the bucket of retries is soon empty: each request asks once, is told at once, and the table is not hammered. When
 /// it is back so are we.
 #[tokio::test]
-async fn an_outage_is_told_fast_and_not_amplified_and_its_end_is_seen_at_once() {
+async fn an_outage_is_503_fast_without_retry_amplification_and_ends_at_once() {
     const REQUESTS: usize = 150;
     for refusing in [false, true] {
         let mut function = Function::start().await;

@@ -1,5 +1,5 @@
 //! The faults of `lambda/RELIABILITY.md`, each on the compiled binary, by the Runtime API, with a table that misbehaves as told.
-//! The number in a test's name is the fault's.
+//! The doc comment of a test names its fault.
 
 #![allow(
     clippy::unwrap_used,

@@ -32,8 +32,9 @@ fn item(change: impl FnOnce(&mut Value)) -> Value {
     item
 }
 
+/// Fault F21.
 #[tokio::test]
-async fn f21_a_row_that_lacks_attributes_is_served_without_them_and_counted() {
+async fn item_without_some_attributes_is_returned_and_counted() {
     for lacking in [&["info"][..], &["etag"], &["info", "etag"]] {
         let item = item(|item| {
             lacking
@@ -53,8 +54,9 @@ async fn f21_a_row_that_lacks_attributes_is_served_without_them_and_counted() {
     }
 }
 
+/// Fault F22.
 #[tokio::test]
-async fn f22_a_value_of_a_wrong_type_costs_that_value_or_that_row_alone() {
+async fn value_of_a_wrong_type_omits_only_that_value_or_item() {
     let partly = item(|item| item["info"]["M"]["rating"] = json!({ "BOOL": true }));
     let mut function = answering(vec![json!({ "Item": partly })]).await;
     let seen = function.get().await;
@@ -83,8 +85,9 @@ async fn f22_a_value_of_a_wrong_type_costs_that_value_or_that_row_alone() {
     assert!(function.get().await.line().get("damaged_rows").is_none());
 }
 
+/// Fault F23.
 #[tokio::test]
-async fn f23_a_number_keeps_its_value_to_the_last_digit() {
+async fn stored_number_keeps_every_digit() {
     let large = format!("1{}", "0".repeat(125));
     for (stored, answered) in [
         (
@@ -108,8 +111,9 @@ async fn f23_a_number_keeps_its_value_to_the_last_digit() {
     }
 }
 
+/// Fault F24.
 #[tokio::test]
-async fn f24_large_rows_and_pages_that_end_early_are_read_on() {
+async fn large_items_and_pages_cut_at_1_mb_are_read_on() {
     let large = item(|item| item["padding"] = json!({ "S": "x".repeat(400 * 1024 - 300) }));
     let mut function = answering(vec![json!({ "Item": large })]).await;
     function.get().await.served();
@@ -144,8 +148,9 @@ async fn f24_large_rows_and_pages_that_end_early_are_read_on() {
     assert_eq!(second.json()["next"], Value::Null);
 }
 
+/// Fault F25.
 #[tokio::test]
-async fn f25_empty_pages_are_passed_over_and_after_five_the_caller_goes_on() {
+async fn at_most_five_empty_pages_are_read_for_one_response() {
     let empty = json!({ "Items": [], "LastEvaluatedKey": { "year": { "N": "2013" }, "title": { "S": "b" } } });
     let mut function = answering(vec![
         empty.clone(),
@@ -178,8 +183,9 @@ async fn f25_empty_pages_are_passed_over_and_after_five_the_caller_goes_on() {
     );
 }
 
+/// Fault F26.
 #[tokio::test]
-async fn f26_an_attribute_of_a_type_to_come_is_ignored() {
+async fn attribute_of_an_unknown_type_is_ignored() {
     let unknown = json!({ "VECTOR": [1, 2, 3] });
     let outside = item(|item| item["embedding"] = unknown.clone());
     let inside = item(|item| item["info"]["M"]["embedding"] = unknown.clone());
@@ -204,7 +210,7 @@ async fn f26_an_attribute_of_a_type_to_come_is_ignored() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_used_is_told_from_one_that_is_known() {
+async fn idempotency_key_of_another_movie_differs_from_a_repeated_one() {
     // In DynamoDB's words; on an emulator it is in `writes`.
     let reason = |etag: &str| json!({ "Code": "ConditionalCheckFailed", "Message": "-", "Item": { "etag": { "S": etag } } });
     let post = || {
@@ -235,8 +241,10 @@ async fn a_key_that_was_used_is_told_from_one_that_is_known() {
 
 /// What cannot be read cannot be compared or sent either: it stays as it is, and keeps nobody from
 /// the movie.
+///
+/// Fault F26.
 #[tokio::test]
-async fn f26_a_movie_with_an_attribute_of_a_type_to_come_can_be_patched_replaced_and_deleted() {
+async fn movie_with_an_attribute_of_an_unknown_type_can_be_written() {
     let unknown = json!({ "VECTOR": [1, 2, 3] });
     let outside = item(|item| item["embedding"] = unknown.clone());
     let inside = item(|item| item["info"]["M"]["embedding"] = unknown.clone());

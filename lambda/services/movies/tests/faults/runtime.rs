@@ -5,8 +5,9 @@ use lambda_emulator::{Environment, Event, Launch, NextFault, Outcome};
 use std::time::{Duration, Instant};
 use testkit::RequestBuilder;
 
+/// Fault F30.
 #[tokio::test]
-async fn f30_a_setting_that_is_missing_or_wrong_fails_the_start_at_once_and_by_name() {
+async fn missing_or_invalid_variable_fails_init_and_is_named() {
     let launch = || Launch::new(binary()).variable("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
     for (launch, named) in [
         (launch(), "TABLE_NAME"),
@@ -44,8 +45,9 @@ async fn f30_a_setting_that_is_missing_or_wrong_fails_the_start_at_once_and_by_n
     }
 }
 
+/// Fault F31.
 #[tokio::test]
-async fn f31_a_runtime_api_that_fails_is_asked_again() {
+async fn failed_poll_of_the_runtime_api_is_retried() {
     let mut function = Function::start().await;
     for fault in [
         NextFault::Status(500),
@@ -58,8 +60,9 @@ async fn f31_a_runtime_api_that_fails_is_asked_again() {
     }
 }
 
+/// Fault F31.
 #[tokio::test]
-async fn f31_with_too_little_time_left_the_table_is_not_asked() {
+async fn request_with_too_little_time_left_is_503_without_a_table_request() {
     let mut function = Function::start().await;
     for left in [0, 250] {
         let ask =
@@ -84,8 +87,9 @@ async fn f31_with_too_little_time_left_the_table_is_not_asked() {
 }
 
 #[cfg(target_os = "linux")]
+/// Fault F32.
 #[tokio::test]
-async fn f32_bodies_that_are_too_long_or_garbled_are_refused_in_bounded_memory() {
+async fn too_long_or_malformed_bodies_are_rejected_in_bounded_memory() {
     let mut function = Function::start().await;
     let post = |body: &str| RequestBuilder::new("POST", "/movies").body("application/json", body);
     for length in [64 * 1024 + 1, 6 << 20] {
@@ -121,7 +125,7 @@ async fn f32_bodies_that_are_too_long_or_garbled_are_refused_in_bounded_memory()
 }
 
 #[tokio::test]
-async fn an_event_that_is_no_request_is_refused() {
+async fn event_that_is_no_request_is_400() {
     let mut function = Function::start().await;
     for event in ["{}", "[]", "null", "{\"httpMethod\":1}"] {
         let answer = function

@@ -20,9 +20,13 @@ fn movie(title: &str, rank: u64) -> serde_json::Value {
     json!({ "year": 2013, "title": title, "info": { "rank": rank } })
 }
 
+/// Fault F10.
 #[tokio::test]
-async fn f10_a_write_whose_answer_is_lost_is_done_once_and_answered_as_done() {
-    let (tables, path) = (Tables::create(TABLES).await, "/movies/2013/Rush");
+async fn write_whose_response_is_lost_is_applied_once() {
+    let Some(tables) = Tables::create(TABLES).await else {
+        return;
+    };
+    let path = "/movies/2013/Rush";
     for fault in AFTER {
         for lost in 1..=2 {
             // Two retries in a row cost more than they give back: no bucket lasts for all of these.
@@ -62,8 +66,10 @@ async fn f10_a_write_whose_answer_is_lost_is_done_once_and_answered_as_done() {
 }
 
 #[tokio::test]
-async fn of_two_alike_creations_one_is_done_though_every_answer_is_lost() {
-    let tables = Tables::create(TABLES).await;
+async fn one_of_two_equal_creates_succeeds_though_every_response_is_lost() {
+    let Some(tables) = Tables::create(TABLES).await else {
+        return;
+    };
     for n in 0..5 {
         let (mut one, mut other) = (
             Function::emulated(&tables).await,
@@ -314,7 +320,9 @@ fn number(variable: &str, otherwise: usize) -> usize {
 async fn random_writes_under_faults_do_what_a_model_says() {
     let (many, seed) = (number("SEQUENCES", 100), number("SEED", 20_261_121) as u64);
     println!("SEED={seed} SEQUENCES={many}");
-    let tables = Tables::create(TABLES).await;
+    let Some(tables) = Tables::create(TABLES).await else {
+        return;
+    };
     let mut sequences = Sequences {
         function: Function::emulated(&tables).await,
         random: fastrand::Rng::with_seed(seed),
@@ -356,7 +364,9 @@ async fn random_writes_under_faults_do_what_a_model_says() {
 #[tokio::test]
 async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
     const WRITERS: usize = 50;
-    let tables = Tables::create(TABLES).await;
+    let Some(tables) = Tables::create(TABLES).await else {
+        return;
+    };
     let mut first = Function::emulated(&tables).await;
     assert_eq!(
         first

@@ -1,13 +1,32 @@
-use super::App;
+use super::EntryPoint;
 use serde_json::json;
 use testkit::{
     RequestBuilder,
     sample::{rush, titled},
 };
 
-#[tokio::test]
-async fn every_offending_field_is_named_at_once() {
-    let app = App::new().await;
+behaviours![
+    every_invalid_field_is_named,
+    body_other_than_one_json_object_is_400,
+    replacement_character_in_a_body_is_400,
+    control_characters_are_400,
+    body_larger_than_64_kib_is_413,
+    body_of_another_media_type_is_415,
+    every_content_encoding_but_identity_is_415,
+    body_that_contradicts_the_path_is_400,
+    unknown_and_repeated_parameters_are_400,
+    unknown_path_is_404,
+    unsupported_method_is_405_with_allow,
+    rejection_lists_at_most_101_errors_as_json,
+    deleted_table_is_503_without_internal_details,
+    cors_allows_only_configured_origins,
+    cors_preflight_needs_no_token_and_lists_the_methods,
+    rejections_have_cors_headers,
+    cors_headers_are_absent_without_configured_origins,
+];
+
+async fn every_invalid_field_is_named(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let body = json!({ "year": 1800, "title": "", "extra": 1, "info": { "rating": "8.3", "rank": 0, "release_date": "soon", "colour": true } });
     let answer = app
         .send(RequestBuilder::new("POST", "/movies").json(&body))
@@ -33,9 +52,8 @@ async fn every_offending_field_is_named_at_once() {
     );
 }
 
-#[tokio::test]
-async fn a_body_that_is_not_one_json_object_is_refused() {
-    let app = App::new().await;
+async fn body_other_than_one_json_object_is_400(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for text in [
         "",
         "null",
@@ -68,39 +86,24 @@ async fn a_body_that_is_not_one_json_object_is_refused() {
     );
 }
 
-#[tokio::test]
-async fn a_body_that_is_not_utf_8_is_refused_and_not_mended() {
-    let app = App::new().await;
-    let create = RequestBuilder::new("POST", "/movies");
-    // API Gateway puts U+FFFD for what is not UTF-8; where it passes a body on as base64, the bytes themselves arrive.
-    let mended = r#"{"year":2013,"title":"a","info":{"plot":"�"}}"#;
-    assert_eq!(
-        app.send(create.clone().body("application/json", mended))
-            .await
-            .assert_problem(400, "invalid_request"),
-        ["body"]
-    );
-    let mut event = create.clone().json(&titled("a")).event();
-    event["isBase64Encoded"] = json!(true);
-    event["body"] = json!("eyJ5ZWFyIjoyMDEzLCJ0aXRsZSI6Iv8ifQ=="); // {"year":2013,"title":"<FF>"}
-    assert_eq!(
-        app.invoke(&event.to_string())
-            .await
-            .assert_problem(400, "invalid_request"),
-        ["body"]
-    );
-    let meant = r#"{"year":2013,"title":"a","info":{"plot":"\ufffd"}}"#;
-    assert_eq!(
-        app.send(create.body("application/json", meant))
-            .await
-            .json()["info"]["plot"],
-        "\u{fffd}"
-    );
+/// API Gateway replaces what is not UTF-8 by U+FFFD.
+async fn replacement_character_in_a_body_is_400(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    let create = |plot: &str| {
+        let body = format!(r#"{{"year":2013,"title":"a","info":{{"plot":"{plot}"}}}}"#);
+        RequestBuilder::new("POST", "/movies").body("application/json", &body)
+    };
+    let fields = app
+        .send(create("\u{fffd}"))
+        .await
+        .assert_problem(400, "invalid_request");
+    assert_eq!(fields, ["body"]);
+    let escaped = app.send(create("\\ufffd")).await;
+    assert_eq!(escaped.json()["info"]["plot"], "\u{fffd}");
 }
 
-#[tokio::test]
-async fn control_characters_are_refused() {
-    let app = App::new().await;
+async fn control_characters_are_400(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let info = |plot: &str| json!({ "year": 2013, "title": "a", "info": { "plot": plot, "actors": [plot] } });
     let refused = app
         .send(RequestBuilder::new("POST", "/movies").json(&info("a\u{1}b")))
@@ -114,9 +117,8 @@ async fn control_characters_are_refused() {
     assert_eq!(refused, ["info.actors"]);
 }
 
-#[tokio::test]
-async fn a_body_may_have_64_kib_and_no_more() {
-    let app = App::new().await;
+async fn body_larger_than_64_kib_is_413(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let padded = |length: usize| {
         let text = titled("a").to_string();
         text.clone() + &" ".repeat(length - text.len())
@@ -132,9 +134,8 @@ async fn a_body_may_have_64_kib_and_no_more() {
         .assert_problem(413, "payload_too_large");
 }
 
-#[tokio::test]
-async fn a_body_must_say_that_it_is_json() {
-    let app = App::new().await;
+async fn body_of_another_media_type_is_415(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for content_type in [
         "text/plain",
         "application/json; charset=latin1",
@@ -170,9 +171,8 @@ async fn a_body_must_say_that_it_is_json() {
     );
 }
 
-#[tokio::test]
-async fn every_line_and_member_of_content_encoding_counts() {
-    let app = App::new().await;
+async fn every_content_encoding_but_identity_is_415(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let put = |lines: &[&str]| {
         let put = RequestBuilder::new("PUT", "/movies/2013/a").json(&json!({}));
         lines
@@ -197,9 +197,8 @@ async fn every_line_and_member_of_content_encoding_counts() {
     }
 }
 
-#[tokio::test]
-async fn a_body_that_contradicts_the_path_is_refused() {
-    let app = App::new().await;
+async fn body_that_contradicts_the_path_is_400(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for method in ["PUT", "PATCH"] {
         let answer = app
             .send(RequestBuilder::new(method, "/movies/2014/rush").json(&rush()))
@@ -212,9 +211,8 @@ async fn a_body_that_contradicts_the_path_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn unknown_and_repeated_parameters_are_refused() {
-    let app = App::new().await;
+async fn unknown_and_repeated_parameters_are_400(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for (path, fields) in [
         ("/movies?genre=Drama&limit=0", &["genre", "limit"][..]),
         ("/movies?year=2013&year=2012", &["year"]),
@@ -240,11 +238,9 @@ async fn unknown_and_repeated_parameters_are_refused() {
     assert_eq!(answer.assert_problem(400, "invalid_request"), ["dry_run"]);
 }
 
-#[tokio::test]
-async fn what_is_not_there_is_a_problem_and_not_a_fault() {
-    let app = App::new().await;
+async fn unknown_path_is_404(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for path in [
-        "",
         "/movie",
         "/movies/2013",
         "/Movies",
@@ -257,6 +253,10 @@ async fn what_is_not_there_is_a_problem_and_not_a_fault() {
             .await
             .assert_problem(404, "route_not_found");
     }
+}
+
+async fn unsupported_method_is_405_with_allow(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     for (method, path, allowed) in [
         ("TRACE", "/movies", "GET, HEAD, POST, PUT, PATCH, DELETE"),
         ("POST", "/movies/2013/Rush", "GET, HEAD, PUT, PATCH, DELETE"),
@@ -265,15 +265,14 @@ async fn what_is_not_there_is_a_problem_and_not_a_fault() {
         ("TRACE", "/version", "GET, HEAD"),
         ("BREW", "/version", "GET, HEAD"),
     ] {
-        let answer = app.ask(method, path).await;
-        answer.assert_problem(405, "method_not_allowed");
-        assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
+        let response = app.ask(method, path).await;
+        response.assert_problem(405, "method_not_allowed");
+        assert_eq!(response.header("allow"), Some(allowed), "{method} {path}");
     }
 }
 
-#[tokio::test]
-async fn a_refusal_echoes_little_and_only_as_json() {
-    let app = App::new().await;
+async fn rejection_lists_at_most_101_errors_as_json(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     let wrong: serde_json::Map<String, serde_json::Value> = (0..2000)
         .map(|n| (format!("<script>\"{n}{}", "x".repeat(10)), json!(1)))
         .collect();
@@ -290,9 +289,8 @@ async fn a_refusal_echoes_little_and_only_as_json() {
     );
 }
 
-#[tokio::test]
-async fn a_table_that_is_gone_is_a_503_without_a_word_of_the_inside() {
-    let app = App::new().await;
+async fn deleted_table_is_503_without_internal_details(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
     app.tables
         .client
         .delete_table()
@@ -315,46 +313,62 @@ async fn a_table_that_is_gone_is_a_503_without_a_word_of_the_inside() {
     }
 }
 
-#[tokio::test]
-async fn only_named_origins_are_let_in() {
-    let open = App::with_origins(&["https://films.example"]).await;
-    let ask = |origin: &str| RequestBuilder::new("GET", "/health").header("Origin", origin);
-    let allowed = open.send(ask("https://films.example")).await;
-    assert_eq!(
-        (
-            allowed.header("access-control-allow-origin"),
-            allowed.header("vary")
-        ),
-        (Some("https://films.example"), Some("Origin"))
-    );
-    assert_eq!(
-        open.send(ask("https://evil.example"))
-            .await
-            .header("access-control-allow-origin"),
-        None
-    );
-    let preflight = open
-        .send(
-            RequestBuilder::new("OPTIONS", "/movies/2013/Rush")
-                .scope(None)
-                .header("Origin", "https://films.example"),
-        )
-        .await;
-    assert_eq!(
-        (
-            preflight.status,
-            preflight.header("access-control-allow-methods")
-        ),
-        (204, Some("GET, HEAD, PUT, PATCH, DELETE"))
-    );
+const ORIGIN: &str = "https://films.example";
 
-    let closed = App::new().await;
-    let silent = closed.send(ask("https://films.example")).await;
-    assert_eq!(
+async fn cors_allows_only_configured_origins(entry_point: EntryPoint) {
+    let app = entry_point.start_with(&[("CORS_ORIGINS", ORIGIN)]).await;
+    let get = |origin: &str| RequestBuilder::new("GET", "/health").header("Origin", origin);
+    let allowed = app.send(get(ORIGIN)).await;
+    assert_eq!(allowed.header("access-control-allow-origin"), Some(ORIGIN));
+    assert_eq!(allowed.header("vary"), Some("Origin"));
+    let other = app.send(get("https://evil.example")).await;
+    assert_eq!(other.header("access-control-allow-origin"), None);
+}
+
+async fn cors_preflight_needs_no_token_and_lists_the_methods(entry_point: EntryPoint) {
+    let app = entry_point.start_with(&[("CORS_ORIGINS", ORIGIN)]).await;
+    let preflight = RequestBuilder::new("OPTIONS", "/movies/2013/Rush").scope(None);
+    let response = app.send(preflight.header("Origin", ORIGIN)).await;
+    assert_eq!(response.status, 204);
+    assert_eq!(response.header("access-control-allow-origin"), Some(ORIGIN));
+    let methods = response.header("access-control-allow-methods");
+    assert_eq!(methods, Some("GET, HEAD, PUT, PATCH, DELETE"));
+}
+
+async fn rejections_have_cors_headers(entry_point: EntryPoint) {
+    let app = entry_point.start_with(&[("CORS_ORIGINS", ORIGIN)]).await;
+    let put = || RequestBuilder::new("PUT", "/movies/2013/a");
+    for (request, status) in [
         (
-            silent.header("access-control-allow-origin"),
-            silent.header("vary")
+            RequestBuilder::new("GET", "/movies").scope(None),
+            app.status_without_token(),
         ),
-        (None, None)
-    );
+        (
+            RequestBuilder::new("GET", "/movies").scope(Some("openid")),
+            403,
+        ),
+        (RequestBuilder::new("GET", "/nothing"), 404),
+        (RequestBuilder::new("PUT", "/health"), 405),
+        (RequestBuilder::new("GET", "/movies?limit=0"), 400),
+        (put().body("text/plain", "{}"), 415),
+        (put().json(&json!({})).header("If-Match", "*"), 412),
+        (put().body("application/json", &" ".repeat(65_537)), 413),
+    ] {
+        let response = app.send(request.header("Origin", ORIGIN)).await;
+        let allowed = response.header("access-control-allow-origin");
+        assert_eq!(
+            (response.status, allowed),
+            (status, Some(ORIGIN)),
+            "{response:?}"
+        );
+        assert_eq!(response.header("vary"), Some("Origin"), "{response:?}");
+    }
+}
+
+async fn cors_headers_are_absent_without_configured_origins(entry_point: EntryPoint) {
+    let app = entry_point.start().await;
+    let request = RequestBuilder::new("GET", "/health").header("Origin", ORIGIN);
+    let response = app.send(request).await;
+    assert_eq!(response.header("access-control-allow-origin"), None);
+    assert_eq!(response.header("vary"), None);
 }
