@@ -173,8 +173,9 @@ async fn invoke(environment: &mut Environment, mut event: Value, number: usize) 
 /// What comes back means nothing to a browser, a terminal or a proxy on the way.
 #[track_caller]
 fn harmless(answer: &Response) {
-    // Declared by the contract, or of HTTP in general.
-    const GENERAL: [&str; 4] = [
+    // Declared by the contract, or of HTTP in general. `Allow` is of a 405, which no operation has.
+    const GENERAL: [&str; 5] = [
+        "allow",
         "cache-control",
         "content-type",
         "www-authenticate",
