@@ -19,8 +19,9 @@ PAGE_MOVIES = 100
 LARGEST_YEAR = 432 / 4609  # of the catalogue's movies: 2013
 # CloudWatch is paid for each metric of the access log by function, by route (`none` is one) and by consumer.
 SERVICE = Path(__file__).parent.parent / "lambda/services/movies"
+ACCESS_LOG = SERVICE.parent.parent / "crates/inbound/src/access_log.rs"
 # A metric is written out there, or named by its constant.
-METRICS = len(re.findall(r"Metric \{|\b[A-Z]{2,}\b", re.search(r"const METRICS: &\[Metric\] = &\[(.*?)\];", (SERVICE / "src/entry/line.rs").read_text(), re.S)[1]))
+METRICS = len(re.findall(r"Metric \{|\b[A-Z]{2,}\b", re.search(r"const METRICS: &\[Metric\] = &\[(.*?)\];", ACCESS_LOG.read_text(), re.S)[1]))
 ROUTES = len(re.findall(r"^  /\S*:$", (SERVICE / "openapi.yaml").read_text(), re.M)) + 1
 
 

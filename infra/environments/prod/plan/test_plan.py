@@ -273,7 +273,7 @@ def test_nobody_but_the_stage_calls_the_function_and_only_its_alias(of):
 
 
 def test_the_alarms_read_the_metrics_where_the_code_prints_them(of):
-    (namespace,) = set(re.findall(r'namespace: "(\w+)"', "".join(file.read_text() for file in (LAMBDA / "services/movies/src").rglob("*.rs"))))
+    (namespace,) = set(re.findall(r'const NAMESPACE: &str = "(\w+)"', (LAMBDA / "crates/inbound/src/access_log.rs").read_text()))
     own = {metric["namespace"] for alarm in of.all("aws_cloudwatch_metric_alarm").values() for metric in [metric for query in alarm["metric_query"] for metric in query["metric"]] or [alarm] if not metric["namespace"].startswith("AWS/")}
     assert own == {namespace}
 

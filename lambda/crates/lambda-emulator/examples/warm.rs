@@ -32,7 +32,7 @@ async fn main() -> Result<()> {
     let event = json!({
         "httpMethod": "GET", "path": "/movies/2013/Rush", "headers": { "Accept": "application/json" }, "multiValueHeaders": null,
         "queryStringParameters": null, "multiValueQueryStringParameters": null, "body": null, "isBase64Encoded": false,
-        "requestContext": { "requestId": "r", "authorizer": { "claims": { "scope": "movies/read", "client_id": "c" } } },
+        "requestContext": { "httpMethod": "GET", "requestId": "r", "authorizer": { "claims": { "scope": "movies/read", "client_id": "c" } } },
     });
     let unsampled = Event::new(event.to_string());
     let sampled = unsampled

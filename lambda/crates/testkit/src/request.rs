@@ -190,6 +190,7 @@ impl RequestBuilder {
             "isBase64Encoded": self.base64,
             "requestContext": {
                 "stage": "v1",
+                "httpMethod": self.method,
                 "requestId": self.id,
                 "authorizer": self.scope.as_ref().map(claims),
             },

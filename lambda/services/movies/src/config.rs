@@ -3,8 +3,8 @@
 //!
 //! A value without effect is an error: otherwise nobody notices it until the setting is needed.
 
-use crate::http::{Consumer, Consumers};
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat as Format};
+use inbound::{Consumer, Consumers, Function};
 use std::{fmt, path::PathBuf, time::SystemTime};
 use tracing::Level;
 
@@ -45,15 +45,6 @@ pub struct Config {
     /// default), WARN, ERROR or FATAL. FATAL logs errors: nothing that the service logs is more
     /// severe.
     pub log_level: Level,
-}
-
-/// The Lambda function that the process is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Function {
-    /// Its name.
-    pub name: String,
-    /// The published version, a number; `$LATEST` for what is not published.
-    pub version: String,
 }
 
 /// A variable that is missing or wrong, by name.

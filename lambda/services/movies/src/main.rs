@@ -2,28 +2,27 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-use movies::{
-    config::Config,
-    entry::{Door, lambda, server},
-    http::{Api, Links},
-    log::{Log, standard_output},
-    store::Store,
+use inbound::{
+    App, Authentication, Settings,
+    arguments::Command,
+    documents::Links,
+    lambda,
+    log::{Log, panic_hook, standard_output, subscriber},
+    server, shutdown_signal,
     trace::Tracer,
+};
+use movies::{
+    api::{self, Api, SCOPES, SERVICE},
+    config::Config,
+    store::Store,
 };
 use std::{
     io::{self, Write},
-    net::{SocketAddr, ToSocketAddrs},
-    panic::PanicHookInfo,
-    path::PathBuf,
     process::ExitCode,
     sync::Arc,
     time::Duration,
 };
-use tokio::net::{TcpListener, TcpSocket};
-use tracing::{Level, Subscriber};
-use tracing_subscriber::{
-    filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
-};
+use tracing_subscriber::util::SubscriberInitExt;
 
 const HELP: &str = "\
 movies: the movies service
@@ -59,317 +58,118 @@ Environment variables:
 On SIGTERM or SIGINT the server drains open requests and exits.
 ";
 
-enum Command {
-    Lambda,
-    Listen {
-        addresses: Vec<SocketAddr>,
-        tokens: Option<(PathBuf, String)>,
-    },
-    Print(String),
-}
-
 /// Maximum time for writing the queued log lines after the server has stopped.
 const LOG_FLUSH: Duration = Duration::from_secs(1);
-/// Between two attempts to read the table before the socket opens.
-const READINESS_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum number of connections that wait to be accepted.
-const BACKLOG: u32 = 1024;
-
-fn command() -> Result<Command, String> {
-    use lexopt::prelude::*;
-    let (mut listen, mut jwks, mut issuer) = (None, None, None);
-    let mut arguments = lexopt::Parser::from_env();
-    let mut read = || -> Result<Option<String>, lexopt::Error> {
-        while let Some(argument) = arguments.next()? {
-            match argument {
-                Long("listen") => listen = Some(arguments.value()?.string()?),
-                Long("jwks") => jwks = Some(PathBuf::from(arguments.value()?)),
-                Long("issuer") => issuer = Some(arguments.value()?.string()?),
-                Long("version") | Short('V') => {
-                    return Ok(Some(format!("movies {}\n", env!("CARGO_PKG_VERSION"))));
-                }
-                Long("help") | Short('h') => return Ok(Some(HELP.to_owned())),
-                other => return Err(other.unexpected()),
-            }
-        }
-        Ok(None)
-    };
-    if let Some(text) = read().map_err(|error| error.to_string())? {
-        return Ok(Command::Print(text));
-    }
-    let Some(listen) = listen else {
-        return Ok(Command::Lambda);
-    };
-    let tokens = match (jwks, issuer) {
-        (None, None) => None,
-        (Some(jwks), Some(issuer)) => Some((jwks, issuer)),
-        (Some(_), None) => {
-            return Err(
-                "--jwks needs --issuer URL, which is the iss of the tokens; see --help".into(),
-            );
-        }
-        (None, Some(_)) => return Err("--issuer needs --jwks FILE; see --help".into()),
-    };
-    let addresses = addresses(&listen)?;
-    if let (Some(address), None) = (
-        addresses.iter().find(|address| !address.ip().is_loopback()),
-        &tokens,
-    ) {
-        return Err(format!(
-            "{address} can be reached by others: --jwks FILE is needed to know who may do what"
-        ));
-    }
-    Ok(Command::Listen { addresses, tokens })
-}
-
-/// The addresses of `HOST:PORT`, those of IPv4 first: of a name that has both, clients try either.
-fn addresses(listen: &str) -> Result<Vec<SocketAddr>, String> {
-    let wrong = |error: io::Error| {
-        format!("--listen {listen}: {error}; it must be HOST:PORT, such as 127.0.0.1:8080")
-    };
-    let mut addresses: Vec<_> = listen.to_socket_addrs().map_err(wrong)?.collect();
-    addresses.sort_by_key(|address| !address.is_ipv4());
-    Ok(addresses)
-}
-
-/// Binds the first address that is available, without accepting connections yet.
-fn bind(addresses: &[SocketAddr]) -> Result<TcpSocket, String> {
-    let bind = |address: &SocketAddr| {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()
-        } else {
-            TcpSocket::new_v6()
-        }?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(*address).map(|()| socket)
-    };
-    let mut failed = "there is no address to listen on".to_owned();
-    for address in addresses {
-        match bind(address) {
-            Ok(socket) => return Ok(socket),
-            Err(error) => failed = format!("{address}: {error}"),
-        }
-    }
-    Err(failed)
-}
 
 /// Prints a line for the person or the platform that started the process. A line that cannot be
 /// printed is left out.
 fn print(line: &str) {
-    let _ = writeln!(io::stderr(), "movies: {line}");
+    let _ = writeln!(io::stderr(), "{SERVICE}: {line}");
 }
 
-// One thread: a Lambda serves one request at a time, and a second thread would only cost hand-overs.
+// One thread: Lambda sends one request at a time, and a second thread would only add hand-overs.
 #[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Lambda keeps standard error as the log of a failed INIT; a person reads it in a terminal.
+            // Lambda logs standard error where INIT fails; a person reads it in a terminal.
             print(&error.to_string());
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let command = command()?;
-    if let Command::Print(text) = command {
-        return Ok(io::stdout().write_all(text.as_bytes())?);
-    }
-    let config = Config::from_environment()?;
-    if matches!(command, Command::Lambda) && config.function.is_none() {
-        return Err("outside of AWS Lambda, --listen HOST:PORT is needed; see --help".into());
-    }
-    let lines = Arc::new(match command {
-        Command::Listen { .. } => Log::queued(standard_output()?)?,
-        _ => Log::direct(standard_output()?),
-    });
-    log(config.log_level, Arc::clone(&lines)).init();
-    std::panic::set_hook(Box::new(tell_where));
-
-    let aws = outbound::aws::load(config.aws).await?;
-    let store = Store::new(config.table_name, config.creations_table_name, &aws);
-    let links = Links {
-        token_url: config.token_url,
-        documentation_url: config.documentation_url,
-    };
-    let api = |store| {
-        Api::new(store, config.cors_origins)
-            .with_links(links)
-            .with_consumers(config.consumers)
-    };
-    match command {
-        Command::Listen { addresses, tokens } => {
-            let access = match tokens {
-                None => server::Access::Open,
-                Some((jwks, issuer)) => server::Access::by_jwks(jwks, issuer)?,
-            };
-            let (socket, mut stop) = (bind(&addresses)?, Box::pin(stop_signal()?));
-            let listening = tokio::select! {
-                listening = listen_when_ready(&store, socket) => Some(listening?),
-                () = &mut stop => None,
-            };
-            if let Some(listener) = listening {
-                // The port may have been 0: print which one it is.
-                print(&format!("listening on http://{}", listener.local_addr()?));
-                let door = Arc::new(Door::new(api(store), config.function, Arc::clone(&lines)));
-                server::run(door, listener, access, stop).await;
-            }
-            lines.flush(LOG_FLUSH);
-            Ok(())
+async fn run() -> Result<(), StartError> {
+    match Command::from_arguments()? {
+        Command::Help => Ok(io::stdout().write_all(HELP.as_bytes())?),
+        Command::Version => {
+            let version = concat!(env!("CARGO_PKG_VERSION"), "\n");
+            Ok(io::stdout().write_all(format!("{SERVICE} {version}").as_bytes())?)
         }
-        _ => {
-            // A table that cannot be read is reported by the first request's own response.
-            if let Err(error) = store.prewarm_connection().await {
-                tracing::warn!(
-                    error = error.report(),
-                    "the table could not be reached while starting"
+        Command::Lambda => {
+            let config = Config::from_environment()?;
+            if config.function.is_none() {
+                return Err(
+                    "outside of AWS Lambda, --listen HOST:PORT is needed; see --help".into(),
                 );
             }
+            let log = start_log(&config, Log::direct(standard_output()?));
             let function = config
                 .function
                 .as_ref()
                 .map(|function| function.name.clone());
-            let tracer = Tracer::new(config.otlp_endpoint.as_deref(), function);
-            let door = Arc::new(Door::new(api(store), config.function, lines));
-            // In a task: before it goes on with this function itself the runtime asks the kernel
-            // once more, three times a request.
-            tokio::task::spawn_local(lambda::run(door, tracer)).await?
+            let tracer = Tracer::new(SERVICE, config.otlp_endpoint.as_deref(), function);
+            let (store, app) = app(config, log).await?;
+            // A table that cannot be read is reported by the response to the first request.
+            if let Err(error) = store.prewarm_connection().await {
+                let error = error.report();
+                tracing::warn!(error, "the table could not be reached while starting");
+            }
+            // Spawned, because a future awaited directly by `block_on` makes tokio poll the I/O
+            // driver three extra times per request.
+            tokio::task::spawn_local(lambda::run(app, tracer)).await?
         }
-    }
-}
-
-/// Opens the socket after the first successful read of the table: an open socket is what readiness
-/// probes look for.
-async fn listen_when_ready(store: &Store, socket: TcpSocket) -> io::Result<TcpListener> {
-    while let Err(error) = store.prewarm_connection().await {
-        tracing::warn!(
-            error = error.report(),
-            "the table cannot be read, so the socket is not open yet"
-        );
-        tokio::time::sleep(READINESS_INTERVAL).await;
-    }
-    socket.listen(BACKLOG)
-}
-
-/// The log: JSON on standard output, of this crate alone. Others' lines below a warning hold what must not be in a log: at
-/// `debug` AWS's SDK writes whole requests down, at `trace` Lambda's runtime whole events.
-fn log<W: for<'w> MakeWriter<'w> + Send + Sync + 'static>(
-    level: Level,
-    writer: W,
-) -> impl Subscriber + Send + Sync {
-    let lines = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_target(false)
-        .with_ansi(false);
-    // Otherwise it would print, and so panic, when both standard output and standard error cannot
-    // be written.
-    let lines = lines.log_internal_errors(false);
-    let lines = lines.with_max_level(level).with_writer(writer).finish();
-    lines.with(
-        Targets::new()
-            .with_default(level.min(Level::WARN))
-            .with_target(env!("CARGO_PKG_NAME"), level),
-    )
-}
-
-/// Tells where a panic was. Its message is left out: it may hold what was sent, as that of a text cut within a character does.
-fn tell_where(panic: &PanicHookInfo<'_>) {
-    let place = panic.location().map(ToString::to_string);
-    tracing::error!(place, "panicked");
-}
-
-/// Comes true at the first SIGTERM or SIGINT.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::{
-        io,
-        sync::{Mutex, PoisonError},
-    };
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
+        Command::Listen { addresses, jwks } => {
+            let config = Config::from_environment()?;
+            let log = start_log(&config, Log::queued(standard_output()?)?);
+            let (store, app) = app(config, Arc::clone(&log)).await?;
+            let authentication = match jwks {
+                None => Authentication::Disabled,
+                Some((file, issuer)) => Authentication::from_jwks(file, issuer)?,
+            };
+            let (socket, mut shutdown) = (server::bind(&addresses)?, Box::pin(shutdown_signal()?));
+            let listening = tokio::select! {
+                listening = server::listen_when_ready(socket, || is_ready(&store)) => Some(listening?),
+                () = &mut shutdown => None,
+            };
+            if let Some(listener) = listening {
+                // The port may have been 0: print which one it is.
+                print(&format!("listening on http://{}", listener.local_addr()?));
+                server::run(app, listener, authentication, shutdown).await;
+            }
+            log.flush(LOG_FLUSH);
             Ok(())
         }
     }
+}
 
-    fn written(level: Level, work: impl FnOnce()) -> String {
-        let written = Written::default();
-        let writer = written.clone();
-        tracing::subscriber::with_default(log(level, move || writer.clone()), work);
-        String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
-    }
+fn start_log(config: &Config, log: Log) -> Arc<Log> {
+    let log = Arc::new(log);
+    subscriber(
+        &[env!("CARGO_PKG_NAME"), "outbound"],
+        config.log_level,
+        Arc::clone(&log),
+    )
+    .init();
+    std::panic::set_hook(Box::new(panic_hook));
+    log
+}
 
-    /// Here and not on the binary: nothing that can be sent to it makes it panic.
-    #[test]
-    fn a_panic_tells_its_place_and_not_what_made_it() {
-        std::panic::set_hook(Box::new(tell_where));
-        let said = written(Level::INFO, || {
-            let title = "a canary, Amélie".to_owned();
-            let _ = std::panic::catch_unwind(|| title[..13].to_owned());
-        });
-        assert!(
-            said.contains("src/main.rs:")
-                && said.contains(r#""level":"ERROR""#)
-                && !said.contains("canary"),
-            "{said}"
-        );
-    }
+/// Reads the table. The error is what the log has of it.
+async fn is_ready(store: &Store) -> Result<(), String> {
+    store
+        .prewarm_connection()
+        .await
+        .map_err(|error| error.report())
+}
 
-    #[test]
-    fn of_others_only_warnings_are_logged() {
-        let lines = |level| {
-            let said = written(level, || {
-                tracing::debug!("ours");
-                tracing::info!(target: "aws_smithy_runtime", "theirs");
-                tracing::warn!(target: "aws_smithy_runtime", "their warning");
-                tracing::error!(target: "lambda_runtime", "their error");
-            });
-            said.lines()
-                .map(|line| {
-                    line.split(r#""message":""#)
-                        .nth(1)
-                        .unwrap()
-                        .split('"')
-                        .next()
-                        .unwrap()
-                        .to_owned()
-                })
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            lines(Level::TRACE),
-            ["ours", "their warning", "their error"]
-        );
-        assert_eq!(lines(Level::INFO), ["their warning", "their error"]);
-        assert_eq!(lines(Level::ERROR), ["their error"]);
-    }
+type StartError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn app(config: Config, log: Arc<Log>) -> Result<(Store, Arc<App>), StartError> {
+    let aws = outbound::aws::load(config.aws).await?;
+    let store = Store::new(config.table_name, config.creations_table_name, &aws);
+    let links = Links {
+        token_url: config.token_url,
+        documentation_url: config.documentation_url.clone(),
+    };
+    let settings = Settings {
+        cors_origins: config.cors_origins,
+        consumers: config.consumers,
+        documentation_url: config.documentation_url,
+        function: config.function,
+        ..Settings::new(SERVICE, SCOPES, log)
+    };
+    let router = api::router(Api::new(store.clone(), links));
+    Ok((store, Arc::new(App::new(router, settings))))
 }

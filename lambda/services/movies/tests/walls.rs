@@ -54,10 +54,12 @@ fn the_domain_knows_no_http_no_aws_and_no_serde() {
         "domain",
         &[
             "http::",
+            "axum",
             "hyper",
+            "inbound",
             "aws_",
             "serde",
-            "crate::http",
+            "crate::api",
             "crate::store",
             "tokio",
             "lambda",
@@ -66,9 +68,9 @@ fn the_domain_knows_no_http_no_aws_and_no_serde() {
 }
 
 #[test]
-fn http_knows_no_aws_and_no_table() {
+fn the_api_names_no_aws_sdk_and_no_table() {
     absent(
-        "http",
+        "api",
         &[
             "aws_",
             "lambda_",
@@ -83,7 +85,7 @@ fn http_knows_no_aws_and_no_table() {
 fn the_store_knows_no_status_code() {
     absent(
         "store",
-        &["use http::", "StatusCode", "crate::http", "Problem"],
+        &["use http::", "StatusCode", "crate::api", "axum", "Problem"],
     );
 }
 
@@ -118,8 +120,8 @@ fn the_environment_is_read_in_one_place() {
 }
 
 #[test]
-fn time_enters_by_the_doors() {
-    for folder in ["domain", "store", "http"] {
+fn time_and_randomness_enter_at_the_entry_points() {
+    for folder in ["domain", "store", "api"] {
         absent(
             folder,
             &[
@@ -133,11 +135,11 @@ fn time_enters_by_the_doors() {
     }
 }
 
+const PROBLEM: &str = "../../crates/inbound/src/problem.rs";
+
 #[test]
 fn a_problem_cannot_hold_a_cause() {
-    let problem =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/problem.rs"))
-            .unwrap();
+    let problem = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(PROBLEM)).unwrap();
     let fields = problem
         .split("pub struct Problem {")
         .nth(1)
@@ -160,6 +162,43 @@ fn a_problem_cannot_hold_a_cause() {
             "Vec<FieldError>"
         ]
     );
+}
+
+/// The lock file's packages below `inbound`: what it depends on, and what that depends on.
+#[test]
+fn inbound_has_no_aws_sdk_in_its_dependency_tree() {
+    let lock = include_str!("../../../Cargo.lock");
+    let packages: std::collections::BTreeMap<&str, Vec<&str>> = lock
+        .split("[[package]]")
+        .filter_map(|package| {
+            let name = package.split("name = \"").nth(1)?.split('"').next()?;
+            let list = package.split("dependencies = [").nth(1).unwrap_or_default();
+            let names = list.split('"').skip(1).step_by(2);
+            Some((
+                name,
+                names.filter_map(|name| name.split(' ').next()).collect(),
+            ))
+        })
+        .collect();
+    let (mut found, mut next) = (std::collections::BTreeSet::new(), vec!["inbound"]);
+    while let Some(name) = next.pop() {
+        if found.insert(name) {
+            next.extend(&packages[name]);
+        }
+    }
+    assert!(found.contains("axum") && found.contains("lambda_runtime"));
+    let sdk: Vec<_> = found
+        .iter()
+        .filter(|name| name.starts_with("aws-"))
+        .collect();
+    assert!(sdk.is_empty(), "{sdk:?}");
+}
+
+/// Its configuration is handed to it: the service reads the environment.
+#[test]
+fn inbound_reads_no_environment_variable() {
+    let found = lines_with(&files("lambda/crates/inbound/src", ".rs"), &["env::var"]);
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn get(title: &str) -> Event {
         "headers": null, "multiValueHeaders": null,
         "queryStringParameters": null, "multiValueQueryStringParameters": null,
         "body": null, "isBase64Encoded": false,
-        "requestContext": { "requestId": "request-1", "authorizer": { "claims": claims } },
+        "requestContext": { "httpMethod": "GET", "requestId": "request-1", "authorizer": { "claims": claims } },
     });
     Event::new(event.to_string())
 }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use movies::{
-    http::body::read_movie,
+    api::body::read_movie,
     store::item::{etag, from_item, to_item},
 };
 

@@ -1,20 +1,28 @@
-//! Any event is a request or none; a request is within its limits, whatever the event said.
+//! Any event is a request or none, and its path and query are what a handler reads.
 
 #![no_main]
 
-use movies::{
-    entry::lambda,
-    http::{MAX_BODY_BYTES, path, route_template},
+use axum::extract::FromRequestParts;
+use inbound::{Query, RequestContext, lambda};
+use movies::api::path;
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
 };
 
 libfuzzer_sys::fuzz_target!(|event: &str| {
-    let Some(request) = lambda::request(event, "invocation") else { return };
-    assert!(!request.id.is_empty() && request.id.bytes().all(|byte| byte.is_ascii_graphic()));
-    assert!(request.caller.may_read || !request.caller.may_write);
-    // What was encoded is held to the limit as it is decoded; a plain body, when it is read.
-    assert!(request.body.is_err() || event.len() > MAX_BODY_BYTES || request.body.is_ok_and(|body| body.len() <= event.len()));
-    if route_template(&request.path) == "/movies/{year}/{title}" {
-        let mut parts = request.path.splitn(4, '/').skip(2);
-        let _ = path::movie_id(parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let Some(request) = lambda::request(event, "invocation", None) else { return };
+    let (mut parts, _) = request.into_parts();
+    let context: &RequestContext = parts.extensions.get().expect("every request has a context");
+    assert!(!context.id().is_empty() && context.id().bytes().all(|byte| byte.is_ascii_graphic()));
+    assert!(context.principal().is_some());
+    assert_eq!(parts.uri.query(), None);
+    if let Some((year, title)) =
+        parts.uri.path().strip_prefix("/movies/").and_then(|rest| rest.split_once('/'))
+    {
+        let _ = path::movie_id(year, title);
     }
+    // The parameters are decoded already: reading them waits for nothing and rejects nothing.
+    let query = pin!(Query::from_request_parts(&mut parts, &()));
+    assert!(matches!(query.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(_))));
 });

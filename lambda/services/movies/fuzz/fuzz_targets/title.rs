@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use movies::{domain::Title, http::path};
+use movies::{api::path, domain::Title};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {

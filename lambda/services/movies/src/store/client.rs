@@ -1,8 +1,9 @@
 //! The tables, opened: the client that reads and writes them, and the read of one movie.
 
-use super::{Consistency, Fault, StoredMovie, item, transaction::TransientClassifier};
+use super::{Consistency, StoredMovie, item, transaction::TransientClassifier};
 use crate::{domain::MovieId, trace};
 use aws_sdk_dynamodb::{Client, config::Builder, types::AttributeValue};
+use outbound::Error;
 use outbound::aws::SdkConfig;
 
 /// The table of movies, and the table of idempotency keys.
@@ -32,7 +33,7 @@ impl Store {
     ///
     /// # Errors
     /// The table cannot be read.
-    pub async fn prewarm_connection(&self) -> Result<(), Fault> {
+    pub async fn prewarm_connection(&self) -> Result<(), Error> {
         let request = self.client.get_item().table_name(&self.table);
         let nobody = [
             (item::YEAR, AttributeValue::N("0".into())),
@@ -53,7 +54,7 @@ impl Store {
         &self,
         id: &MovieId,
         consistency: Consistency,
-    ) -> Result<Option<StoredMovie>, Fault> {
+    ) -> Result<Option<StoredMovie>, Error> {
         let request = self
             .client
             .get_item()

@@ -1,11 +1,12 @@
 //! Lists of movies, page by page.
 
-use super::{Consistency, Fault, Page, Store, item, retry::MAX_EMPTY_PAGES};
+use super::{Consistency, Page, Store, item, retry::MAX_EMPTY_PAGES};
 use crate::{
     domain::{ListQuery, Movie, Order, Scope},
     trace,
 };
 use aws_sdk_dynamodb::types::AttributeValue;
+use outbound::Error;
 
 impl Store {
     /// Reads one page of a list. It costs what it returns: a Query within one year or a Scan that
@@ -14,7 +15,7 @@ impl Store {
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
-    pub async fn list(&self, query: &ListQuery, consistency: Consistency) -> Result<Page, Fault> {
+    pub async fn list(&self, query: &ListQuery, consistency: Consistency) -> Result<Page, Error> {
         // One more than asked for tells whether there is a next page.
         let mut limit = i32::from(query.limit) + 1;
         let (mut last, mut malformed) = (query.after.clone(), 0);
@@ -59,7 +60,7 @@ impl Store {
         limit: i32,
         start: Option<item::Item>,
         consistency: Consistency,
-    ) -> Result<(Vec<item::Item>, Option<item::Item>), Fault> {
+    ) -> Result<(Vec<item::Item>, Option<item::Item>), Error> {
         let is_consistent = consistency == Consistency::Strong;
         let (items, next) = match scope {
             Scope::All => {

@@ -14,16 +14,10 @@ mod list;
 pub mod retry;
 mod transaction;
 
-pub use client::Store;
-pub use outbound::{Error as Fault, ErrorKind as Cause};
-
 use crate::domain::{ETag, InfoPatch, Movie, Position};
+pub use client::Store;
+use outbound::Error;
 use std::time::{Duration, SystemTime};
-
-/// The caller's total time. It belongs to the entry points, which still find it here.
-pub mod policy {
-    pub use crate::deadline::{BUDGET, RESERVE, WORTH_TRYING};
-}
 
 /// The IAM actions that this store needs, and the only ones that the function's role allows. One
 /// test compares the list with the code, another with the role. (A transaction needs the actions of
@@ -77,17 +71,17 @@ impl StoredMovie {
     ///
     /// # Errors
     /// None that a movie can cause.
-    pub fn is_stored_as(&self, movie: &Movie) -> Result<bool, Fault> {
-        Ok(self.etag == item::etag(&item::to_item(movie).map_err(Fault::defect)?))
+    pub fn is_stored_as(&self, movie: &Movie) -> Result<bool, Error> {
+        Ok(self.etag == item::etag(&item::to_item(movie).map_err(Error::defect)?))
     }
 
     /// Whether a patch that names a field would change nothing.
     ///
     /// # Errors
     /// None that a patch can cause.
-    pub fn has(&self, patch: &InfoPatch) -> Result<bool, Fault> {
+    pub fn has(&self, patch: &InfoPatch) -> Result<bool, Error> {
         let is_empty = matches!(patch, InfoPatch::Fields { named, .. } if named.is_empty());
-        Ok(!is_empty && item::patched(&self.item, patch).map_err(Fault::defect)? == self.item)
+        Ok(!is_empty && item::patched(&self.item, patch).map_err(Error::defect)? == self.item)
     }
 }
 

@@ -7,8 +7,8 @@
 //! another writer put there in between.
 
 use super::{
-    Cause, CreateOutcome, Fault, IDEMPOTENCY_TTL, IdempotencyKey, Put, Store, StoredMovie,
-    condition::Condition, item, retry::PUT_ROUNDS,
+    CreateOutcome, IDEMPOTENCY_TTL, IdempotencyKey, Put, Store, StoredMovie, condition::Condition,
+    item, retry::PUT_ROUNDS,
 };
 use crate::{
     domain::{ETag, InfoPatch, Movie, MovieId},
@@ -30,14 +30,15 @@ use aws_sdk_dynamodb::{
     },
 };
 use aws_smithy_runtime_api::client::interceptors::context::Error as OperationError;
-use std::{error::Error, time::UNIX_EPOCH};
+use outbound::{Error, ErrorKind};
+use std::{error, time::UNIX_EPOCH};
 
 impl Store {
     /// Writes a movie whole, whatever is stored.
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
-    pub async fn put(&self, movie: &Movie) -> Result<Put, Fault> {
+    pub async fn put(&self, movie: &Movie) -> Result<Put, Error> {
         // Two conditions are tried in turn: what is answered, created or replaced, is then as true
         // as the write itself. An item most often exists.
         for exists in [true, false].into_iter().cycle().take(2 * PUT_ROUNDS) {
@@ -55,8 +56,8 @@ impl Store {
                 });
             }
         }
-        Err(Fault::new(
-            Cause::Conflict,
+        Err(Error::new(
+            ErrorKind::Conflict,
             "the item came and went between writes",
         ))
     }
@@ -70,7 +71,7 @@ impl Store {
         &self,
         current: Option<&StoredMovie>,
         movie: &Movie,
-    ) -> Result<Option<ETag>, Fault> {
+    ) -> Result<Option<ETag>, Error> {
         let condition = current.map_or_else(Condition::absent, |current| {
             Condition::as_read(&current.item)
         });
@@ -87,8 +88,8 @@ impl Store {
         &self,
         current: &StoredMovie,
         patch: &InfoPatch,
-    ) -> Result<Option<StoredMovie>, Fault> {
-        let patched = item::patched(&current.item, patch).map_err(Fault::defect)?;
+    ) -> Result<Option<StoredMovie>, Error> {
+        let patched = item::patched(&current.item, patch).map_err(Error::defect)?;
         if patched == current.item {
             return Ok(Some(current.clone()));
         }
@@ -125,7 +126,7 @@ impl Store {
         &self,
         movie: &Movie,
         key: Option<IdempotencyKey<'_>>,
-    ) -> Result<CreateOutcome, Fault> {
+    ) -> Result<CreateOutcome, Error> {
         let (write, etag) = self.put_item(movie, Condition::absent())?;
         let mut writes = vec![write];
         if let Some(key) = key {
@@ -154,7 +155,7 @@ impl Store {
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
-    pub async fn delete(&self, id: &MovieId) -> Result<bool, Fault> {
+    pub async fn delete(&self, id: &MovieId) -> Result<bool, Error> {
         self.delete_if(id, Condition::present()).await
     }
 
@@ -162,12 +163,12 @@ impl Store {
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
-    pub async fn delete_as_read(&self, current: &StoredMovie) -> Result<bool, Fault> {
+    pub async fn delete_as_read(&self, current: &StoredMovie) -> Result<bool, Error> {
         self.delete_if(current.movie.id(), Condition::as_read(&current.item))
             .await
     }
 
-    async fn delete_if(&self, id: &MovieId, condition: Condition) -> Result<bool, Fault> {
+    async fn delete_if(&self, id: &MovieId, condition: Condition) -> Result<bool, Error> {
         let delete = Delete::builder()
             .table_name(&self.table)
             .set_key(Some(item::key(id)))
@@ -185,8 +186,8 @@ impl Store {
         &self,
         movie: &Movie,
         condition: Condition,
-    ) -> Result<(TransactWriteItem, ETag), Fault> {
-        let item = item::to_item(movie).map_err(Fault::defect)?;
+    ) -> Result<(TransactWriteItem, ETag), Error> {
+        let item = item::to_item(movie).map_err(Error::defect)?;
         let etag = item::etag(&item);
         Ok((put(&self.table, item, condition)?, etag))
     }
@@ -197,7 +198,7 @@ impl Store {
     async fn write(
         &self,
         writes: Vec<TransactWriteItem>,
-    ) -> Result<Vec<(usize, item::Item)>, Fault> {
+    ) -> Result<Vec<(usize, item::Item)>, Error> {
         let request = self
             .client
             .transact_write_items()
@@ -213,7 +214,7 @@ impl Store {
         };
         let reasons = cancelled.cancellation_reasons();
         if is_transient(reasons) {
-            return Err(Fault::from_codes(
+            return Err(Error::from_codes(
                 reasons.iter().filter_map(|reason| reason.code()),
             ));
         }
@@ -225,7 +226,7 @@ impl Store {
             .map(|(write, reason)| (write, reason.item().cloned().unwrap_or_default()))
             .collect();
         if unmet.is_empty() {
-            Err(Fault::from_codes(
+            Err(Error::from_codes(
                 reasons.iter().filter_map(|reason| reason.code()),
             ))
         } else {
@@ -234,7 +235,7 @@ impl Store {
     }
 }
 
-fn put(table: &str, item: item::Item, condition: Condition) -> Result<TransactWriteItem, Fault> {
+fn put(table: &str, item: item::Item, condition: Condition) -> Result<TransactWriteItem, Error> {
     let put = PutRow::builder()
         .table_name(table)
         .set_item(Some(item))
@@ -280,7 +281,7 @@ impl ClassifyRetry for TransientClassifier {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                 is_transient(cancelled.cancellation_reasons())
             }
-            _ => code(error).and_then(Cause::from_code) == Some(Cause::Throttled),
+            _ => code(error).and_then(ErrorKind::from_code) == Some(ErrorKind::Throttled),
         };
         if retries {
             RetryAction::throttling_error()
@@ -296,7 +297,7 @@ impl ClassifyRetry for TransientClassifier {
 
 /// The code of an error of any operation of this store.
 fn code(error: &OperationError) -> Option<&str> {
-    fn of<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(
+    fn of<E: ProvideErrorMetadata + error::Error + Send + Sync + 'static>(
         error: &OperationError,
     ) -> Option<&str> {
         error.downcast_ref::<E>()?.code()

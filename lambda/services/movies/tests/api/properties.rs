@@ -8,7 +8,7 @@ proptest! {
 
     #[test]
     fn any_string_is_parsed_or_rejected_without_a_panic(text in any::<String>()) {
-        let _ = movies::http::body::read_movie(&text);
+        let _ = movies::api::body::read_movie(&text);
         let _ = Decimal::parse(&text);
         let _ = Year::parse(&text);
     }

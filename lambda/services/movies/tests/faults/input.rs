@@ -280,11 +280,10 @@ async fn headers_do_not_affect_identity_or_operation() {
     for (name, value) in [
         ("X-HTTP-Method-Override", "DELETE"),
         ("X-Forwarded-For", "127.0.0.1"),
-        ("X-Forwarded-Host", "evil.example\r\nSet-Cookie: a=b"),
+        ("X-Forwarded-Host", "evil.example, Set-Cookie: a=b"),
         ("Host", "not a host"),
         ("Transfer-Encoding", "chunked"),
         ("Content-Length", "-1"),
-        ("x y", "z"),
         ("X-Long", &"x".repeat(8192)),
     ] {
         let seen = function.send(get().header(name, value)).await;

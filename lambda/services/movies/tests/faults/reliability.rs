@@ -57,6 +57,7 @@ fn the_table_names_every_test_of_a_fault_and_no_other() {
     let table = fs::read_to_string(root.join("RELIABILITY.md")).unwrap();
     let mut code = String::new();
     for folder in [
+        "crates/inbound/src",
         "services/movies/src",
         "services/movies/tests",
         "tools/loader/tests",

@@ -1,5 +1,5 @@
-use super::{Problem, path};
 use crate::domain::{Cursor, FieldError, ListQuery, MovieId, Order, Scope, Title, Year};
+use inbound::{Problem, percent::encode};
 
 /// The parameters of the list.
 const OF_LIST: &[&str] = &["year", "title", "title_prefix", "sort", "limit", "cursor"];
@@ -14,16 +14,6 @@ pub(super) enum List {
     One(MovieId),
     /// A page.
     Page(ListQuery),
-}
-
-/// Rejects every parameter, for operations that have none.
-pub(super) fn refuse_all(query: &[(String, String)]) -> Result<(), Problem> {
-    let errors = unknown(query, &[]);
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Problem::invalid(errors))
-    }
 }
 
 /// One error for each parameter that the operation does not have, and for each that is given more than once.
@@ -176,7 +166,7 @@ fn limit_of(text: &str) -> Option<u8> {
 pub(super) fn next_page(query: &[(String, String)], cursor: &str) -> String {
     let mut next = String::from("?");
     for (name, value) in query.iter().filter(|(name, _)| name != "cursor") {
-        next.push_str(&format!("{}={}&", path::encode(name), path::encode(value)));
+        next.push_str(&format!("{}={}&", encode(name), encode(value)));
     }
     next + "cursor=" + cursor
 }
@@ -192,13 +182,10 @@ mod tests {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         read(&query).map_err(|problem| {
-            let body: serde_json::Value =
-                serde_json::from_str(problem.into_response("id").body()).unwrap();
-            body["errors"]
-                .as_array()
-                .unwrap()
+            problem
+                .errors()
                 .iter()
-                .map(|error| error["field"].as_str().unwrap().to_owned())
+                .map(|error| error.field.clone())
                 .collect()
         })
     }

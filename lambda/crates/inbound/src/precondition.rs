@@ -1,17 +1,17 @@
-//! Headers that make a request conditional (RFC 9110, section 13), and those on the freshness and
-//! repetition of requests.
+//! Request headers that make a request conditional (RFC 9110, section 13), ask for a fresh response,
+//! or make a creation repeatable.
 
-use super::Problem;
-use crate::{domain::ETag, store::Consistency};
-use http::{HeaderMap, HeaderName, Method, header};
+use crate::Problem;
+use axum::extract::FromRequestParts;
+use http::{HeaderMap, HeaderName, Method, header, request::Parts};
 
-/// Characters of an `Idempotency-Key`; a UUID has 36.
+/// Maximum length of an `Idempotency-Key`; a UUID has 36 characters.
 const MAX_KEY: usize = 128;
 
 /// The preconditions of a request. Those on dates are ignored, as they are for a resource without a
 /// modification date.
 #[derive(Debug)]
-pub(super) struct Preconditions {
+pub struct Preconditions {
     if_match: Option<Tags>,
     if_none_match: Option<Tags>,
 }
@@ -31,18 +31,21 @@ struct Tag<'a> {
     opaque: &'a [u8],
 }
 
-/// What there is at a request's target.
+/// The current state of a request's target.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Current<'a> {
+pub enum Current<'a> {
+    /// Nothing.
     Absent,
     /// A representation without an ETag.
     Untagged,
-    Tagged(&'a ETag),
+    /// A representation with this ETag, without its quotes.
+    Tagged(&'a str),
 }
 
-/// What is to be done with a request.
+/// What to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
+pub enum Decision {
+    /// Perform the method.
     Perform,
     /// 304: the client's copy is current.
     NotModified,
@@ -51,27 +54,29 @@ pub(super) enum Decision {
 }
 
 impl Preconditions {
-    /// Reads the headers.
-    pub(super) fn read(headers: &HeaderMap) -> Result<Self, Problem> {
+    fn read(headers: &HeaderMap) -> Result<Self, Problem> {
         Ok(Self {
             if_match: tags(headers, &header::IF_MATCH)?,
             if_none_match: tags(headers, &header::IF_NONE_MATCH)?,
         })
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Returns whether the request is unconditional.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.if_match.is_none() && self.if_none_match.is_none()
     }
 
     /// Decides on a request by what there is (RFC 9110, 13.2.2). `If-Match` compares strongly: a
     /// weak tag matches nothing.
     /// `If-None-Match` compares weakly: gateways that compress make a strong tag weak.
-    pub(super) fn evaluate(&self, method: &Method, current: Current<'_>) -> Decision {
+    #[must_use]
+    pub fn evaluate(&self, method: &Method, current: Current<'_>) -> Decision {
         let matches = |tags: &Tags, weakly: bool| match (tags, current) {
             (Tags::Any, current) => !matches!(current, Current::Absent),
             (Tags::List(list), Current::Tagged(etag)) => members(list)
                 .flatten()
-                .any(|tag| (weakly || !tag.is_weak) && tag.opaque == etag.as_str().as_bytes()),
+                .any(|tag| (weakly || !tag.is_weak) && tag.opaque == etag.as_bytes()),
             (Tags::List(_), _) => false,
         };
         if self
@@ -95,8 +100,17 @@ impl Preconditions {
 
     /// Whether a failed write may be answered as done where the state is as it asks (RFC 9110,
     /// 13.1.1): so for `If-Match` alone.
-    pub(super) fn allow_repetition(&self) -> bool {
+    #[must_use]
+    pub fn allow_repetition(&self) -> bool {
         self.if_match.is_some() && self.if_none_match.is_none()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Preconditions {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::read(&parts.headers)
     }
 }
 
@@ -155,8 +169,19 @@ fn tag(list: &[u8]) -> Option<(Tag<'_>, &[u8])> {
     ))
 }
 
-/// The caller's own key for this creation.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+/// The caller's own key for a creation, of `Idempotency-Key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(pub Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        idempotency_key(&parts.headers).map(|key| Self(key.map(str::to_owned)))
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let (first, second) = (values.next(), values.next());
     let Some(value) = first else { return Ok(None) };
@@ -172,25 +197,30 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Probl
     }
 }
 
-/// How current a read must be: `Cache-Control: no-cache` and `max-age=0` take nothing older than
-/// the last write.
-pub(super) fn consistency(headers: &HeaderMap) -> Consistency {
+/// Whether a read must have every earlier write: `Cache-Control: no-cache` or `max-age=0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoCache(pub bool);
+
+impl<S: Sync> FromRequestParts<S> for NoCache {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(no_cache(&parts.headers)))
+    }
+}
+
+fn no_cache(headers: &HeaderMap) -> bool {
     let lines = headers
         .get_all(header::CACHE_CONTROL)
         .iter()
         .filter_map(|value| value.to_str().ok());
     let mut directives = lines.flat_map(|line| line.split(','));
-    let is_strong = directives.any(|directive| match directive.trim().split_once('=') {
+    directives.any(|directive| match directive.trim().split_once('=') {
         None => directive.trim().eq_ignore_ascii_case("no-cache"),
         Some((name, seconds)) => {
             name.eq_ignore_ascii_case("max-age") && seconds.trim_matches('"').parse() == Ok(0_u64)
         }
-    });
-    if is_strong {
-        Consistency::Strong
-    } else {
-        Consistency::Eventual
-    }
+    })
 }
 
 #[cfg(test)]
@@ -260,7 +290,6 @@ mod tests {
     #[test]
     fn preconditions_are_evaluated_as_rfc_9110_says() {
         use Decision::{Failed, NotModified, Perform};
-        let etag = ETag::from_text("a");
         let decide = |if_match: &[&str], if_none_match: &[&str], method: Method, current| {
             let mut both = headers(header::IF_MATCH, if_match);
             both.extend(headers(header::IF_NONE_MATCH, if_none_match));
@@ -268,8 +297,7 @@ mod tests {
                 .unwrap()
                 .evaluate(&method, current)
         };
-        let (absent, untagged, tagged) =
-            (Current::Absent, Current::Untagged, Current::Tagged(&etag));
+        let (absent, untagged, tagged) = (Current::Absent, Current::Untagged, Current::Tagged("a"));
         for (if_match, if_none_match, current, read, write) in [
             (&[][..], &[][..], absent, Perform, Perform),
             (&[], &[], tagged, Perform, Perform),
@@ -349,9 +377,7 @@ mod tests {
 
     #[test]
     fn no_cache_and_max_age_0_ask_for_a_consistent_read() {
-        let is_strong = |values: &[&str]| {
-            consistency(&headers(header::CACHE_CONTROL, values)) == Consistency::Strong
-        };
+        let is_strong = |values: &[&str]| no_cache(&headers(header::CACHE_CONTROL, values));
         for values in [
             &["no-cache"][..],
             &["max-age=0, No-Cache"],

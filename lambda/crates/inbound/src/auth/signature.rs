@@ -1,4 +1,5 @@
-//! Tokens' signatures, verified by ring. The libraries that jsonwebtoken has for it would be a second one in the package.
+//! The signatures of tokens, verified by ring. The libraries that jsonwebtoken offers for it would
+//! be a second one in the package.
 
 use jsonwebtoken::{
     Algorithm,

@@ -1,33 +1,166 @@
-//! The one line that every request leaves: a JSON log entry of allow-listed fields, which CloudWatch reads as metrics
-//! too (Embedded Metric Format). No call, no agent, nothing to lose. Never in it: a title, a header, a body, an address.
+//! The access log: one line for every request, rejected and cancelled ones included. A line is JSON
+//! of allow-listed fields, which CloudWatch reads as metrics too (Embedded Metric Format). It never
+//! has a path, a header, a body or an address.
 
-use crate::config::Function;
+use crate::{RequestContext, app::Shared, outcome::Outcome, trace};
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http::{Method, StatusCode};
 use serde::Serialize;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-/// What is known of a request when it has been answered.
-pub(super) struct Line<'a> {
-    pub(super) time: SystemTime,
-    pub(super) function: Option<&'a Function>,
-    pub(super) request_id: &'a str,
-    pub(super) method: &'static str,
-    pub(super) route: &'static str,
-    pub(super) client_id: Option<&'a str>,
-    /// Whose client it is, if the environment knows it.
-    pub(super) consumer: Option<&'a str>,
-    pub(super) status: u16,
-    /// Why we failed, if we did.
-    pub(super) cause: Option<&'static str>,
-    pub(super) damaged_rows: usize,
-    pub(super) latency: Duration,
-    pub(super) cold: bool,
+/// The metrics' namespace in CloudWatch.
+const NAMESPACE: &str = "mvdb";
+/// The status that is logged where the client hung up before the response (as nginx has it).
+const CANCELLED: u16 = 499;
+/// The route of a path that no operation has.
+const NO_ROUTE: &str = "none";
+/// The name of a method that HTTP does not define. A name that a caller invented is not logged.
+const UNKNOWN_METHOD: &str = "other";
+
+/// The Lambda function that the process is: metrics are by function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// The published version, a number; `$LATEST` for what is not published.
+    pub version: String,
+}
+
+/// The layer: writes the line after the response, or when the request is dropped without one.
+pub(crate) async fn layer(
+    State(shared): State<Arc<Shared>>,
+    context: RequestContext,
+    request: Request,
+    next: Next,
+) -> Response {
+    let entry = Entry::new(shared, context, method_name(request.method()));
+    let mut response = next.run(request).await;
+    entry.finish(&mut response);
+    response
+}
+
+/// The line of a request in progress. It is written when this is dropped.
+pub(crate) struct Entry {
+    shared: Arc<Shared>,
+    context: RequestContext,
+    method: &'static str,
+    status: u16,
+    outcome: Outcome,
+}
+
+impl Entry {
+    fn new(shared: Arc<Shared>, context: RequestContext, method: &'static str) -> Self {
+        Self {
+            shared,
+            context,
+            method,
+            status: CANCELLED,
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// The line of a request whose method and path could not be read.
+    pub(crate) fn unreadable(shared: Arc<Shared>, context: RequestContext) -> Self {
+        Self::new(shared, context, UNKNOWN_METHOD)
+    }
+
+    pub(crate) fn finish(mut self, response: &mut Response) {
+        self.outcome = response.extensions_mut().remove().unwrap_or_default();
+        self.finish_with(response.status());
+    }
+
+    pub(crate) fn finish_with(mut self, status: StatusCode) {
+        self.status = status.as_u16();
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let settings = &self.shared.settings;
+        let route = self
+            .context
+            .route()
+            .map_or(Cow::Borrowed(NO_ROUTE), |route| {
+                // The contract has no name for a parameter with slashes.
+                let route = route.as_str();
+                if route.contains("{*") {
+                    route.replace("{*", "{").into()
+                } else {
+                    route.into()
+                }
+            });
+        trace::record_server_span(self.context.id(), self.method, &route, self.status);
+        if !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
+        let client_id = self.context.client_id();
+        let record = AccessLogRecord {
+            time: SystemTime::now(),
+            service: settings.service,
+            function: settings.function.as_ref(),
+            request_id: self.context.id(),
+            method: self.method,
+            route: &route,
+            client_id,
+            consumer: settings
+                .consumers
+                .of(client_id)
+                .map(|consumer| consumer.name.as_str()),
+            status: self.status,
+            cause: self.outcome.failure.as_ref().map(|failure| failure.kind()),
+            damaged_rows: self.outcome.malformed_items,
+            latency: self.context.elapsed(),
+            cold: !self.shared.warm.swap(true, Ordering::Relaxed),
+        };
+        if let Ok(mut line) = record.to_json() {
+            line.push('\n');
+            settings.log.line(line.as_bytes());
+        }
+    }
+}
+
+fn method_name(method: &Method) -> &'static str {
+    const NAMES: [&str; 9] = [
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
+    ];
+    NAMES
+        .into_iter()
+        .find(|name| *name == method.as_str())
+        .unwrap_or(UNKNOWN_METHOD)
+}
+
+/// What is known of a request when its line is written.
+struct AccessLogRecord<'a> {
+    time: SystemTime,
+    service: &'static str,
+    function: Option<&'a Function>,
+    request_id: &'a str,
+    method: &'static str,
+    route: &'a str,
+    client_id: Option<&'a str>,
+    /// The consumer that the client belongs to, if the environment knows it.
+    consumer: Option<&'a str>,
+    status: u16,
+    /// Why the service failed, if it did.
+    cause: Option<&'static str>,
+    damaged_rows: usize,
+    latency: Duration,
+    cold: bool,
 }
 
 #[derive(Serialize)]
-struct LineBody<'a> {
+struct EmfRecord<'a> {
     #[serde(rename = "_aws", skip_serializing_if = "Option::is_none")]
     aws: Option<Metadata>,
-    // Lambda filters by level; a line without one would be lost above INFO, and so would its metrics.
+    // Lambda filters by level. Above INFO it drops a line without one, and so its metrics.
     level: &'static str,
     message: &'static str,
     service: &'static str,
@@ -37,7 +170,7 @@ struct LineBody<'a> {
     version: Option<&'a str>,
     request_id: &'a str,
     method: &'static str,
-    route: &'static str,
+    route: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,19 +209,19 @@ struct Metric {
     unit: &'static str,
 }
 
-/// Each list is a metric of its own for every combination of values, and is paid for as such: hence no finer one.
-const ANONYMOUS: &[&[&str]] = &[&["function"], &["function", "route"]];
-const BY_CONSUMER: &[&[&str]] = &[
+/// Each list is a metric of its own for every combination of values, and is paid for as such.
+const DIMENSIONS_ANONYMOUS: &[&[&str]] = &[&["function"], &["function", "route"]];
+const DIMENSIONS_CONSUMER: &[&[&str]] = &[
     &["function"],
     &["function", "route"],
     &["function", "consumer"],
 ];
-/// What stops a release: for Lambda a call that was answered with 5xx is a success.
-const BY_VERSION: &[&[&str]] = &[&["function", "version"]];
+/// What stops a release: for Lambda an invocation whose response is 5xx is a success.
+const DIMENSIONS_VERSION: &[&[&str]] = &[&["function", "version"]];
 
-/// Why we failed: what no retry mends has an alarm of its own.
-const BY_CAUSE: &[&[&str]] = &[&["function", "cause"]];
-const OF_FUNCTION: &[&[&str]] = &[&["function"]];
+/// A failure that no retry fixes has an alarm of its own.
+const DIMENSIONS_CAUSE: &[&[&str]] = &[&["function", "cause"]];
+const DIMENSIONS_FUNCTION: &[&[&str]] = &[&["function"]];
 
 const FAULTS: Metric = Metric {
     name: "faults",
@@ -110,30 +243,30 @@ const METRICS: &[Metric] = &[
     },
 ];
 
-impl Line<'_> {
-    pub(super) fn to_json(&self) -> String {
+impl AccessLogRecord<'_> {
+    fn to_json(&self) -> serde_json::Result<String> {
         let damaged_rows = Some(self.damaged_rows).filter(|rows| *rows > 0);
         let aws = self.function.map(|_| {
             let directive = |dimensions, metrics| Directive {
-                namespace: "mvdb",
+                namespace: NAMESPACE,
                 dimensions,
                 metrics,
             };
             let mut directives = vec![
                 directive(
                     if self.consumer.is_some() {
-                        BY_CONSUMER
+                        DIMENSIONS_CONSUMER
                     } else {
-                        ANONYMOUS
+                        DIMENSIONS_ANONYMOUS
                     },
                     METRICS,
                 ),
-                directive(BY_VERSION, &[FAULTS]),
+                directive(DIMENSIONS_VERSION, &[FAULTS]),
             ];
-            directives.extend(self.cause.map(|_| directive(BY_CAUSE, &[FAULTS])));
+            directives.extend(self.cause.map(|_| directive(DIMENSIONS_CAUSE, &[FAULTS])));
             directives.extend(damaged_rows.map(|_| {
                 directive(
-                    OF_FUNCTION,
+                    DIMENSIONS_FUNCTION,
                     &[Metric {
                         name: "damaged_rows",
                         unit: "Count",
@@ -150,11 +283,11 @@ impl Line<'_> {
                 cloud_watch_metrics: directives,
             }
         });
-        let line = LineBody {
+        let line = EmfRecord {
             aws,
             level: "INFO",
             message: "request",
-            service: "movies",
+            service: self.service,
             function: self.function.map(|function| function.name.as_str()),
             version: self.function.map(|function| function.version.as_str()),
             request_id: self.request_id,
@@ -170,7 +303,7 @@ impl Line<'_> {
             latency: (self.latency.as_secs_f64() * 1e6).round() / 1e3,
             cold_starts: u8::from(self.cold),
         };
-        serde_json::to_string(&line).unwrap_or_default()
+        serde_json::to_string(&line)
     }
 }
 
@@ -184,8 +317,9 @@ mod tests {
             name: name.into(),
             version: "8".into(),
         });
-        let line = Line {
+        let line = AccessLogRecord {
             time: UNIX_EPOCH + Duration::from_millis(1_790_000_000_123),
+            service: "movies",
             function: function.as_ref(),
             request_id: "r",
             method: "GET",
@@ -198,7 +332,7 @@ mod tests {
             latency: Duration::from_nanos(1_234_567),
             cold: true,
         };
-        serde_json::from_str(&line.to_json()).unwrap()
+        serde_json::from_str(&line.to_json().unwrap()).unwrap()
     }
 
     #[test]
@@ -233,9 +367,9 @@ mod tests {
         }
     }
 
-    /// The alarm `version-fails` of infra/modules/observability adds up this one.
+    /// The alarm `version-fails` of infra/modules/observability adds up this metric.
     #[test]
-    fn what_a_version_failed_to_answer_is_counted_for_it() {
+    fn faults_are_counted_by_version() {
         let line = line(Some("mvdb-dev-movies"), None);
         assert_eq!(
             line["_aws"]["CloudWatchMetrics"][1],
@@ -247,9 +381,9 @@ mod tests {
         );
     }
 
-    /// The alarm `function-locked-out` of infra/modules/observability adds up these.
+    /// The alarm `function-locked-out` of infra/modules/observability adds up these metrics.
     #[test]
-    fn what_failed_is_counted_by_its_cause() {
+    fn faults_are_counted_by_cause() {
         let directive = &line(Some("mvdb-dev-movies"), None)["_aws"]["CloudWatchMetrics"][2];
         assert_eq!(
             directive,
@@ -258,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn only_these_fields_are_in_it() {
+    fn a_line_has_only_allow_listed_fields() {
         let mut found = line(Some("mvdb-dev-movies"), Some("shop"));
         assert_eq!(found["_aws"]["Timestamp"], 1_790_000_000_123_u64);
         found.as_object_mut().unwrap().remove("_aws");
@@ -271,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn outside_of_lambda_it_is_a_log_line_alone() {
+    fn outside_of_lambda_a_line_has_no_metrics() {
         let line = line(None, None);
         assert!(line.get("_aws").is_none() && line.get("function").is_none());
     }

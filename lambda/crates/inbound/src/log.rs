@@ -1,11 +1,12 @@
 //! The log: lines on standard output. A log that cannot be written, or that nobody reads, must not
-//! stop a request. Lines are lost then, and counted; the next line that can be written is followed
-//! by their number.
+//! stop a request. Lines are lost then, and counted. Their number follows the next line that can be
+//! written.
 
 use std::{
     fs::File,
     io::{self, Write},
     os::fd::AsFd,
+    panic::PanicHookInfo,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -14,6 +15,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use tracing::{Level, Subscriber};
+use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt};
 
 /// Maximum number of lines that wait for a stalled reader: about 4 MB.
 const MAX_QUEUED: usize = 10_000;
@@ -143,10 +146,105 @@ impl Write for &Log {
     }
 }
 
+/// The subscriber for events: JSON lines of the crates in `targets`. Of other crates only warnings
+/// and errors are logged. Below a warning their lines have what must not be in a log: at `debug`
+/// the AWS SDK logs requests, at `trace` the Lambda runtime logs events.
+pub fn subscriber<W>(targets: &[&str], level: Level, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_target(false)
+        .with_ansi(false)
+        // Otherwise it would print, and so panic, when both standard output and standard error
+        // cannot be written.
+        .log_internal_errors(false)
+        .with_max_level(level)
+        .with_writer(writer)
+        .finish();
+    let targets = targets.iter().map(|target| (*target, level));
+    lines.with(
+        Targets::new()
+            .with_default(level.min(Level::WARN))
+            .with_target(env!("CARGO_PKG_NAME"), level)
+            .with_targets(targets),
+    )
+}
+
+/// Logs where a panic was. The message is omitted because it can contain request data: slicing a
+/// string inside a character prints the string.
+pub fn panic_hook(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    tracing::error!(place, "panicked");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, channel};
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(level: Level, work: impl FnOnce()) -> String {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = subscriber(&["movies"], level, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, work);
+        String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn the_line_of_a_panic_has_its_location_and_not_its_message() {
+        std::panic::set_hook(Box::new(panic_hook));
+        let lines = logged(Level::INFO, || {
+            let title = "a canary, Amélie".to_owned();
+            let _ = std::panic::catch_unwind(|| title[..13].to_owned());
+        });
+        assert!(
+            lines.contains("src/log.rs:") && !lines.contains("canary"),
+            "{lines}"
+        );
+        assert!(lines.contains(r#""level":"ERROR""#), "{lines}");
+    }
+
+    #[test]
+    fn only_warnings_of_other_crates_are_logged() {
+        let messages = |level| {
+            let lines = logged(level, || {
+                tracing::debug!("ours");
+                tracing::debug!(target: "movies", "the service's");
+                tracing::info!(target: "aws_smithy_runtime", "theirs");
+                tracing::warn!(target: "aws_smithy_runtime", "their warning");
+                tracing::error!(target: "lambda_runtime", "their error");
+            });
+            let message = |line: &str| {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                line["message"].as_str().unwrap().to_owned()
+            };
+            lines.lines().map(message).collect::<Vec<_>>()
+        };
+        let warnings = ["their warning", "their error"];
+        assert_eq!(
+            messages(Level::TRACE),
+            [&["ours", "the service's"][..], &warnings].concat()
+        );
+        assert_eq!(messages(Level::INFO), warnings);
+        assert_eq!(messages(Level::ERROR), ["their error"]);
+    }
 
     /// A writer that fails so many times and collects what is written afterwards.
     struct Unreliable {

@@ -1,12 +1,32 @@
-use crate::domain::FieldError;
-use http::{HeaderValue, Response, StatusCode, header};
+use crate::Scopes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 use std::{borrow::Cow, io};
 
-/// What a caller is told of a failure: an RFC 9457 problem document.
+/// One offending field of a request, in the caller's terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// The field's path in the request: `info.rating`, `year`.
+    pub field: String,
+    /// What is wrong and what is expected.
+    pub message: Cow<'static, str>,
+}
+
+impl FieldError {
+    /// Names a field and what is wrong with it.
+    pub fn new(field: impl Into<String>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// A rejection: an RFC 9457 problem document.
 ///
-/// It holds fixed texts and the caller's own field names. A cause does not fit into it, so none can leak.
+/// It holds static strings and the caller's own field names. A cause does not fit into it, so none
+/// can leak.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
@@ -16,9 +36,9 @@ pub struct Problem {
     errors: Vec<FieldError>,
 }
 
-/// More offending fields than this are not listed: a body of nothing but wrong names must not be echoed whole.
+/// Maximum number of fields in a document: a body of nothing but wrong names is not echoed.
 const MAX_ERRORS: usize = 100;
-/// Longer field names are cut, in characters.
+/// Maximum length of a field name in a document, in characters.
 const MAX_FIELD: usize = 100;
 
 #[derive(Serialize)]
@@ -42,7 +62,9 @@ struct FieldErrorBody {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, detail: &'static str) -> Self {
+    /// A problem with a code of the service's own.
+    #[must_use]
+    pub fn new(status: StatusCode, code: &'static str, detail: &'static str) -> Self {
         Self {
             status,
             code,
@@ -52,9 +74,11 @@ impl Problem {
         }
     }
 
-    pub(super) fn invalid(errors: Vec<FieldError>) -> Self {
+    /// 400 with every offending field.
+    #[must_use]
+    pub fn invalid<E: Into<FieldError>>(errors: Vec<E>) -> Self {
         Self {
-            errors,
+            errors: errors.into_iter().map(Into::into).collect(),
             ..Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_request",
@@ -63,10 +87,8 @@ impl Problem {
         }
     }
 
-    pub(super) fn invalid_field(
-        field: impl Into<String>,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    /// 400 with one offending field.
+    pub fn invalid_field(field: impl Into<String>, message: impl Into<Cow<'static, str>>) -> Self {
         Self::invalid(vec![FieldError::new(field, message)])
     }
 
@@ -75,33 +97,23 @@ impl Problem {
         Self::invalid_field("request", "is malformed")
     }
 
-    pub(crate) fn unauthorized() -> Self {
+    pub(crate) fn unauthorized(scopes: &Scopes) -> Self {
         Self {
-            header: Some((header::WWW_AUTHENTICATE, r#"Bearer realm="movies""#)),
+            header: Some((header::WWW_AUTHENTICATE, scopes.challenge)),
             ..Self::new(
                 StatusCode::UNAUTHORIZED,
                 "unauthorized",
-                "A valid access token is required. GET and HEAD need the scope movies/read, all other methods movies/write.",
+                scopes.unauthorized,
             )
         }
     }
 
-    pub(super) fn is_unauthorized(&self) -> bool {
-        self.status == StatusCode::UNAUTHORIZED
-    }
-
-    /// A token without the scope that reading, or writing, needs.
-    pub(super) fn forbidden(reads: bool) -> Self {
-        let (challenge, detail) = if reads {
-            (
-                r#"Bearer realm="movies", error="insufficient_scope", scope="movies/read""#,
-                "This operation needs an access token with the scope movies/read.",
-            )
+    /// A token without the scope that a read, or another method, needs.
+    pub(crate) fn forbidden(scopes: &Scopes, is_read: bool) -> Self {
+        let (detail, challenge) = if is_read {
+            scopes.no_read
         } else {
-            (
-                r#"Bearer realm="movies", error="insufficient_scope", scope="movies/write""#,
-                "This operation needs an access token with the scope movies/write.",
-            )
+            scopes.no_write
         };
         Self {
             header: Some((header::WWW_AUTHENTICATE, challenge)),
@@ -109,7 +121,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn consumer_expired() -> Self {
+    pub(crate) fn consumer_expired() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
             "consumer_expired",
@@ -117,7 +129,7 @@ impl Problem {
         )
     }
 
-    pub(super) fn route_not_found() -> Self {
+    pub(crate) fn route_not_found() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "route_not_found",
@@ -125,26 +137,16 @@ impl Problem {
         )
     }
 
-    pub(super) fn movie_not_found() -> Self {
+    /// The `Allow` header is the router's.
+    pub(crate) fn method_not_allowed() -> Self {
         Self::new(
-            StatusCode::NOT_FOUND,
-            "movie_not_found",
-            "No movie with this year and title.",
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "This method is not allowed here. See the Allow header.",
         )
     }
 
-    pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
-        Self {
-            header: Some((header::ALLOW, allowed)),
-            ..Self::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "This method is not allowed here. See the Allow header.",
-            )
-        }
-    }
-
-    pub(super) fn request_timeout() -> Self {
+    pub(crate) fn request_timeout() -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
             "request_timeout",
@@ -152,23 +154,9 @@ impl Problem {
         )
     }
 
-    pub(super) fn movie_exists() -> Self {
-        Self::new(
-            StatusCode::CONFLICT,
-            "movie_exists",
-            "A movie with this year and title exists. Use PUT to replace it.",
-        )
-    }
-
-    pub(super) fn edit_conflict() -> Self {
-        Self::new(
-            StatusCode::CONFLICT,
-            "edit_conflict",
-            "The movie was modified concurrently. Retry the request.",
-        )
-    }
-
-    pub(super) fn precondition_failed() -> Self {
+    /// 412
+    #[must_use]
+    pub fn precondition_failed() -> Self {
         Self::new(
             StatusCode::PRECONDITION_FAILED,
             "precondition_failed",
@@ -176,15 +164,7 @@ impl Problem {
         )
     }
 
-    pub(super) fn idempotency_key_used() -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "idempotency_key_used",
-            "This Idempotency-Key was used for another movie. Use a new one.",
-        )
-    }
-
-    pub(super) fn payload_too_large() -> Self {
+    pub(crate) fn payload_too_large() -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "payload_too_large",
@@ -192,7 +172,9 @@ impl Problem {
         )
     }
 
-    pub(super) fn unsupported_media_type() -> Self {
+    /// 415
+    #[must_use]
+    pub fn unsupported_media_type() -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
@@ -200,7 +182,7 @@ impl Problem {
         )
     }
 
-    pub(super) fn internal() -> Self {
+    pub(crate) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal_error",
@@ -208,7 +190,7 @@ impl Problem {
         )
     }
 
-    pub(super) fn unavailable() -> Self {
+    pub(crate) fn unavailable() -> Self {
         Self {
             header: Some((header::RETRY_AFTER, "1")),
             ..Self::new(
@@ -219,17 +201,25 @@ impl Problem {
         }
     }
 
-    /// Returns the problem document.
-    pub(super) fn into_response(self, request_id: &str) -> Response<String> {
-        self.into_response_with(request_id, None)
+    /// The offending fields.
+    #[must_use]
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
     }
 
-    /// Returns the problem document with a link to the API reference.
-    pub(super) fn into_response_with(
-        self,
-        request_id: &str,
-        documentation: Option<&str>,
-    ) -> Response<String> {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn insert_header(&self, headers: &mut HeaderMap) {
+        if let Some((name, value)) = &self.header {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+
+    /// The document. That of a 401 links to the API reference: its client may not know the API yet.
+    pub(crate) fn into_document(self, request_id: &str, documentation: Option<&str>) -> String {
+        let documentation = documentation.filter(|_| self.status == StatusCode::UNAUTHORIZED);
         let more = self.errors.len().saturating_sub(MAX_ERRORS);
         let mut errors: Vec<_> = self
             .errors
@@ -257,29 +247,20 @@ impl Problem {
             errors,
         };
         let mut text = Vec::new();
-        // Nothing in it can fail to be written, and what is written is ASCII.
+        // Writing to a vector cannot fail, and all of it is ASCII.
         let _ = body.serialize(&mut serde_json::Serializer::with_formatter(
-            &mut text, Plain,
+            &mut text,
+            AsciiFormatter,
         ));
-        let mut response = Response::new(String::from_utf8(text).unwrap_or_default());
-        *response.status_mut() = self.status;
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        if let Some((name, value)) = self.header {
-            response
-                .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
-        }
-        response
+        String::from_utf8(text).unwrap_or_default()
     }
 }
 
-/// JSON in printable ASCII without `<`, `>` and `&`: a refusal names what was sent, and must mean nothing to whatever shows it.
-struct Plain;
+/// JSON in printable ASCII without `<`, `>` and `&`: a rejection names what was sent, which must not
+/// be markup wherever it is shown.
+struct AsciiFormatter;
 
-impl Formatter for Plain {
+impl Formatter for AsciiFormatter {
     fn write_string_fragment<W: io::Write + ?Sized>(
         &mut self,
         writer: &mut W,
@@ -303,18 +284,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_sent_comes_back_as_text_and_nothing_else() {
+    fn a_field_name_comes_back_as_plain_ascii_without_markup() {
         let sent = "<script>&\"\\\u{0}\n\u{7f}é\u{2028}\u{202e}😀";
-        let response = Problem::invalid_field(sent, "is not a field of a movie").into_response("r");
-        assert!(
-            response
-                .body()
-                .bytes()
-                .all(|byte| matches!(byte, b' '..=b'~') && !b"<>&".contains(&byte)),
-            "{}",
-            response.body()
-        );
-        let body: serde_json::Value = serde_json::from_str(response.body()).unwrap();
+        let document = Problem::invalid_field(sent, "is not a field").into_document("r", None);
+        let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !b"<>&".contains(&byte);
+        assert!(document.bytes().all(is_plain), "{document}");
+        let body: serde_json::Value = serde_json::from_str(&document).unwrap();
         assert_eq!(body["errors"][0]["field"], sent);
+    }
+
+    #[test]
+    fn only_the_document_of_a_401_links_to_the_documentation() {
+        let scopes = crate::scopes!("movies");
+        let document = |problem: Problem| problem.into_document("r", Some("https://docs.example"));
+        assert!(document(Problem::unauthorized(&scopes)).contains("https://docs.example"));
+        assert!(!document(Problem::forbidden(&scopes, true)).contains("https://docs.example"));
     }
 }

@@ -3,9 +3,9 @@
 //! Documents are read member by member rather than into structs, so that every offending field is named at once and a
 //! number never passes through a float.
 
-use super::{BodyError, MAX_BODY_BYTES, Problem, Request};
 use crate::domain::{Decimal, FieldError, Info, InfoPatch, Movie, MovieId, Title, Year};
-use http::header;
+use inbound::Problem;
+pub use inbound::body::MAX_BODY_BYTES;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
@@ -92,87 +92,6 @@ impl<'a> PageBody<'a> {
             next,
         }
     }
-}
-
-#[derive(Serialize)]
-pub(super) struct HealthBody {
-    pub(super) status: &'static str,
-}
-
-#[derive(Serialize)]
-pub(super) struct VersionBody {
-    revision: &'static str,
-    build: &'static str,
-}
-
-impl VersionBody {
-    /// What was built. `make build` gives the revision; a build by plain cargo has none.
-    pub(super) const CURRENT: Self = Self {
-        revision: match option_env!("MVDB_REVISION") {
-            Some(revision) => revision,
-            None => "unknown",
-        },
-        build: if cfg!(debug_assertions) {
-            concat!(env!("CARGO_PKG_VERSION"), " debug")
-        } else {
-            concat!(env!("CARGO_PKG_VERSION"), " release")
-        },
-    };
-}
-
-/// The body of a request as text, if its length, type and encoding are what they must be.
-pub(super) fn text<'a>(request: &'a Request, types: &[&str]) -> Result<&'a str, Problem> {
-    let bytes = match &request.body {
-        Ok(bytes) if bytes.len() <= MAX_BODY_BYTES => bytes,
-        Ok(_) | Err(BodyError::TooLong) => return Err(Problem::payload_too_large()),
-        Err(BodyError::TimedOut) => return Err(Problem::request_timeout()),
-        Err(BodyError::Garbled) => {
-            return Err(Problem::invalid_field("body", "could not be decoded"));
-        }
-    };
-    let lines = request.headers.get_all(header::CONTENT_ENCODING).iter();
-    let mut encodings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    let plain = encodings.all(|encoding| {
-        let encoding = encoding.trim_ascii();
-        encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity")
-    });
-    if !plain || !is_json(&request.headers, types) {
-        return Err(Problem::unsupported_media_type());
-    }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Problem::invalid_field("body", "is not valid UTF-8"))?;
-    // API Gateway hands on U+FFFD for bytes that are not UTF-8: to keep it would be to lose what was sent.
-    if text.contains(char::REPLACEMENT_CHARACTER) {
-        return Err(Problem::invalid_field(
-            "body",
-            "is not valid UTF-8 (to send U+FFFD itself, escape it as \\ufffd)",
-        ));
-    }
-    Ok(text)
-}
-
-/// Whether the one Content-Type is one of `types`, in UTF-8.
-fn is_json(headers: &http::HeaderMap, types: &[&str]) -> bool {
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return false;
-    };
-    let Ok(value) = value.to_str() else {
-        return false;
-    };
-    let mut parts = value.split(';').map(str::trim);
-    let known = parts.next().is_some_and(|essence| {
-        types
-            .iter()
-            .any(|wanted| essence.eq_ignore_ascii_case(wanted))
-    });
-    known
-        && parts.all(|parameter| match parameter.split_once('=') {
-            Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
-                charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
-            }
-            _ => true,
-        })
 }
 
 /// Reads a movie. With an `id`, the one that the path addresses, the body's year and title may be absent and must not differ.
@@ -574,39 +493,5 @@ mod tests {
         ] {
             assert_eq!(read(refused), None, "{refused}");
         }
-    }
-
-    #[test]
-    fn content_types_are_compared_as_media_types_are() {
-        let json = |values: &[&str]| {
-            let headers = values
-                .iter()
-                .map(|value| {
-                    (
-                        header::CONTENT_TYPE,
-                        http::HeaderValue::from_str(value).unwrap(),
-                    )
-                })
-                .collect();
-            is_json(&headers, &["application/json"])
-        };
-        for value in [
-            "application/json",
-            "Application/JSON; charset=UTF-8",
-            "application/json;charset=\"utf-8\"",
-            "application/json; profile=x",
-        ] {
-            assert!(json(&[value]), "{value}");
-        }
-        for value in [
-            "",
-            "text/json",
-            "application/jsonx",
-            "application/json; charset=utf-16",
-            "application/merge-patch+json",
-        ] {
-            assert!(!json(&[value]), "{value}");
-        }
-        assert!(!json(&[]) && !json(&["application/json", "text/plain"]));
     }
 }

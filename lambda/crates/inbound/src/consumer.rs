@@ -1,4 +1,4 @@
-//! Whose a client is, and from when on it is rejected. A consumer that rotates its secret has two
+//! The consumers of an API, and when they are rejected. A consumer that rotates its secret has two
 //! clients, so that logs and metrics name the consumer and not the client.
 
 use std::{collections::HashMap, time::SystemTime};
@@ -17,7 +17,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    pub(super) fn has_expired(&self, now: SystemTime) -> bool {
+    pub(crate) fn has_expired(&self, now: SystemTime) -> bool {
         now >= self.expires
     }
 }

@@ -1,15 +1,10 @@
 //! Movies in paths.
 
-use super::Problem;
 use crate::domain::{FieldError, MovieId, Title, Year};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-
-/// What stands for itself in a path segment or a query (RFC 3986, unreserved).
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+use inbound::{
+    Problem,
+    percent::{decode, encode},
+};
 
 /// The movie that a path's two parts address, `2013` and `V%2FH%2FS`. Both are decoded exactly once; a plus is a plus.
 ///
@@ -30,24 +25,6 @@ pub fn movie_id(year: &str, title: &str) -> Result<MovieId, Problem> {
             Err(Problem::invalid(year.into_iter().chain(title).collect()))
         }
     }
-}
-
-/// `None` for an escape that is none (`%zz`, a lone `%`) and for bytes that are not UTF-8.
-pub(crate) fn decode(text: &str) -> Option<String> {
-    let broken =
-        text.split('%').skip(1).any(|rest| !matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()));
-    if broken {
-        return None;
-    }
-    percent_decode_str(text)
-        .decode_utf8()
-        .ok()
-        .map(std::borrow::Cow::into_owned)
-}
-
-/// Percent-encodes a text for a path segment or a query value.
-pub(super) fn encode(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 /// Where a movie is, relative to `/movies`. Clients and gateways drop `.` and `..` segments however they are encoded,
