@@ -97,7 +97,7 @@ impl Drop for Entry {
                     route.into()
                 }
             });
-        trace::record_server_span(self.context.id(), self.method, &route, self.status);
+        trace::record_response(self.context.id(), self.method, &route, self.status);
         if !tracing::enabled!(tracing::Level::INFO) {
             return;
         }

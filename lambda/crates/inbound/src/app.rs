@@ -326,7 +326,7 @@ mod tests {
 
     /// Runs with the access log enabled.
     fn logging() -> tracing::subscriber::DefaultGuard {
-        let subscriber = crate::log::subscriber(&[], tracing::Level::INFO, io::sink);
+        let subscriber = crate::log::subscriber(&[], tracing::Level::INFO, io::sink, None);
         tracing::subscriber::set_default(subscriber)
     }
 

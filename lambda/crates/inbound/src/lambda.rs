@@ -41,6 +41,7 @@ use std::{
     task::Poll,
     time::{Duration, SystemTime},
 };
+use tracing::Instrument;
 
 /// Maximum number of failures of the Runtime API in a row. Then the process ends, and Lambda starts
 /// another.
@@ -106,8 +107,8 @@ async fn serve(
                 &context.request_id,
                 Some(context.deadline()),
             );
-            let trace_id = context.xray_trace_id.as_deref();
-            Ok::<_, Infallible>(tracer.instrument(trace_id, response).await)
+            let span = tracer.span(context.xray_trace_id.as_deref());
+            Ok::<_, Infallible>(response.instrument(span).await)
         }
     });
     // Runs after the response was posted and before the next event is requested: Lambda cannot

@@ -2,6 +2,7 @@
 //! stop a request. Lines are lost then, and counted. Their number follows the next line that can be
 //! written.
 
+use crate::trace::SpanLayer;
 use std::{
     fs::File,
     io::{self, Write},
@@ -16,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tracing::{Level, Subscriber};
-use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt};
+use tracing_subscriber::{Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt};
 
 /// Maximum number of lines that wait for a stalled reader: about 4 MB.
 const MAX_QUEUED: usize = 10_000;
@@ -148,12 +149,23 @@ impl Write for &Log {
 
 /// The subscriber for events: JSON lines of the crates in `targets`. Of other crates only warnings
 /// and errors are logged. Below a warning their lines have what must not be in a log: at `debug`
-/// the AWS SDK logs requests, at `trace` the Lambda runtime logs events.
-pub fn subscriber<W>(targets: &[&str], level: Level, writer: W) -> impl Subscriber + Send + Sync
+/// the AWS SDK logs requests, at `trace` the Lambda runtime logs events. `spans` records those of
+/// sampled requests, at every level.
+pub fn subscriber<W>(
+    targets: &[&str],
+    level: Level,
+    writer: W,
+    spans: Option<SpanLayer>,
+) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt()
+    let targets = targets.iter().map(|target| (*target, level));
+    let targets = Targets::new()
+        .with_default(level.min(Level::WARN))
+        .with_target(env!("CARGO_PKG_NAME"), level)
+        .with_targets(targets);
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
@@ -162,16 +174,10 @@ where
         // Otherwise it would print, and so panic, when both standard output and standard error
         // cannot be written.
         .log_internal_errors(false)
-        .with_max_level(level)
         .with_writer(writer)
-        .finish();
-    let targets = targets.iter().map(|target| (*target, level));
-    lines.with(
-        Targets::new()
-            .with_default(level.min(Level::WARN))
-            .with_target(env!("CARGO_PKG_NAME"), level)
-            .with_targets(targets),
-    )
+        .with_filter(targets);
+    let spans = spans.map(|spans| spans.with_filter(SpanLayer::filter()));
+    tracing_subscriber::registry().with(lines).with(spans)
 }
 
 /// Logs where a panic was. The message is omitted because it can contain request data: slicing a
@@ -202,7 +208,7 @@ mod tests {
     fn logged(level: Level, work: impl FnOnce()) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
-        let subscriber = subscriber(&["movies"], level, move || writer.clone());
+        let subscriber = subscriber(&["movies"], level, move || writer.clone(), None);
         tracing::subscriber::with_default(subscriber, work);
         String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
     }

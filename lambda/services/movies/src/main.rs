@@ -9,7 +9,7 @@ use inbound::{
     lambda,
     log::{Log, panic_hook, standard_output, subscriber},
     server, shutdown_signal,
-    trace::Tracer,
+    trace::{SpanLayer, Tracer},
 };
 use movies::{
     api::{self, Api, SCOPES, SERVICE},
@@ -94,12 +94,12 @@ async fn run() -> Result<(), StartError> {
                     "outside of AWS Lambda, --listen HOST:PORT is needed; see --help".into(),
                 );
             }
-            let log = start_log(&config, Log::direct(standard_output()?));
             let function = config
                 .function
                 .as_ref()
                 .map(|function| function.name.clone());
             let tracer = Tracer::new(SERVICE, config.otlp_endpoint.as_deref(), function);
+            let log = start_log(&config, Log::direct(standard_output()?), tracer.layer());
             let (store, app) = app(config, log).await?;
             // A table that cannot be read is reported by the response to the first request.
             if let Err(error) = store.prewarm_connection().await {
@@ -112,7 +112,7 @@ async fn run() -> Result<(), StartError> {
         }
         Command::Listen { addresses, jwks } => {
             let config = Config::from_environment()?;
-            let log = start_log(&config, Log::queued(standard_output()?)?);
+            let log = start_log(&config, Log::queued(standard_output()?)?, None);
             let (store, app) = app(config, Arc::clone(&log)).await?;
             let authentication = match jwks {
                 None => Authentication::Disabled,
@@ -134,12 +134,13 @@ async fn run() -> Result<(), StartError> {
     }
 }
 
-fn start_log(config: &Config, log: Log) -> Arc<Log> {
+fn start_log(config: &Config, log: Log, spans: Option<SpanLayer>) -> Arc<Log> {
     let log = Arc::new(log);
     subscriber(
         &[env!("CARGO_PKG_NAME"), "outbound"],
         config.log_level,
         Arc::clone(&log),
+        spans,
     )
     .init();
     std::panic::set_hook(Box::new(panic_hook));

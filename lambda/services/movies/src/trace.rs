@@ -1,9 +1,10 @@
 //! Spans of requests to DynamoDB.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use inbound::trace::client_span;
+use tracing::{Instrument, field::Empty};
 
 /// Sends a request to DynamoDB, its retries included. A condition that was not met is no failure.
+/// Box a large future: each future around it would be as large.
 pub(crate) async fn call<T, E, R>(
     operation: &'static str,
     request: impl Future<Output = Result<T, SdkError<E, R>>>,
@@ -11,14 +12,22 @@ pub(crate) async fn call<T, E, R>(
 where
     E: ProvideErrorMetadata,
 {
-    let error_code = |result: &Result<T, SdkError<E, R>>| {
-        let error = result.as_ref().err()?;
+    let span = tracing::info_span!(
+        "request to DynamoDB",
+        otel.kind = "client",
+        otel.name = %format_args!("DynamoDB.{operation}"),
+        otel.status_code = Empty,
+        db.system.name = "aws.dynamodb",
+        db.operation.name = operation,
+        "error.type" = Empty,
+    );
+    let result = request.instrument(span.clone()).await;
+    if let Err(error) = &result {
         let code = error.code().unwrap_or("_OTHER");
-        (code != "TransactionCanceledException").then(|| code.to_owned())
-    };
-    let attributes = [
-        ("db.system.name", "aws.dynamodb"),
-        ("db.operation.name", operation),
-    ];
-    client_span("DynamoDB", operation, &attributes, error_code, request).await
+        if code != "TransactionCanceledException" {
+            span.record("error.type", code);
+            span.record("otel.status_code", "ERROR");
+        }
+    }
+    result
 }
