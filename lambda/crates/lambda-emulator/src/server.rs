@@ -18,7 +18,8 @@ use tokio_rustls::{TlsAcceptor, rustls};
 #[derive(Debug)]
 pub struct Authority {
     tls: Arc<rustls::ServerConfig>,
-    trusted: NamedTempFile,
+    certificate: NamedTempFile,
+    bundle: NamedTempFile,
 }
 
 impl Authority {
@@ -48,8 +49,9 @@ impl Authority {
             rustls::pki_types::PrivatePkcs8KeyDer::from(leaf_key.serialize_der()).into(),
         )?;
 
-        // A client that reads a file of one certificate starts faster than one in Lambda can: it gets this machine's as well.
-        let trusted = NamedTempFile::with_suffix(".pem")?;
+        let certificate = NamedTempFile::with_suffix(".pem")?;
+        fs::write(certificate.path(), root.pem())?;
+        let with_roots = NamedTempFile::with_suffix(".pem")?;
         let bundle = [
             "/etc/ssl/certs/ca-certificates.crt",
             "/etc/pki/tls/certs/ca-bundle.crt",
@@ -59,20 +61,26 @@ impl Authority {
             .iter()
             .find_map(|path| fs::read_to_string(path).ok())
             .unwrap_or_default();
-        fs::write(trusted.path(), format!("{bundle}\n{}", root.pem()))?;
+        fs::write(with_roots.path(), format!("{bundle}\n{}", root.pem()))?;
         Ok(Self {
             tls: Arc::new(tls),
-            trusted,
+            certificate,
+            bundle: with_roots,
         })
     }
 
-    /// The file to be trusted: to be given to a child as `SSL_CERT_FILE`. It goes when `self` does.
-    ///
-    /// # Panics
-    /// Never: its path is made of ASCII where temporary folders are.
+    /// The path of its certificate (PEM), for a client whose roots are compiled in. The file is
+    /// deleted with `self`.
     #[must_use]
     pub fn file(&self) -> String {
-        self.trusted.path().display().to_string()
+        self.certificate.path().display().to_string()
+    }
+
+    /// The path of its certificate and of this machine's roots (PEM), for a client that reads the
+    /// machine's roots at its start. The file is deleted with `self`.
+    #[must_use]
+    pub fn bundle(&self) -> String {
+        self.bundle.path().display().to_string()
     }
 }
 

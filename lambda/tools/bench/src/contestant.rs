@@ -26,6 +26,16 @@ pub(crate) struct Contestant {
     folder: &'static str,
     variables: &'static [(&'static str, &'static str)],
     layer: bool,
+    roots: Roots,
+}
+
+/// Where a contestant has its root certificates from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Roots {
+    /// They are compiled in: it reads nothing but the certificate of the imitated AWS.
+    CompiledIn,
+    /// It reads the machine's when it starts.
+    Machine,
 }
 
 const PLAIN: Contestant = Contestant {
@@ -34,6 +44,7 @@ const PLAIN: Contestant = Contestant {
     folder: "",
     variables: &[],
     layer: false,
+    roots: Roots::Machine,
 };
 
 pub(crate) const CONTESTANTS: [Contestant; 7] = [
@@ -53,6 +64,7 @@ pub(crate) const CONTESTANTS: [Contestant; 7] = [
         name: "mvdb",
         title: "mvdb as it ships",
         folder: "movies",
+        roots: Roots::CompiledIn,
         ..PLAIN
     },
     Contestant {
@@ -61,11 +73,13 @@ pub(crate) const CONTESTANTS: [Contestant; 7] = [
         folder: "movies",
         variables: &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")],
         layer: true,
+        roots: Roots::CompiledIn,
     },
     Contestant {
         name: "sdk",
         title: "the least around the SDK",
         folder: "sdk",
+        roots: Roots::CompiledIn,
         ..PLAIN
     },
     Contestant {
@@ -115,13 +129,18 @@ impl World {
     }
 
     /// A start of `bootstrap` with this world around it.
-    pub(crate) fn launch(&self, bootstrap: &Path) -> Launch {
-        self.variables()
+    pub(crate) fn launch(&self, bootstrap: &Path, roots: Roots) -> Launch {
+        let launch = self
+            .variables()
             .into_iter()
             .fold(Launch::new(bootstrap), |launch, (name, value)| {
                 launch.variable(name, value)
             })
-            .never_frozen()
+            .never_frozen();
+        match roots {
+            Roots::CompiledIn => launch.variable("SSL_CERT_FILE", self.authority.file()),
+            Roots::Machine => launch,
+        }
     }
 
     /// Where this world is, for a process that is not started by [`World::launch`] too.
@@ -130,10 +149,10 @@ impl World {
             ("AWS_ACCESS_KEY_ID", "AKIAIMITATION".into()),
             ("AWS_SECRET_ACCESS_KEY", "secret".into()),
             ("AWS_REGION", "eu-west-1".into()),
-            ("AWS_CA_BUNDLE", self.authority.file()),
+            ("AWS_CA_BUNDLE", self.authority.bundle()),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.table.url().into()),
             ("AWS_ENDPOINT_URL_XRAY", self.sink.url().into()),
-            ("SSL_CERT_FILE", self.authority.file()),
+            ("SSL_CERT_FILE", self.authority.bundle()),
             ("TABLE_NAME", "movies".into()),
         ]
     }
@@ -190,7 +209,7 @@ impl Contestant {
     }
 
     fn launch(&self, world: &World, folder: &Path) -> Launch {
-        let launch = world.launch(&folder.join(self.folder).join("bootstrap"));
+        let launch = world.launch(&folder.join(self.folder).join("bootstrap"), self.roots);
         let launch = self.variables.iter().fold(launch, |launch, (name, value)| {
             launch.variable(name, *value)
         });

@@ -3,7 +3,7 @@
 
 use crate::{
     compare::measure,
-    contestant::{Contestant, World},
+    contestant::{Contestant, Roots, World},
     figures::Figure,
     machine,
 };
@@ -192,7 +192,12 @@ async fn count(twin: &Path, requests: u64) -> Result<Instructions> {
     fs::set_permissions(&bootstrap, Permissions::from_mode(0o755))?;
 
     let world = World::new().await?;
-    let mut environment = Environment::start(world.launch(&bootstrap).init_limit(PATIENCE)).await?;
+    let mut environment = Environment::start(
+        world
+            .launch(&bootstrap, Roots::CompiledIn)
+            .init_limit(PATIENCE),
+    )
+    .await?;
     for _ in 0..=requests {
         let answer = environment
             .invoke(world.event().clone().time_limit(PATIENCE))

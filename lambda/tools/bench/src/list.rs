@@ -1,6 +1,9 @@
 //! A page of 100 movies: what one of them costs.
 
-use crate::{contestant::World, machine};
+use crate::{
+    contestant::{Roots, World},
+    machine,
+};
 use anyhow::{Result, ensure};
 use lambda_emulator::{Environment, Outcome};
 use serde_json::{Value, json};
@@ -32,7 +35,8 @@ pub(crate) async fn run(folder: &Path, options: &Options) -> Result<bool> {
     let world = World::with(&event.to_string(), items.collect()).await?;
 
     let mut environment =
-        Environment::start(world.launch(&folder.join("movies/bootstrap"))).await?;
+        Environment::start(world.launch(&folder.join("movies/bootstrap"), Roots::CompiledIn))
+            .await?;
     let mut ask = async || -> Result<std::time::Duration> {
         let answer = environment.invoke(world.event().clone()).await?;
         let Outcome::Response(body) = &answer.outcome else {
