@@ -17,7 +17,11 @@ use std::{
     time::{Duration, Instant},
 };
 use tracing::{Level, Subscriber};
-use tracing_subscriber::{Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt};
+use tracing_subscriber::{
+    filter::{Targets, filter_fn},
+    fmt::MakeWriter,
+    layer::SubscriberExt,
+};
 
 /// Maximum number of lines that wait for a stalled reader: about 4 MB.
 const MAX_QUEUED: usize = 10_000;
@@ -169,15 +173,23 @@ where
         .json()
         .flatten_event(true)
         .with_current_span(false)
+        .with_span_list(false)
         .with_target(false)
         .with_ansi(false)
         // Otherwise it would print, and so panic, when both standard output and standard error
         // cannot be written.
         .log_internal_errors(false)
-        .with_writer(writer)
-        .with_filter(targets);
-    let spans = spans.map(|spans| spans.with_filter(SpanLayer::filter()));
-    tracing_subscriber::registry().with(lines).with(spans)
+        .with_writer(writer);
+    let (records_spans, most) = (spans.is_some(), level.max(Level::INFO));
+    // One filter for both layers: with one for each, it would run again at each event of the SDK.
+    let filter = filter_fn(move |metadata| match metadata.is_span() {
+        true => records_spans && SpanLayer::records(metadata),
+        false => targets.would_enable(metadata.target(), metadata.level()),
+    });
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(spans)
+        .with(filter.with_max_level_hint(most))
 }
 
 /// Logs where a panic was. The message is omitted because it can contain request data: slicing a

@@ -21,12 +21,7 @@ use tracing::{
     field::{Empty, Field, Visit},
     span,
 };
-use tracing_subscriber::{
-    Layer,
-    filter::{FilterFn, LevelFilter},
-    layer::Context,
-    registry::LookupSpan,
-};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 /// Maximum time for the export. Only a request that follows at once waits for it.
 const EXPORT_TIMEOUT: Duration = Duration::from_millis(20);
@@ -157,13 +152,9 @@ impl Ended {
 pub struct SpanLayer(Ended);
 
 impl SpanLayer {
-    /// The spans that are exported.
-    pub(crate) fn filter() -> FilterFn {
-        fn is_exported(metadata: &Metadata<'_>) -> bool {
-            metadata.is_span() && metadata.fields().field("otel.kind").is_some()
-        }
-        FilterFn::new(is_exported as fn(&Metadata<'_>) -> bool)
-            .with_max_level_hint(LevelFilter::INFO)
+    /// Returns whether spans of this callsite can be exported.
+    pub(crate) fn records(metadata: &Metadata<'_>) -> bool {
+        metadata.fields().field("otel.kind").is_some()
     }
 }
 

@@ -4,22 +4,25 @@ pub use aws_config::SdkConfig;
 
 use crate::{http_client, retry};
 use aws_config::{
-    AppName, BehaviorVersion, Region, environment::EnvironmentVariableCredentialsProvider,
-    meta::region::ProvideRegion, profile::ProfileFileRegionProvider,
+    AppName, BehaviorVersion, Region, ecs::EcsCredentialsProvider,
+    environment::EnvironmentVariableCredentialsProvider,
+    meta::credentials::CredentialsProviderChain, provider_config::ProviderConfig,
     stalled_stream_protection::StalledStreamProtectionConfig,
+    web_identity_token::WebIdentityTokenCredentialsProvider,
 };
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use std::{io, path::PathBuf};
 
-/// What a service decides about its configuration. `aws-config` reads the rest: credentials and
-/// the variables `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`.
+/// What a service decides about its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The application's name in the `User-Agent`, and so in CloudTrail: letters, digits and
     /// `-`, at most 50.
     pub app_name: &'static str,
-    /// The region. By default that of the profile, outside Lambda.
+    /// The region. There is no default.
     pub region: Option<String>,
+    /// The endpoint of the services, if it is not the region's.
+    pub endpoint_url: Option<String>,
     /// PEM files and folders of root certificates to trust instead of those compiled in.
     pub ca_paths: Vec<PathBuf>,
     /// Whether AWS Lambda runs the process.
@@ -45,53 +48,54 @@ pub enum ConfigError {
     RootCertificates(#[from] io::Error),
 }
 
-/// Loads the configuration. It makes no request: credentials are loaded with the first one.
+/// Returns the configuration. It makes no request: credentials are loaded with the first one.
 ///
-/// In Lambda, credentials are those of the environment, and no profile is read: to look elsewhere
-/// would only lengthen cold starts. Anywhere else the SDK's default chain provides and renews them:
-/// environment, profile, web identity token (EKS), container endpoint (ECS, EKS Pod Identity) and
-/// EC2 instance role.
+/// In Lambda, credentials are those of the environment: to look elsewhere would only lengthen cold
+/// starts. Anywhere else they are those of the environment, of the web identity token (EKS) or of
+/// the container endpoint (ECS, EKS Pod Identity); the last two are renewed. `aws-config`'s default
+/// chain is not used: profiles, SSO and EC2's metadata would make the package 200 KB larger.
 ///
 /// # Errors
 /// There is no region, or the root certificates cannot be read.
-pub async fn load(settings: Settings) -> Result<SdkConfig, ConfigError> {
-    let region = region(&settings).await?;
-    let loader = aws_config::defaults(BehaviorVersion::latest())
+pub fn config(settings: Settings) -> Result<SdkConfig, ConfigError> {
+    let region = region(settings.region)?;
+    let http_client = http_client::new(&settings.ca_paths)?;
+    let environment = EnvironmentVariableCredentialsProvider::new();
+    let credentials = if settings.in_lambda {
+        SharedCredentialsProvider::new(environment)
+    } else {
+        let provider = ProviderConfig::without_region()
+            .with_region(Some(region.clone()))
+            .with_http_client(http_client.clone())
+            .with_retry_config(retry::retry_config())
+            .with_timeout_config(retry::timeout_config());
+        let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(&provider);
+        let container = EcsCredentialsProvider::builder().configure(&provider);
+        SharedCredentialsProvider::new(
+            CredentialsProviderChain::first_try("Environment", environment)
+                .or_else("WebIdentityToken", web_identity.build())
+                .or_else("EcsContainer", container.build()),
+        )
+    };
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
         .app_name(AppName::new(settings.app_name)?)
         .region(region)
-        .http_client(http_client::new(&settings.ca_paths)?)
+        .http_client(http_client)
+        .credentials_provider(credentials)
         .retry_config(retry::retry_config())
         .timeout_config(retry::timeout_config())
         // The timeout of the attempt includes reading its response.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    let loader = if settings.in_lambda {
-        loader
-            .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-            .profile_files(no_profile())
-    } else {
-        loader
-    };
-    Ok(loader.load().await)
+    config.set_endpoint_url(settings.endpoint_url);
+    Ok(config.build())
 }
 
-/// The SDK would go on to ask the EC2 metadata service. A region that nobody wrote down could be
-/// that of another table of the same name.
-async fn region(settings: &Settings) -> Result<Region, ConfigError> {
-    let mut region = settings.region.clone().map(Region::new);
-    if region.is_none() && !settings.in_lambda {
-        region = ProfileFileRegionProvider::new().region().await;
-    }
+fn region(region: Option<String>) -> Result<Region, ConfigError> {
     let region = region.ok_or(ConfigError::NoRegion)?;
     let is_valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if region.as_ref().is_empty() || !region.as_ref().bytes().all(is_valid) {
-        return Err(ConfigError::InvalidRegion(region.to_string()));
+    if region.is_empty() || !region.bytes().all(is_valid) {
+        return Err(ConfigError::InvalidRegion(region));
     }
-    Ok(region)
-}
-
-/// A profile without a setting, so that no file is read.
-fn no_profile() -> EnvConfigFiles {
-    EnvConfigFiles::builder()
-        .with_contents(EnvConfigFileKind::Config, "")
-        .build()
+    Ok(Region::new(region))
 }

@@ -144,7 +144,7 @@ impl Error {
 }
 
 const NO_CREDENTIALS: &str = "no AWS credentials could be loaded; set AWS_ACCESS_KEY_ID and \
-    AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or run where a role provides them";
+    AWS_SECRET_ACCESS_KEY, or run where a role provides them (Lambda, ECS, EKS)";
 
 /// Iterates over an error and its sources.
 fn chain<'a>(

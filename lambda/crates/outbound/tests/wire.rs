@@ -12,7 +12,7 @@ use bytes::Bytes;
 use lambda_emulator::Server;
 use outbound::{
     Error, ErrorKind,
-    aws::{SdkConfig, Settings, load},
+    aws::{Settings, config},
 };
 use std::{
     sync::{Arc, Mutex},
@@ -23,18 +23,15 @@ fn settings() -> Settings {
     Settings {
         app_name: "mvdb-test-1.2.3",
         region: Some("eu-west-1".to_owned()),
+        endpoint_url: None,
         ca_paths: Vec::new(),
         in_lambda: true,
     }
 }
 
-async fn config() -> SdkConfig {
-    load(settings()).await.unwrap()
-}
-
 /// A client of `url` with fixed credentials.
-async fn builder(url: &str) -> Builder {
-    Builder::from(&config().await)
+fn builder(url: &str) -> Builder {
+    Builder::from(&config(settings()).unwrap())
         .endpoint_url(url)
         .credentials_provider(Credentials::new("AKIA", "secret", None, None, "test"))
 }
@@ -54,7 +51,7 @@ async fn requests_name_the_application_in_the_user_agent() {
         std::future::ready(Some(http::Response::new("{}".into())))
     });
     let server = server.await.unwrap();
-    get(builder(server.url()).await).await.unwrap();
+    get(builder(server.url())).await.unwrap();
     let requests = requests.lock().unwrap();
     assert_eq!(requests.len(), 1);
     for header in ["user-agent", "x-amz-user-agent"] {
@@ -67,7 +64,7 @@ async fn requests_name_the_application_in_the_user_agent() {
 
 /// Sends a request to a server that never responds, and returns how long it took to fail.
 async fn time_to_failure(timeouts: TimeoutConfig, url: &str) -> Duration {
-    let config = builder(url).await.timeout_config(timeouts);
+    let config = builder(url).timeout_config(timeouts);
     let config = config.retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled());
     let begin = Instant::now();
     let ended = tokio::time::timeout(Duration::from_secs(5), get(config)).await;
@@ -125,7 +122,7 @@ async fn a_response_longer_than_4_mib_is_invalid() {
     });
     let server = server.await.unwrap();
     let get = async |length: usize| {
-        let client = Client::from_conf(builder(server.url()).await.build());
+        let client = Client::from_conf(builder(server.url()).build());
         let request = client.get_item().table_name("t");
         let request = request.key("a", AttributeValue::Null(true)).customize();
         let request = request.mutate_request(move |request| {
@@ -154,7 +151,7 @@ impl ProvideCredentials for NoCredentials {
 
 #[tokio::test]
 async fn credentials_that_cannot_be_loaded_are_reported_as_such() {
-    let config = builder("http://127.0.0.1:1").await;
+    let config = builder("http://127.0.0.1:1");
     let error = get(config.credentials_provider(NoCredentials)).await;
     let error = error.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Credentials, "{}", error.report());
@@ -165,20 +162,20 @@ async fn credentials_that_cannot_be_loaded_are_reported_as_such() {
     );
 }
 
-#[tokio::test]
-async fn a_region_that_is_missing_or_no_region_is_an_error() {
+#[test]
+fn a_region_that_is_missing_or_no_region_is_an_error() {
     let error = |region: Option<&str>| {
         let region = region.map(str::to_owned);
         let settings = Settings {
             region,
             ..settings()
         };
-        async move { load(settings).await.unwrap_err().to_string() }
+        config(settings).unwrap_err().to_string()
     };
-    let missing = error(None).await;
+    let missing = error(None);
     assert!(missing.contains("set AWS_REGION"), "{missing}");
     for wrong in ["eu west 1", "Ireland!", ""] {
-        let message = error(Some(wrong)).await;
+        let message = error(Some(wrong));
         assert!(message.contains("is not an AWS region"), "{message}");
     }
 }

@@ -124,12 +124,11 @@ fn aws(given: &impl Fn(&str) -> Option<String>) -> Result<outbound::aws::Setting
             return Err(error(name, "is missing: set both parts of the access key"));
         }
     }
+    let endpoint_url = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"]
+        .into_iter()
+        .find_map(given);
     // An emulator does not verify the region that a request is signed for.
-    let emulated = || {
-        let endpoint = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
-        let endpoint = endpoint.into_iter().find_map(given);
-        endpoint.map(|_| EMULATED_REGION.to_owned())
-    };
+    let emulated = endpoint_url.as_ref().map(|_| EMULATED_REGION.to_owned());
     Ok(outbound::aws::Settings {
         app_name: concat!(
             "mvdb-",
@@ -140,7 +139,8 @@ fn aws(given: &impl Fn(&str) -> Option<String>) -> Result<outbound::aws::Setting
         region: ["REGION", "AWS_REGION", "AWS_DEFAULT_REGION"]
             .into_iter()
             .find_map(given)
-            .or_else(emulated),
+            .or(emulated),
+        endpoint_url,
         ca_paths: given("SSL_CERT_FILE")
             .iter()
             .map(PathBuf::from)

@@ -43,15 +43,16 @@ AWS Lambda runs it without arguments. Elsewhere:
 Environment variables:
     TABLE_NAME           the table of movies (required)
     CREATIONS_TABLE_NAME the table of idempotency keys (default: TABLE_NAME with -creations)
-    REGION               the AWS region (default: AWS_REGION, AWS_DEFAULT_REGION, the profile's; optional with an endpoint)
+    REGION               the AWS region (default: AWS_REGION, AWS_DEFAULT_REGION; optional with an endpoint)
     CORS_ORIGINS         web origins whose pages may call the API, separated by commas, such as https://app.example.org (not *)
     TOKEN_URL            where clients request access tokens; the served contract names it
     DOCUMENTATION_URL    the API reference, which GET / and every 401 link to
     AWS_LAMBDA_LOG_LEVEL TRACE, DEBUG, INFO (default), WARN, ERROR or FATAL
     AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
-                         credentials. Without them the AWS SDK's default chain provides and renews credentials: profile, web
-                         identity token (EKS), container endpoint (ECS, EKS Pod Identity), EC2 instance role
-    AWS_ENDPOINT_URL     the endpoint of DynamoDB, if it is not the region's
+                         credentials. Without them a web identity token (EKS) or the container endpoint (ECS, EKS Pod
+                         Identity) provides and renews them. From a profile: aws configure export-credentials --format env
+    AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB
+                         the endpoint of DynamoDB, if it is not the region's
     SSL_CERT_FILE, SSL_CERT_DIR
                          root certificates (PEM) to trust instead of Mozilla's, which are compiled in
 
@@ -100,7 +101,7 @@ async fn run() -> Result<(), StartError> {
                 .map(|function| function.name.clone());
             let tracer = Tracer::new(SERVICE, config.otlp_endpoint.as_deref(), function);
             let log = start_log(&config, Log::direct(standard_output()?), tracer.layer());
-            let (store, app) = app(config, log).await?;
+            let (store, app) = app(config, log)?;
             // A table that cannot be read is reported by the response to the first request.
             if let Err(error) = store.prewarm_connection().await {
                 let error = error.report();
@@ -113,7 +114,7 @@ async fn run() -> Result<(), StartError> {
         Command::Listen { addresses, jwks } => {
             let config = Config::from_environment()?;
             let log = start_log(&config, Log::queued(standard_output()?)?, None);
-            let (store, app) = app(config, Arc::clone(&log)).await?;
+            let (store, app) = app(config, Arc::clone(&log))?;
             let authentication = match jwks {
                 None => Authentication::Disabled,
                 Some((file, issuer)) => Authentication::from_jwks(file, issuer)?,
@@ -157,8 +158,8 @@ async fn is_ready(store: &Store) -> Result<(), String> {
 
 type StartError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn app(config: Config, log: Arc<Log>) -> Result<(Store, Arc<App>), StartError> {
-    let aws = outbound::aws::load(config.aws).await?;
+fn app(config: Config, log: Arc<Log>) -> Result<(Store, Arc<App>), StartError> {
+    let aws = outbound::aws::config(config.aws)?;
     let store = Store::new(config.table_name, config.creations_table_name, &aws);
     let links = Links {
         token_url: config.token_url,
