@@ -397,8 +397,8 @@ def test_no_recipe_splits_or_loses_a_value(tmp_path):
             (root / "scripts" / file.name).write_text(f"#!{sys.executable}\nimport json, os, sys\n"
                                                       "print(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]))\n")
             (root / "scripts" / file.name).chmod(0o755)
-    cases = {"token": "SCOPE", "load": "FILE", "deploy": "PLAN", "evidence": "PLAN", "smoke": "JUNIT", "rollback": "VERSION",
-             "restore": "TIME", "publish": "TAG"}
+    cases = {"token": "SCOPE", "load": "FILE", "new": "NAME", "deploy": "PLAN", "evidence": "PLAN",
+             "smoke": "JUNIT", "rollback": "VERSION", "restore": "TIME", "publish": "TAG"}
     for target, variable in cases.items():
         run = subprocess.run(["make", "-s", target, f"{variable}=two words"], cwd=root, env=SHELL, capture_output=True, text=True)
         called = [json.loads(line) for line in run.stdout.splitlines()]

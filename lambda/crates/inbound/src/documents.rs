@@ -5,8 +5,10 @@ use crate::{
     precondition::{Current, Decision, Preconditions},
 };
 use axum::{
+    Router,
     extract::State,
     response::{IntoResponse, Response},
+    routing::get,
 };
 use headers::{ContentType, HeaderMapExt};
 use http::{Method, StatusCode};
@@ -70,10 +72,20 @@ impl Documents {
     pub fn new(build: Build, links: Links) -> Self {
         Self(Arc::new((build, links)))
     }
+
+    /// Their routes: `/`, `/openapi.json`, `/health` and `/version`.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/", get(service))
+            .route("/openapi.json", get(contract))
+            .route("/health", get(health))
+            .route("/version", get(version))
+            .with_state(self)
+    }
 }
 
 /// `GET /`
-pub async fn service(
+async fn service(
     State(documents): State<Documents>,
     _: NoQuery,
     preconditions: Preconditions,
@@ -90,7 +102,7 @@ pub async fn service(
 }
 
 /// `GET /openapi.json`
-pub async fn contract(
+async fn contract(
     State(documents): State<Documents>,
     _: NoQuery,
     preconditions: Preconditions,
@@ -108,12 +120,12 @@ pub async fn contract(
 }
 
 /// `GET /health`
-pub async fn health(_: NoQuery, preconditions: Preconditions) -> Response {
+async fn health(_: NoQuery, preconditions: Preconditions) -> Response {
     document(&preconditions, || json(&HealthBody { status: "ok" }))
 }
 
 /// `GET /version`
-pub async fn version(
+async fn version(
     State(documents): State<Documents>,
     _: NoQuery,
     preconditions: Preconditions,

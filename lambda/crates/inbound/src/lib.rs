@@ -1,24 +1,26 @@
 //! What an HTTP service is served by: one [`axum::Router`] behind two entry points, AWS Lambda and
 //! a plain HTTP server, with the same layers around it. No AWS SDK: the service brings its store.
 //!
-//! A service is a router, a configuration and a store:
+//! A service is a router and a readiness check. Its package has an `openapi.yaml` and a build
+//! script that calls `contract_build::convert_contract`:
 //!
-//! ```no_run
-//! use axum::{Router, routing::get};
-//! use inbound::{App, Authentication, Settings, log::Log, server};
-//! use std::sync::Arc;
+//! ```ignore
+//! const GREETINGS: inbound::Service = inbound::service!("");
 //!
-//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-//! let router = Router::new().route("/greeting", get(async || "hello"));
-//! let log = Arc::new(Log::direct(std::io::stdout()));
-//! let app = Arc::new(App::new(router, Settings::new("greetings", inbound::scopes!("greetings"), log)));
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-//! server::run(app, listener, Authentication::Disabled, std::future::pending()).await;
-//! # Ok(())
-//! # }
+//! #[tokio::main(flavor = "local")]
+//! async fn main() -> std::process::ExitCode {
+//!     let variable = |name: &str| std::env::var(name).ok();
+//!     inbound::run(GREETINGS, variable, async |documents| {
+//!         let router = Router::new().route("/greeting", get(async || "hello"));
+//!         Ok((router.merge(documents.router()), async || Ok(())))
+//!     })
+//!     .await
+//! }
 //! ```
 //!
-//! In Lambda the last two lines are `inbound::lambda::run(app, tracer).await`.
+//! [`run`] reads the arguments and serves Lambda's Runtime API or HTTP. [`App`], [`lambda`] and
+//! [`server`] are its parts, for a program with other arguments. `services/template` is the smallest
+//! complete service; `make new NAME=demo` copies it.
 //!
 //! The layers, outermost first: [`access_log`], request id and problem documents, [`cors`], catch
 //! panic, [`deadline`], body limit, and the router with both of its fallbacks. Each operation is
@@ -32,6 +34,7 @@ mod app;
 pub mod arguments;
 pub mod auth;
 pub mod body;
+mod config;
 mod consumer;
 mod context;
 mod cors;
@@ -45,15 +48,18 @@ pub mod precondition;
 mod problem;
 mod query;
 pub mod server;
+mod service;
 mod shutdown;
 pub mod trace;
 
 pub use access_log::Function;
 pub use app::{App, Settings};
 pub use auth::{Authentication, Principal, Scopes};
+pub use config::{Config, ConfigError};
 pub use consumer::{Consumer, Consumers};
 pub use context::RequestContext;
 pub use outcome::{Failure, MalformedItems};
 pub use problem::{FieldError, Problem};
 pub use query::{NoQuery, Query};
+pub use service::{Service, StartError, run};
 pub use shutdown::shutdown_signal;

@@ -88,6 +88,12 @@ impl TestApp {
         Self { entry_point: Running::Server(Arc::new(server), issuer), contract }
     }
 
+    /// The contract that its responses are held to.
+    #[must_use]
+    pub fn contract(&self) -> &'static Contract {
+        self.contract
+    }
+
     /// The server, if that is the entry point.
     #[must_use]
     pub fn http_server(&self) -> Option<&HttpServer> {
@@ -138,6 +144,7 @@ impl TestApp {
 
     /// Sends a request and asserts that the contract declares the response.
     pub async fn send(&self, request: RequestBuilder) -> Response {
+        let request = request.default_scope(self.contract);
         let response = match &self.entry_point {
             Running::Server(server, issuer) => {
                 let request = match issuer {

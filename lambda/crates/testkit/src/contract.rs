@@ -76,6 +76,16 @@ impl Contract {
         operations
     }
 
+    /// The scopes of access tokens.
+    ///
+    /// # Panics
+    /// The document has no OAuth 2.0 client credentials flow.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<String> {
+        let flows = &self.document["components"]["securitySchemes"]["oauth2"]["flows"];
+        flows["clientCredentials"]["scopes"].as_object().unwrap().keys().cloned().collect()
+    }
+
     /// The operation of a method and a path.
     #[must_use]
     pub fn operation(&self, method: &str, path: &str) -> Option<&Value> {
@@ -215,14 +225,11 @@ impl Contract {
         }
     }
 
-    /// The example of each error code.
-    ///
-    /// # Panics
-    /// The document has no examples.
+    /// The example of each error code that has one.
     #[must_use]
     pub fn problems(&self) -> BTreeMap<String, &Value> {
         let components = &self.document["components"];
-        let examples = components["examples"].as_object().unwrap().values();
+        let examples = components["examples"].as_object().into_iter().flat_map(Map::values);
         let examples = examples.map(|example| &example["value"]);
         let examples = examples.chain([&components["schemas"]["Problem"]["example"]]);
         let codes = examples.filter_map(|value| Some((value["code"].as_str()?.to_owned(), value)));
@@ -308,8 +315,8 @@ pub fn assert_contract(
         assert!(preflight || problem, "{}", context());
         return;
     };
-    let declared = &operation["responses"][response.status.to_string()];
-    assert!(!declared.is_null(), "the contract has no such status: {}", context());
+    let declared = declared_response(&operation["responses"], response.status);
+    let declared = declared.unwrap_or_else(|| panic!("undeclared status: {}", context()));
     let declared = contract.follow(declared);
     for (name, header) in declared["headers"].as_object().unwrap_or(&Map::new()) {
         let header = contract.follow(header);
@@ -334,6 +341,13 @@ pub fn assert_contract(
     }
 }
 
+/// The response that an operation declares for a status: that of the status, else that of its range
+/// (`4XX`).
+fn declared_response(responses: &Value, status: u16) -> Option<&Value> {
+    let range = format!("{}XX", status / 100);
+    responses.get(status.to_string()).or_else(|| responses.get(range))
+}
+
 /// OpenAPI 3.0 has `nullable` where JSON Schema has a type of its own.
 fn nullable_to_json_schema(schema: &mut Value) {
     match schema {
@@ -352,6 +366,16 @@ fn nullable_to_json_schema(schema: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_declares_the_statuses_that_are_not_declared_themselves() {
+        let responses = json!({ "200": "ok", "404": "not found", "4XX": "problem" });
+        let declared = |status| declared_response(&responses, status).and_then(Value::as_str);
+        assert_eq!(
+            [200, 404, 405, 500].map(declared),
+            [Some("ok"), Some("not found"), Some("problem"), None]
+        );
+    }
 
     #[test]
     fn the_last_parameter_of_a_template_takes_slashes() {

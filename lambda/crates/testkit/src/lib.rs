@@ -12,9 +12,9 @@
 //! # }
 //! ```
 //!
-//! [`TestApp::lambda`] and [`TestApp::server_with_tokens`] start the same binary, so that one test
-//! function can run behind both entry points. Every response is held to the OpenAPI contract before
-//! the test sees it. A test that stores something asks for [`Tables`], and returns at once if there
+//! [`TestApp::lambda`] and [`TestApp::server_with_tokens`] start the same binary, so that
+//! [`behaviours!`] can run one test function behind both entry points. Every response is held to the
+//! OpenAPI contract before the test sees it. A test that stores something asks for [`Tables`], and returns at once if there
 //! is no emulator:
 //!
 //! ```no_run
@@ -43,6 +43,8 @@ mod request;
 mod response;
 pub mod sample;
 mod server;
+mod service;
+pub mod suite;
 mod tables;
 
 pub use app::TestApp;
@@ -52,6 +54,7 @@ pub use lambda_emulator;
 pub use request::RequestBuilder;
 pub use response::Response;
 pub use server::HttpServer;
+pub use service::{EntryPoint, Service};
 pub use tables::{Tables, emulator};
 
 /// Marks what no log and no trace may contain. Text after it names the place it was put in.

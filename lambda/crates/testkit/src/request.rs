@@ -3,6 +3,9 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
+/// The scope of a request that is not sent by [`crate::TestApp`], whose contract has the scopes.
+const DEFAULT_SCOPE: &str = "movies/write";
+
 /// A request by a client that may write, unless [`RequestBuilder::scope`] changes that.
 #[derive(Clone, Debug)]
 pub struct RequestBuilder {
@@ -13,7 +16,8 @@ pub struct RequestBuilder {
     headers: Vec<(String, String)>,
     body: Option<String>,
     base64: bool,
-    scope: Option<String>,
+    /// `None` until it is set; a request without a token has `Some(None)`.
+    scope: Option<Option<String>>,
     client: String,
     without: Option<&'static str>,
     judged: bool,
@@ -33,7 +37,7 @@ impl RequestBuilder {
             headers: Vec::new(),
             body: None,
             base64: false,
-            scope: Some("movies/write".into()),
+            scope: None,
             client: "client-1".into(),
             without: None,
             judged: true,
@@ -96,7 +100,7 @@ impl RequestBuilder {
     /// Sets the scope of the client's token. `None` is a request without a token.
     #[must_use]
     pub fn scope(mut self, scope: Option<&str>) -> Self {
-        self.scope = scope.map(str::to_owned);
+        self.scope = Some(scope.map(str::to_owned));
         self
     }
 
@@ -177,7 +181,8 @@ impl RequestBuilder {
     #[must_use]
     pub fn event(&self) -> Value {
         let query = self.parameters();
-        let claims = |scope| json!({ "claims": { "scope": scope, "client_id": self.client } });
+        let claims =
+            |scope: &str| json!({ "claims": { "scope": scope, "client_id": self.client } });
         json!({
             "resource": "/{proxy+}",
             "httpMethod": self.method,
@@ -192,17 +197,30 @@ impl RequestBuilder {
                 "stage": "v1",
                 "httpMethod": self.method,
                 "requestId": self.id,
-                "authorizer": self.scope.as_ref().map(claims),
+                "authorizer": self.token_scope().map(claims),
             },
         })
     }
 
-    /// With a token of `issuer` that has the scope and the client id, unless there is an Authorization
-    /// header or no scope.
+    /// With the scope to write that a contract has, unless [`RequestBuilder::scope`] set one.
+    pub(crate) fn default_scope(mut self, contract: &Contract) -> Self {
+        self.scope.get_or_insert_with(|| {
+            contract.scopes().into_iter().find(|scope| scope.ends_with("/write"))
+        });
+        self
+    }
+
+    /// The scope of the token. `None` is a request without a token.
+    fn token_scope(&self) -> Option<&str> {
+        self.scope.as_ref().map_or(Some(DEFAULT_SCOPE), Option::as_deref)
+    }
+
+    /// With a token of `issuer` that has the scope and the client id, unless there is an
+    /// Authorization header or no scope.
     pub(crate) fn authorized_by(self, issuer: &Issuer) -> Self {
         let is_set =
             self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        let Some(scope) = self.scope.as_ref().filter(|_| !is_set) else { return self };
+        let Some(scope) = self.token_scope().filter(|_| !is_set) else { return self };
         let token = issuer.token(&json!({ "scope": scope, "client_id": self.client }));
         self.header("Authorization", &format!("Bearer {token}"))
     }

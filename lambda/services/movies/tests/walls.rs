@@ -108,15 +108,20 @@ fn only_the_item_knows_attribute_names() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// Of every service.
 #[test]
 fn the_environment_is_read_in_one_place() {
-    let elsewhere: Vec<_> = sources("")
+    let sources = files("lambda/services", ".rs");
+    let (config, elsewhere): (Vec<_>, Vec<_>) = sources
         .into_iter()
-        .filter(|(file, _)| !file.ends_with("config.rs"))
-        .collect();
+        .partition(|(file, _)| file.ends_with("/src/config.rs"));
     let found = lines_with(&elsewhere, &["env::var", "env::vars"]);
     assert!(found.is_empty(), "{found:#?}");
-    assert_eq!(lines_with(&sources(""), &["std::env::var("]).len(), 1);
+    for file in &config {
+        let found = lines_with(std::slice::from_ref(file), &["std::env::var("]);
+        assert_eq!(found.len(), 1, "{found:#?}");
+    }
+    assert_eq!(config.len(), services().len());
 }
 
 #[test]
@@ -202,11 +207,11 @@ fn inbound_reads_no_environment_variable() {
 }
 
 #[test]
-fn the_contract_has_no_aws_in_it() {
-    let contract = include_str!("../openapi.yaml");
-    for word in ["x-amazon", "aws", "${", "<<:"] {
-        assert!(!contract.contains(word), "{word}");
-    }
+fn contracts_have_no_aws_in_them() {
+    let contracts = files("lambda/services", "openapi.yaml");
+    assert_eq!(contracts.len(), services().len());
+    let found = lines_with(&contracts, &["x-amazon", "aws", "${", "<<:"]);
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
@@ -272,6 +277,17 @@ fn the_store_makes_the_calls_it_declares_and_no_other() {
     );
 }
 
+/// The names of the services.
+fn services() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let services: Vec<_> = folders
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    assert!(services.contains(&"movies".to_owned()));
+    services
+}
+
 /// Every file below `folder` of the repository whose name ends so.
 fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
     fn walk(path: &Path, ending: &str, found: &mut Vec<(String, String)>) {
@@ -320,13 +336,19 @@ fn outbound_names_no_status_code_and_needs_no_inbound_library() {
 /// What ships has one library of cryptography, which is ring. `cargo tree` resolves the features of
 /// the service alone; in the workspace's tests those of the tools count too.
 #[test]
-fn the_service_is_built_without_aws_lc_openssl_and_http2() {
+fn services_are_built_without_aws_lc_openssl_and_http2() {
+    for service in services() {
+        is_built_without_aws_lc_openssl_and_http2(&service);
+    }
+}
+
+fn is_built_without_aws_lc_openssl_and_http2(service: &str) {
     let tree = std::process::Command::new(env!("CARGO"))
         .args([
             "tree",
             "--locked",
             "--package",
-            "movies",
+            service,
             "--edges",
             "normal,build",
         ])
@@ -343,7 +365,7 @@ fn the_service_is_built_without_aws_lc_openssl_and_http2() {
         "h2 v",
         "rustls-native-certs",
     ] {
-        assert!(!tree.contains(absent), "{absent}: {tree}");
+        assert!(!tree.contains(absent), "{service}: {absent}: {tree}");
     }
 }
 

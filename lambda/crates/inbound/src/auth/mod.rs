@@ -56,7 +56,7 @@ pub struct Scopes {
 /// [`Problem`] has only static strings.
 #[macro_export]
 macro_rules! scopes {
-    ($service:literal) => {
+    ($service:expr) => {
         $crate::Scopes {
             read: concat!($service, "/read"),
             write: concat!($service, "/write"),

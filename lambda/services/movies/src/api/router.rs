@@ -6,13 +6,11 @@ use super::{
     handlers::{create, delete, get, list, patch, put},
 };
 use axum::{Router, routing};
-use inbound::documents::{contract, health, service, version};
+use inbound::documents::Documents;
 
 /// The router of the service, without its layers.
-pub fn router(api: Api) -> Router {
+pub fn router(api: Api, documents: Documents) -> Router {
     Router::new()
-        .route("/", routing::get(service))
-        .route("/openapi.json", routing::get(contract))
         .route(
             "/movies",
             routing::get(list)
@@ -25,7 +23,6 @@ pub fn router(api: Api) -> Router {
             "/movies/{year}/{*title}",
             routing::get(get).put(put).patch(patch).delete(delete),
         )
-        .route("/health", routing::get(health))
-        .route("/version", routing::get(version))
         .with_state(api)
+        .merge(documents.router())
 }

@@ -1,41 +1,31 @@
 //! The compiled service behind one of its entry points, on tables of its own.
 
-use super::{TABLES, contract};
-use lambda_emulator::Launch;
-use std::{ops::Deref, process::Command, sync::OnceLock};
-use testkit::{Issuer, Tables, TestApp};
+use super::{TABLES, movies};
+use std::{ops::Deref, process::Command};
+use testkit::{Tables, TestApp};
 
-/// Defines two tests for each function: `lambda::NAME` and `server::NAME`. Each passes its entry
-/// point. Without a DynamoDB emulator they are skipped; see [`testkit::emulator`].
+/// Defines two tests for each function, `lambda::NAME` and `server::NAME`; see
+/// [`testkit::behaviours!`]. Without a DynamoDB emulator they are skipped; see
+/// [`testkit::emulator`].
 macro_rules! behaviours {
     ($($name:ident),+ $(,)?) => {
-        behaviours!(@entry_point lambda Lambda $($name)+);
-        behaviours!(@entry_point server Server $($name)+);
+        testkit::behaviours!(crate::app::on_emulator; $($name),+);
     };
-    (@entry_point $module:ident $entry_point:ident $($name:ident)+) => {
-        mod $module {
-            $(
-                #[tokio::test]
-                async fn $name() {
-                    if testkit::emulator().is_some() {
-                        super::$name(crate::app::EntryPoint::$entry_point).await;
-                    }
-                }
-            )+
-        }
-    };
+}
+
+/// How the binary is started, if there is an emulator for its tables.
+pub(super) async fn on_emulator(entry_point: testkit::EntryPoint) -> Option<EntryPoint> {
+    testkit::emulator().map(|_| EntryPoint(entry_point))
 }
 
 /// How the binary is started.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum EntryPoint {
-    /// By an emulated Lambda environment.
-    Lambda,
-    /// As an HTTP server that verifies tokens.
-    Server,
-}
+pub(super) struct EntryPoint(testkit::EntryPoint);
 
 impl EntryPoint {
+    /// By an emulated Lambda environment.
+    pub(super) const LAMBDA: Self = Self(testkit::EntryPoint::Lambda);
+
     /// The service on empty tables.
     pub(super) async fn start(self) -> App {
         self.start_with(&[]).await
@@ -63,46 +53,22 @@ impl EntryPoint {
 
     /// The service with these variables besides credentials.
     pub(super) async fn start_service(self, variables: &[(&str, &str)]) -> TestApp {
-        let credentials = [
+        let required = [
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("TABLE_NAME", "movies"),
         ];
-        let variables = credentials.iter().chain(variables);
-        match self {
-            Self::Lambda => {
-                let launch = variables.fold(launch(), |launch, (name, value)| {
-                    launch.variable(name, *value)
-                });
-                TestApp::lambda(contract(), launch).await
-            }
-            Self::Server => {
-                let mut command = server();
-                command.envs(variables.copied());
-                TestApp::server_with_tokens(contract(), command, issuer()).await
-            }
-        }
+        self.0
+            .start(movies(), &[&required, variables].concat())
+            .await
     }
-}
-
-/// The binary as a Lambda function.
-pub(super) fn launch() -> Launch {
-    Launch::new(env!("CARGO_BIN_EXE_movies")).variable("TABLE_NAME", "movies")
 }
 
 /// The binary as an HTTP server on a free port, without an environment.
 pub(super) fn server() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
+    let mut command = movies().server();
+    command.env("TABLE_NAME", "movies");
     command
-        .args(["--listen", "127.0.0.1:0"])
-        .env_clear()
-        .env("TABLE_NAME", "movies");
-    command
-}
-
-/// The issuer of every token, unless a test has one of its own.
-fn issuer() -> &'static Issuer {
-    static ISSUER: OnceLock<Issuer> = OnceLock::new();
-    ISSUER.get_or_init(|| Issuer::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/behaviours.json")))
 }
 
 /// The service and its tables.

@@ -24,7 +24,7 @@ async fn every_movie_of_the_sample_data_set_round_trips() {
         );
         return;
     };
-    let app = EntryPoint::Lambda.start().await;
+    let app = EntryPoint::LAMBDA.start().await;
     let movies: Vec<Value> = serde_json::from_str(&text).unwrap();
     // A float's text in this data is its exact decimal, so that comparing parsed documents compares exactly.
     let mut callers = JoinSet::new();

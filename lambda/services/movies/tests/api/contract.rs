@@ -1,11 +1,11 @@
 //! Operations, scopes and limits are those of the contract, in both directions.
 
-use super::{EntryPoint, READ, WRITE, contract};
+use super::{EntryPoint, contract};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
 use testkit::{
     RequestBuilder, Response, assert_contract,
     sample::{rush, titled},
+    suite,
 };
 
 behaviours![
@@ -18,69 +18,12 @@ behaviours![
 
 async fn every_operation_of_the_contract_is_routed_and_no_other(entry_point: EntryPoint) {
     let app = entry_point.start().await;
-    let mut methods = BTreeMap::<_, BTreeSet<_>>::new();
-    for (method, template) in contract().operations() {
-        let path = contract().path(&template);
-        methods
-            .entry(path.clone())
-            .or_default()
-            .insert(method.clone());
-        let answer = app.ask(&method, &path).await;
-        assert_ne!(answer.status, 405, "{method} {path}");
-        if method != "HEAD" && answer.status == 404 {
-            answer.assert_problem(404, "movie_not_found");
-        }
-    }
-    // And no other is.
-    for (path, methods) in methods {
-        let answer = app.ask("TRACE", &path).await;
-        let allowed = answer
-            .header("allow")
-            .unwrap()
-            .split(", ")
-            .map(str::to_owned)
-            .collect::<BTreeSet<_>>();
-        assert_eq!(allowed, methods, "{path}");
-    }
+    suite::every_operation_is_routed_and_no_other(&app).await;
 }
 
 async fn every_operation_accepts_exactly_the_scopes_of_the_contract(entry_point: EntryPoint) {
     let app = entry_point.start().await;
-    let contract = contract();
-    for (method, template) in contract.operations() {
-        let path = contract.path(&template);
-        let operation = contract.operation(&method, &path).unwrap();
-        let security = operation
-            .get("security")
-            .unwrap_or(&contract.document["security"]);
-        let declared: Vec<&str> = security
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|one| one["oauth2"][0].as_str().unwrap())
-            .collect();
-        for scope in [READ, WRITE] {
-            let answer = app
-                .send(RequestBuilder::new(&method, &path).scope(Some(scope)))
-                .await;
-            assert_eq!(
-                answer.status != 403,
-                declared.contains(&scope),
-                "{method} {path} with {scope}"
-            );
-        }
-        for (scope, status) in [
-            (None, app.status_without_token()),
-            (Some(""), 403),
-            (Some("movies/readwrite"), 403),
-            (Some("openid movies/reads"), 403),
-        ] {
-            let response = app
-                .send(RequestBuilder::new(&method, &path).scope(scope))
-                .await;
-            assert_eq!(response.status, status, "{method} {path} with {scope:?}");
-        }
-    }
+    suite::every_operation_accepts_exactly_its_scopes(&app).await;
 }
 
 async fn limits_of_a_movies_fields_are_those_of_the_contract(entry_point: EntryPoint) {

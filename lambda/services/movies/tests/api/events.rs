@@ -24,7 +24,7 @@ async fn recorded_events_are_read_as_they_were_sent() {
     if testkit::emulator().is_none() {
         return;
     }
-    let app = EntryPoint::Lambda.start().await;
+    let app = EntryPoint::LAMBDA.start().await;
     let recordings: Vec<Value> = serde_json::from_str(RECORDED).unwrap();
     for mut recording in recordings {
         let target = recording["target"].as_str().unwrap().to_owned();
@@ -70,7 +70,7 @@ async fn encoded_path_of_an_event_is_decoded_once() {
     if testkit::emulator().is_none() {
         return;
     }
-    let app = EntryPoint::Lambda.start().await;
+    let app = EntryPoint::LAMBDA.start().await;
     let title = "V/H/S + 100%25?#é";
     app.create(&json!({ "year": 1998, "title": title })).await;
     let answer = app.invoke(ENCODED_PATH).await;
@@ -89,7 +89,7 @@ async fn stage_domain_and_console_events_reach_the_same_movie() {
     if testkit::emulator().is_none() {
         return;
     }
-    let app = EntryPoint::Lambda.start().await;
+    let app = EntryPoint::LAMBDA.start().await;
     app.create(&json!({ "year": 2011, "title": "50/50" })).await;
     for event in [RAW_SLASH, CUSTOM_DOMAIN, CONSOLE_TEST] {
         assert_eq!(app.invoke(event).await.json()["title"], "50/50");
@@ -101,7 +101,7 @@ async fn headers_do_not_affect_routing() {
     if testkit::emulator().is_none() {
         return;
     }
-    let app = EntryPoint::Lambda.start().await;
+    let app = EntryPoint::LAMBDA.start().await;
     app.create(&json!({ "year": 2011, "title": "50/50" })).await;
     assert_eq!(app.invoke(HEADER_THAT_IS_NO_HOST).await.status, 200);
     assert_eq!(
@@ -116,7 +116,7 @@ async fn base64_body_is_decoded() {
     if testkit::emulator().is_none() {
         return;
     }
-    let app = EntryPoint::Lambda.start().await;
+    let app = EntryPoint::LAMBDA.start().await;
     let answer = app.invoke(BASE64_BODY).await;
     assert_eq!(
         (answer.status, answer.json()["info"].clone()),
@@ -141,7 +141,7 @@ async fn base64_body_that_is_not_utf_8_is_400() {
     if testkit::emulator().is_none() {
         return;
     }
-    let app = EntryPoint::Lambda.start().await;
+    let app = EntryPoint::LAMBDA.start().await;
     let mut event = RequestBuilder::new("POST", "/movies")
         .json(&titled("a"))
         .event();
@@ -156,7 +156,7 @@ async fn event_with_an_empty_path_is_404() {
     if testkit::emulator().is_none() {
         return;
     }
-    let app = EntryPoint::Lambda.start().await;
+    let app = EntryPoint::LAMBDA.start().await;
     app.ask("GET", "")
         .await
         .assert_problem(404, "route_not_found");
@@ -167,7 +167,7 @@ async fn repeated_parameter_of_an_event_is_400() {
     if testkit::emulator().is_none() {
         return;
     }
-    let app = EntryPoint::Lambda.start().await;
+    let app = EntryPoint::LAMBDA.start().await;
     app.create(&titled("Rush")).await;
     assert_eq!(
         app.invoke(MULTI_VALUE_QUERY)
@@ -194,7 +194,7 @@ async fn event_without_a_verified_scope_is_403() {
     if testkit::emulator().is_none() {
         return;
     }
-    let app = EntryPoint::Lambda.start().await;
+    let app = EntryPoint::LAMBDA.start().await;
     app.create(&json!({ "year": 2011, "title": "50/50" })).await;
     for authorizer in [
         Value::Null,
@@ -216,7 +216,7 @@ async fn event_that_is_no_request_is_400() {
     if testkit::emulator().is_none() {
         return;
     }
-    let app = EntryPoint::Lambda.start().await;
+    let app = EntryPoint::LAMBDA.start().await;
     // Lambda itself rejects a payload that is not JSON.
     for event in [
         "null",

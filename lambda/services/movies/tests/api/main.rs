@@ -35,15 +35,17 @@ mod service;
 mod writing;
 
 use app::{App, EntryPoint};
-use std::sync::OnceLock;
-use testkit::Contract;
+use testkit::{Contract, Service};
 
 const READ: &str = "movies/read";
 const WRITE: &str = "movies/write";
 
 const TABLES: &str = include_str!("../../tables.json");
 
+fn movies() -> &'static Service {
+    testkit::service!()
+}
+
 fn contract() -> &'static Contract {
-    static CONTRACT: OnceLock<Contract> = OnceLock::new();
-    CONTRACT.get_or_init(|| Contract::new(include_str!("../../openapi.yaml")))
+    &movies().contract
 }

@@ -24,7 +24,6 @@ use lambda_emulator::{
 use serde_json::{Value, json};
 use std::{
     ops::Deref,
-    sync::OnceLock,
     time::{Duration, Instant},
 };
 use testkit::{Contract, RequestBuilder, Response, sample::rush_item};
@@ -32,8 +31,7 @@ use testkit::{Contract, RequestBuilder, Response, sample::rush_item};
 const TABLES: &str = include_str!("../../tables.json");
 
 fn contract() -> &'static Contract {
-    static CONTRACT: OnceLock<Contract> = OnceLock::new();
-    CONTRACT.get_or_init(|| Contract::new(include_str!("../../openapi.yaml")))
+    &testkit::service!().contract
 }
 
 /// The binary that Cargo built for the tests, or another by the variable `BOOTSTRAP`, such as the one that ships.
