@@ -76,9 +76,9 @@ impl Problem {
 
     /// 400 with every offending field.
     #[must_use]
-    pub fn invalid<E: Into<FieldError>>(errors: Vec<E>) -> Self {
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
         Self {
-            errors: errors.into_iter().map(Into::into).collect(),
+            errors,
             ..Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_request",

@@ -152,13 +152,9 @@ impl RequestBuilder {
     /// The query is not UTF-8. The gateway does not pass that on; send it to the HTTP server.
     #[must_use]
     pub fn parameters(&self) -> Vec<(String, String)> {
-        let decode = |text: &str| {
-            let text = text.replace('+', " ");
-            percent_decode_str(&text).decode_utf8().expect("a query in UTF-8").into_owned()
-        };
-        let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
-        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.map(|(name, value)| (decode(name), decode(value))).collect()
+        // form_urlencoded itself replaces what is not UTF-8.
+        percent_decode_str(&self.query).decode_utf8().expect("a query in UTF-8");
+        form_urlencoded::parse(self.query.as_bytes()).into_owned().collect()
     }
 
     /// Asserts that the contract declares this response to the request. After

@@ -1,8 +1,10 @@
 //! The movies service: `GET /movies/<year>/<title>` and the other operations of `openapi.yaml`, on two
 //! DynamoDB tables.
 //!
-//! A request flows through [`api`] (routes, JSON and status codes, no AWS) to [`domain`] (movies,
-//! nothing else) and [`store`] (DynamoDB, no status codes). The crate [`inbound`] has the entry
+//! A request flows through [`api`] (routes and status codes, no AWS) to [`domain`] (movies, nothing
+//! else) and [`store`] (DynamoDB, no status codes). [`json`] reads and writes movies as documents.
+//! The list of a movie's fields is in `domain/movie.rs`: the document, the item and the ETag follow
+//! from it. The crate [`inbound`] has the entry
 //! points, AWS Lambda and an HTTP server, and the layers around the router.
 //!
 //! Deliberately absent: a mock of the table (tests run on an emulator of DynamoDB) and a second copy
@@ -13,5 +15,6 @@
 pub mod api;
 pub mod config;
 pub mod domain;
+pub mod json;
 pub mod store;
 mod trace;

@@ -1,6 +1,6 @@
 //! The API as `openapi.yaml` has it: routes, documents and status codes.
 
-pub mod body;
+pub mod cursor;
 mod error;
 mod handlers;
 pub mod path;

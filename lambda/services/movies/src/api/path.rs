@@ -1,43 +1,39 @@
-//! Movies in paths.
+//! Movies in URL paths.
 
-use crate::domain::{FieldError, MovieId, Title, Year};
+use crate::domain::{InvalidTitle, InvalidYear, MovieId, Title};
 use inbound::{
-    Problem,
+    FieldError, Problem,
     percent::{decode, encode},
 };
 
-/// The movie that a path's two parts address, `2013` and `V%2FH%2FS`. Both are decoded exactly once; a plus is a plus.
+/// The movie that the two parameters of a path address, such as `2013` and `V%2FH%2FS`. Both are
+/// decoded exactly once; a plus is a plus.
 ///
 /// # Errors
-/// Every offending part, as a problem.
+/// Every offending parameter, as a problem.
 pub fn movie_id(year: &str, title: &str) -> Result<MovieId, Problem> {
-    let year = decode(year).and_then(|year| Year::parse(&year));
-    let title = decode(title).and_then(Title::new);
+    let year = decode(year).map_or(Err(InvalidYear), |year| year.parse());
+    let title = decode(title).map_or(Err(InvalidTitle), Title::try_from);
     match (year, title) {
-        (Some(year), Some(title)) => Ok(MovieId { year, title }),
+        (Ok(year), Ok(title)) => Ok(MovieId { year, title }),
         (year, title) => {
-            let year = year
-                .is_none()
-                .then(|| FieldError::new("year", Year::WANTED));
-            let title = title
-                .is_none()
-                .then(|| FieldError::new("title", Title::WANTED));
-            Err(Problem::invalid(year.into_iter().chain(title).collect()))
+            let year = year.map_err(|error| FieldError::new("year", error.to_string()));
+            let title = title.map_err(|error| FieldError::new("title", error.to_string()));
+            let errors = year.err().into_iter().chain(title.err());
+            Err(Problem::invalid(errors.collect()))
         }
     }
 }
 
-/// Where a movie is, relative to `/movies`. Clients and gateways drop `.` and `..` segments however they are encoded,
-/// and some fold slashes: such titles are addressed by the query form.
+/// The address of a movie, relative to `/movies`. Clients and gateways remove `.` and `..` segments
+/// in either encoding, and some merge slashes. Such titles are addressed by the query form.
 pub(super) fn location(id: &MovieId) -> String {
-    let (year, title) = (id.year.get(), id.title.as_str());
-    if title
-        .split('/')
-        .any(|segment| matches!(segment, "" | "." | ".."))
-    {
-        format!("movies?year={year}&title={}", encode(title))
+    let (year, title) = (id.year, encode(id.title.as_str()));
+    let mut segments = id.title.as_str().split('/');
+    if segments.any(|segment| matches!(segment, "" | "." | "..")) {
+        format!("movies?year={year}&title={title}")
     } else {
-        format!("movies/{year}/{}", encode(title))
+        format!("movies/{year}/{title}")
     }
 }
 
@@ -52,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_are_decoded_exactly_once() {
+    fn a_title_in_a_path_is_decoded_exactly_once() {
         for (encoded, decoded) in [
             ("Rush", "Rush"),
             ("50%2F50", "50/50"),
@@ -71,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_escapes_and_bytes_that_are_not_utf8_are_refused() {
+    fn an_invalid_escape_or_invalid_utf8_in_a_path_is_rejected() {
         for encoded in [
             "%",
             "%2",
@@ -90,24 +86,44 @@ mod tests {
     }
 
     #[test]
-    fn both_parts_are_named_when_both_are_wrong() {
+    fn every_invalid_parameter_of_a_path_is_named() {
         let problem = movie_id("abc", "").unwrap_err();
-        let expected = [("year", Year::WANTED), ("title", Title::WANTED)]
-            .map(|(field, message)| FieldError::new(field, message));
+        let expected = [
+            ("year", InvalidYear.to_string()),
+            ("title", InvalidTitle.to_string()),
+        ]
+        .map(|(field, message)| FieldError::new(field, message));
         assert_eq!(problem, Problem::invalid(expected.to_vec()));
     }
 
     proptest::proptest! {
-        #![proptest_config(proptest::test_runner::Config { cases: 2_000, failure_persistence: None, ..Default::default() })]
+        #![proptest_config(proptest::test_runner::Config {
+            cases: 2_000, failure_persistence: None, ..Default::default()
+        })]
 
-        /// However much or little of it a client encodes.
+        /// Clients may encode every character or only the percent sign.
         #[test]
-        fn any_title_survives_its_way_through_a_path(text in "\\PC{1,60}|[ /?+&#%'.=;<>{}|^`~é😀\u{301}-]{1,40}") {
+        fn any_title_can_be_read_from_its_path(
+            text in "\\PC{1,60}|[ /?+&#%'.=;<>{}|^`~é😀\u{301}-]{1,40}",
+        ) {
             let strict = encode(&text);
             let lax = text.replace('%', "%25");
             for encoded in [strict, lax] {
                 proptest::prop_assert_eq!(title(&encoded), Some(text.clone()));
             }
         }
+    }
+
+    #[test]
+    fn a_title_that_does_not_survive_in_a_path_is_located_by_the_query() {
+        let location = |title: &str| {
+            location(&MovieId {
+                year: "2013".parse().unwrap(),
+                title: title.parse().unwrap(),
+            })
+        };
+        assert_eq!(location("50/50 %"), "movies/2013/50%2F50%20%25");
+        assert_eq!(location("a//b"), "movies?year=2013&title=a%2F%2Fb");
+        assert_eq!(location(".."), "movies?year=2013&title=..");
     }
 }

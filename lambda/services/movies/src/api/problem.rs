@@ -1,14 +1,7 @@
 //! The problems that only this service has.
 
-use crate::domain;
 use http::StatusCode;
-use inbound::{FieldError, Problem};
-
-impl From<domain::FieldError> for FieldError {
-    fn from(domain::FieldError { field, message }: domain::FieldError) -> Self {
-        Self { field, message }
-    }
-}
+use inbound::Problem;
 
 /// 404
 pub(super) fn movie_not_found() -> Problem {

@@ -1,5 +1,7 @@
-use crate::domain::{Cursor, FieldError, ListQuery, MovieId, Order, Scope, Title, Year};
-use inbound::{Problem, percent::encode};
+use super::cursor;
+use crate::domain::{ListQuery, Listing, MovieId, Order, Title, Year};
+use inbound::{FieldError, Problem, percent::encode};
+use std::{borrow::Cow, str::FromStr};
 
 /// The parameters of the list.
 const OF_LIST: &[&str] = &["year", "title", "title_prefix", "sort", "limit", "cursor"];
@@ -7,7 +9,7 @@ const OF_LIST: &[&str] = &["year", "title", "title_prefix", "sort", "limit", "cu
 /// The parameters that address one movie.
 const OF_MOVIE: &[&str] = &["year", "title"];
 
-/// What a list is asked for.
+/// The movies that the parameters ask for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum List {
     /// The one movie of this year and title.
@@ -16,7 +18,7 @@ pub(super) enum List {
     Page(ListQuery),
 }
 
-/// One error for each parameter that the operation does not have, and for each that is given more than once.
+/// One error for each parameter that the operation does not have, and for each that is repeated.
 fn unknown(query: &[(String, String)], known: &[&str]) -> Vec<FieldError> {
     let mut errors: Vec<FieldError> = Vec::new();
     for (index, (name, _)) in query.iter().enumerate() {
@@ -40,84 +42,62 @@ fn unknown(query: &[(String, String)], known: &[&str]) -> Vec<FieldError> {
 /// # Errors
 /// Every invalid parameter, once.
 pub(super) fn read(query: &[(String, String)]) -> Result<List, Problem> {
-    let given = |name: &str| {
-        query
-            .iter()
-            .find(|(given, _)| given == name)
-            .map(|(_, value)| value.as_str())
-    };
-    let mut errors = unknown(query, OF_LIST);
-    let mut check = |good: bool, field: &str, message: &'static str| {
-        if !good && !errors.iter().any(|error| error.field == field) {
-            errors.push(FieldError::new(field, message));
+    let mut parameters = Parameters::new(query, OF_LIST);
+    let year: Option<Year> = parameters.parse("year");
+    let title: Option<Title> = parameters.parse("title");
+    let prefix: Option<Title> = parameters.parse("title_prefix");
+    let order = match parameters.get("sort") {
+        None | Some("title") => Order::Ascending,
+        Some("-title") => Order::Descending,
+        Some(_) => {
+            parameters.error("sort", "must be title or -title");
+            Order::Ascending
         }
     };
-
-    let year = given("year").map(Year::parse);
-    check(year != Some(None), "year", Year::WANTED);
-    let title = given("title").map(Title::new);
-    check(title != Some(None), "title", Title::WANTED);
-    let prefix = given("title_prefix").map(Title::new);
-    check(prefix != Some(None), "title_prefix", Title::WANTED);
-    let order = match given("sort") {
-        None | Some("title") => Some(Order::Ascending),
-        Some("-title") => Some(Order::Descending),
-        Some(_) => None,
-    };
-    check(order.is_some(), "sort", "must be title or -title");
-    let limit = given("limit").map_or(Some(ListQuery::DEFAULT_LIMIT), limit_of);
-    check(limit.is_some(), "limit", "must be an integer from 1 to 100");
+    let limit = parameters.get("limit").map(limit_of);
+    if limit == Some(None) {
+        parameters.error("limit", "must be an integer from 1 to 100");
+    }
     for name in ["title", "title_prefix", "sort"] {
-        check(
-            year.is_some() || given(name).is_none(),
-            name,
-            "requires year",
-        );
+        if parameters.get(name).is_some() && parameters.get("year").is_none() {
+            parameters.error(name, "requires year");
+        }
     }
     for name in ["title_prefix", "cursor"] {
-        check(
-            title.is_none() || given(name).is_none(),
-            name,
-            "cannot be used with title",
-        );
-    }
-    // A cursor belongs to one listing: without a valid year, prefix and order it cannot be judged.
-    let (year, title, prefix) = (year.flatten(), title.flatten(), prefix.flatten());
-    let scope = match (year, order) {
-        _ if errors
-            .iter()
-            .any(|error| ["year", "title_prefix", "sort"].contains(&&*error.field)) =>
-        {
-            None
+        if parameters.get(name).is_some() && parameters.get("title").is_some() {
+            parameters.error(name, "cannot be used with title");
         }
-        (Some(year), Some(order)) => Some(Scope::Year {
+    }
+    let one = year.zip(title);
+    let listing = match year {
+        Some(year) => Listing::Year {
             year,
             prefix,
             order,
-        }),
-        _ => Some(Scope::All),
+        },
+        None => Listing::All,
     };
-    let after = scope
-        .as_ref()
-        .zip(given("cursor"))
-        .map(|(scope, cursor)| Cursor::decode(scope, cursor));
-    if after == Some(None) && !errors.iter().any(|error| error.field == "cursor") {
-        errors.push(FieldError::new(
-            "cursor",
-            "must be the next value of the previous page of the same query",
-        ));
-    }
-    match (scope, limit) {
-        (Some(scope), Some(limit)) if errors.is_empty() => Ok(match (year, title) {
-            (Some(year), Some(title)) => List::One(MovieId { year, title }),
-            _ => List::Page(ListQuery {
-                scope,
-                limit,
-                after: after.flatten(),
-            }),
+    // A cursor belongs to one listing: it cannot be checked against an invalid one.
+    let has_listing = !["year", "title_prefix", "sort"]
+        .map(|name| parameters.has_error(name))
+        .contains(&true);
+    let after = parameters
+        .get("cursor")
+        .filter(|_| has_listing)
+        .map(|cursor| cursor::decode(&listing, cursor));
+    let after = after.transpose().unwrap_or_else(|error| {
+        parameters.error("cursor", error.to_string());
+        None
+    });
+    parameters.finish()?;
+    Ok(match one {
+        Some((year, title)) => List::One(MovieId { year, title }),
+        None => List::Page(ListQuery {
+            listing,
+            limit: limit.flatten().unwrap_or(ListQuery::DEFAULT_LIMIT),
+            after,
         }),
-        _ => Err(Problem::invalid(errors)),
-    }
+    })
 }
 
 /// Reads the movie that the parameters address.
@@ -125,32 +105,71 @@ pub(super) fn read(query: &[(String, String)]) -> Result<List, Problem> {
 /// # Errors
 /// Every invalid or missing parameter, once.
 pub(super) fn movie_id(query: &[(String, String)]) -> Result<MovieId, Problem> {
-    let given = |name: &str| {
+    let mut parameters = Parameters::new(query, OF_MOVIE);
+    let (year, title) = (parameters.require("year"), parameters.require("title"));
+    match (year, title) {
+        (Some(year), Some(title)) => {
+            parameters.finish()?;
+            Ok(MovieId { year, title })
+        }
+        _ => Err(Problem::invalid(parameters.errors)),
+    }
+}
+
+/// The parameters of an operation while they are read. Each gets one error at most.
+struct Parameters<'a> {
+    query: &'a [(String, String)],
+    errors: Vec<FieldError>,
+}
+
+impl<'a> Parameters<'a> {
+    fn new(query: &'a [(String, String)], known: &[&str]) -> Self {
+        let errors = unknown(query, known);
+        Self { query, errors }
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        let mut query = self.query.iter();
         query
-            .iter()
             .find(|(given, _)| given == name)
             .map(|(_, value)| value.as_str())
-    };
-    let mut errors = unknown(query, OF_MOVIE);
-    let mut check = |good: bool, field: &str, requirement: &'static str| {
-        if !good && !errors.iter().any(|error| error.field == field) {
-            let message = if given(field).is_some() {
-                requirement
-            } else {
-                "is missing"
-            };
-            errors.push(FieldError::new(field, message));
+    }
+
+    /// Reads a parameter. `None` if it is absent or invalid.
+    fn parse<T: FromStr<Err: ToString>>(&mut self, name: &str) -> Option<T> {
+        match self.get(name)?.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.error(name, error.to_string());
+                None
+            }
         }
-    };
-    let (year, title) = (
-        given("year").and_then(Year::parse),
-        given("title").and_then(Title::new),
-    );
-    check(year.is_some(), "year", Year::WANTED);
-    check(title.is_some(), "title", Title::WANTED);
-    match (year, title) {
-        (Some(year), Some(title)) if errors.is_empty() => Ok(MovieId { year, title }),
-        _ => Err(Problem::invalid(errors)),
+    }
+
+    /// Reads a parameter that must be there.
+    fn require<T: FromStr<Err: ToString>>(&mut self, name: &str) -> Option<T> {
+        if self.get(name).is_none() {
+            self.error(name, "is missing");
+        }
+        self.parse(name)
+    }
+
+    fn has_error(&self, name: &str) -> bool {
+        self.errors.iter().any(|error| error.field == name)
+    }
+
+    fn error(&mut self, name: &str, message: impl Into<Cow<'static, str>>) {
+        if !self.has_error(name) {
+            self.errors.push(FieldError::new(name, message));
+        }
+    }
+
+    fn finish(self) -> Result<(), Problem> {
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::invalid(self.errors))
+        }
     }
 }
 
@@ -162,7 +181,8 @@ fn limit_of(text: &str) -> Option<u8> {
         .filter(|limit| (1..=ListQuery::MAX_LIMIT).contains(limit))
 }
 
-/// The next page as a reference relative to this one: it needs neither host, stage nor custom domain to be right.
+/// The next page as a reference relative to this one, which is independent of host, stage and
+/// custom domain.
 pub(super) fn next_page(query: &[(String, String)], cursor: &str) -> String {
     let mut next = String::from("?");
     for (name, value) in query.iter().filter(|(name, _)| name != "cursor") {
@@ -195,11 +215,11 @@ mod tests {
     }
 
     #[test]
-    fn nothing_asked_is_everything() {
+    fn a_query_without_parameters_lists_everything() {
         assert_eq!(
             asked(&[]),
             Ok(List::Page(ListQuery {
-                scope: Scope::All,
+                listing: Listing::All,
                 limit: 20,
                 after: None
             }))
@@ -207,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_parameter_is_named_at_once() {
+    fn every_invalid_parameter_is_named_at_once() {
         assert_eq!(
             refused(&[
                 ("year", "1e3"),
@@ -224,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_year_is_refused_without_one() {
+    fn a_parameter_that_requires_or_excludes_another_is_rejected() {
         assert_eq!(
             refused(&[("title", "a"), ("sort", "title")]),
             ["title", "sort"]
@@ -242,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_one_to_a_hundred_in_ascii_digits() {
+    fn a_limit_is_1_to_100_in_ascii_digits() {
         for text in [
             "0",
             "101",
@@ -276,44 +296,43 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_is_read() {
-        let (year, title) = (Year::new(2013).unwrap(), |text: &str| {
-            Title::new(text).unwrap()
-        });
-        let whole = |prefix: Option<&str>, order| Scope::Year {
+    fn every_parameter_of_a_list_is_read() {
+        let year: Year = "2013".parse().unwrap();
+        let title = |text: &str| text.parse::<Title>().unwrap();
+        let of_year = |prefix: Option<&str>, order| Listing::Year {
             year,
             prefix: prefix.map(title),
             order,
         };
-        let page = |scope, limit, after| {
+        let page = |listing, limit, after| {
             Ok(List::Page(ListQuery {
-                scope,
+                listing,
                 limit,
                 after,
             }))
         };
         assert_eq!(
             asked(&[("year", "2013"), ("sort", "title")]),
-            page(whole(None, Order::Ascending), 20, None)
+            page(of_year(None, Order::Ascending), 20, None)
         );
-        let scope = whole(Some("R"), Order::Descending);
+        let listing = of_year(Some("R"), Order::Descending);
         let query = [
             ("year", "2013"),
             ("title_prefix", "R"),
             ("sort", "-title"),
             ("limit", "7"),
         ];
-        assert_eq!(asked(&query), page(scope.clone(), 7, None));
+        assert_eq!(asked(&query), page(listing.clone(), 7, None));
         let last = MovieId {
             year,
             title: title("Rush"),
         };
-        let cursor = Cursor::encode(&scope, &Position::from(&last));
+        let next = cursor::encode(&listing, &Position::from(&last));
         assert_eq!(
-            asked(&[&query[..], &[("cursor", &cursor)]].concat()),
-            page(scope, 7, Some(Position::from(&last)))
+            asked(&[&query[..], &[("cursor", &next)]].concat()),
+            page(listing, 7, Some(Position::from(&last)))
         );
-        assert_eq!(refused(&[("cursor", &cursor)]), ["cursor"]);
+        assert_eq!(refused(&[("cursor", &next)]), ["cursor"]);
         assert_eq!(
             asked(&[("year", "2013"), ("title", "Rush")]),
             Ok(List::One(last))

@@ -1,23 +1,24 @@
-use super::{body::MovieBody, error::Result};
-use crate::{
-    domain::{ETag, Movie},
-    store::StoredMovie,
-};
+use super::error::Result;
+use crate::{domain::ETag, json::MovieBody, store::VersionedMovie};
 use axum::response::{IntoResponse, Response};
 use headers::{HeaderMap, HeaderMapExt};
 use http::{HeaderValue, StatusCode, header};
 use inbound::{MalformedItems, documents::json};
 
 /// A response with a movie.
-pub(super) fn movie(status: StatusCode, movie: &Movie, etag: &ETag) -> Result {
-    let mut response = json(&MovieBody::from(movie))?;
+pub(super) fn movie<'a>(
+    status: StatusCode,
+    movie: impl Into<MovieBody<'a>>,
+    etag: &ETag,
+) -> Result {
+    let mut response = json(&movie.into())?;
     *response.status_mut() = status;
     tag(response.headers_mut(), etag);
     Ok(response)
 }
 
 /// Adds what a client may cache of a movie, and when, and the metric of a malformed item.
-pub(super) fn cacheable(response: Response, found: &StoredMovie) -> Response {
+pub(super) fn cacheable(response: Response, found: &VersionedMovie) -> Response {
     let mut response =
         (MalformedItems(usize::from(!found.is_well_formed)), response).into_response();
     tag(response.headers_mut(), &found.etag);

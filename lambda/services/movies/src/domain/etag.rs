@@ -1,23 +1,29 @@
 use std::fmt;
 
-/// A strong validator of all that is stored of a movie.
+/// A strong validator of everything that is stored of a movie.
 ///
-/// It is a hash and not a counter: loading the same movie twice changes nothing, and a movie
-/// deleted and created again with other content cannot be mistaken for the old one.
+/// It is a hash and not a counter: loading the same movie twice changes nothing, and a movie that
+/// was deleted and created again with other content is never taken for the old one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ETag(String);
 
-impl ETag {
-    /// Reads a validator as [`ETag::as_str`] gives it. Any other text is kept so that it can be
-    /// compared, and equals no movie's.
-    #[must_use]
-    pub fn from_text(text: impl Into<String>) -> Self {
-        Self(text.into())
+/// The first 16 bytes of a hash, in lower-case hex.
+impl From<[u8; 16]> for ETag {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
+}
 
+impl ETag {
     /// The validator without quotes.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for ETag {
+    fn as_ref(&self) -> &str {
         &self.0
     }
 }
@@ -33,8 +39,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_etag_is_displayed_without_quotes() {
-        assert_eq!(ETag::from_text("5f3a").to_string(), "5f3a");
-        assert_eq!(ETag::from_text("5f3a").as_str(), "5f3a");
+    fn an_etag_is_the_lower_case_hex_of_a_hash_without_quotes() {
+        let etag = ETag::from([0xaf; 16]);
+        assert_eq!(etag.to_string(), "afafafafafafafafafafafafafafafaf");
+        assert_eq!(
+            (etag.as_str(), etag.as_ref()),
+            ("af".repeat(16).as_str(), etag.as_str())
+        );
     }
 }

@@ -1,14 +1,16 @@
-//! What a movie is, and what may be asked of a catalogue of them.
+//! A movie, and the queries on a catalogue of movies.
 //!
-//! Nothing here knows HTTP, AWS or serde: every type refuses nonsense in its constructor, so that the rest of the
-//! service never asks again whether a value is good.
+//! Nothing here depends on HTTP, AWS or serde. The constructor of every type rejects invalid
+//! values, so that the rest of the service never checks them again.
 
-mod decimal;
 mod etag;
 mod list;
 mod movie;
 
-pub use decimal::Decimal;
 pub use etag::ETag;
-pub use list::{Cursor, ListQuery, Order, Position, Scope};
-pub use movie::{FieldError, Info, InfoPatch, Movie, MovieId, Title, Year};
+pub use inbound::decimal::Decimal;
+pub use list::{ListQuery, Listing, Order, Position};
+pub use movie::{
+    Field, FieldMut, Info, InfoPatch, InvalidField, InvalidInfo, InvalidTitle, InvalidYear, Movie,
+    MovieId, StoredMovie, Title, ValidInfo, Year,
+};

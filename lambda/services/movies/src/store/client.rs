@@ -1,6 +1,6 @@
 //! The tables, opened: the client that reads and writes them, and the read of one movie.
 
-use super::{Consistency, StoredMovie, item, transaction::TransientClassifier};
+use super::{Consistency, VersionedMovie, item, transaction::TransientClassifier};
 use crate::{domain::MovieId, trace};
 use aws_sdk_dynamodb::{Client, config::Builder, types::AttributeValue};
 use outbound::Error;
@@ -54,7 +54,7 @@ impl Store {
         &self,
         id: &MovieId,
         consistency: Consistency,
-    ) -> Result<Option<StoredMovie>, Error> {
+    ) -> Result<Option<VersionedMovie>, Error> {
         let request = self
             .client
             .get_item()
@@ -62,6 +62,6 @@ impl Store {
             .set_key(Some(item::key(id)));
         let request = request.consistent_read(consistency == Consistency::Strong);
         let answer = trace::call("GetItem", Box::pin(request.send())).await?;
-        Ok(answer.item.and_then(StoredMovie::new))
+        Ok(answer.item.and_then(VersionedMovie::new))
     }
 }

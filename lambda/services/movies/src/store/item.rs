@@ -1,9 +1,12 @@
-//! The form a movie has in the table. The only file that knows attribute names; a test holds its keys to `tables.json`.
+//! The item of a movie in the table. This is the only file with attribute names other than those of
+//! fields; a test compares its keys with `tables.json`.
 
 use super::IdempotencyKey;
-use crate::domain::{Decimal, ETag, Info, InfoPatch, Movie, MovieId, Position, Title, Year};
+use crate::domain::{
+    Decimal, ETag, Field, FieldMut, Info, InfoPatch, Movie, MovieId, Position, StoredMovie,
+};
 use aws_sdk_dynamodb::types::AttributeValue;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde_dynamo::{from_attribute_value, to_attribute_value};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,104 +23,34 @@ const CALLER: &str = "caller";
 pub(super) const KEY: &str = "key";
 pub(super) const EXPIRES: &str = "expires_at";
 const INFO: &str = "info";
-const RATING: &str = "rating";
 
-/// What an attribute of `info` is.
+/// The kind of an attribute that [`etag`] hashes by a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    Names,
-    Text,
+    Strings,
+    String,
     Number,
-    Integer,
 }
 
-/// The attributes of `info`, with the tag by which [`etag`] has hashed each since the first
-/// release, in this order. A field that is added has no tag: a version that does not know it must
-/// hash it in the same way.
-const FIELDS: [(&str, Kind, Option<u8>); 9] = [
-    ("directors", Kind::Names, Some(b'd')),
-    ("genres", Kind::Names, Some(b'g')),
-    ("actors", Kind::Names, Some(b'a')),
-    ("release_date", Kind::Text, Some(b'r')),
-    (RATING, Kind::Number, Some(b's')),
-    ("image_url", Kind::Text, Some(b'i')),
-    ("plot", Kind::Text, Some(b'p')),
-    ("rank", Kind::Integer, Some(b'k')),
-    ("running_time_secs", Kind::Integer, Some(b'l')),
+/// The fields of the first release with the tag by which [`etag`] hashes each, in this order. It
+/// never changes: stored items and clients hold these ETags. A field that is added has no tag,
+/// because a version that does not know it must hash it in the same way.
+const TAGS: [(&str, Kind, u8); 9] = [
+    ("directors", Kind::Strings, b'd'),
+    ("genres", Kind::Strings, b'g'),
+    ("actors", Kind::Strings, b'a'),
+    ("release_date", Kind::String, b'r'),
+    ("rating", Kind::Number, b's'),
+    ("image_url", Kind::String, b'i'),
+    ("plot", Kind::String, b'p'),
+    ("rank", Kind::Number, b'k'),
+    ("running_time_secs", Kind::Number, b'l'),
 ];
-
-#[derive(Deserialize)]
-struct MovieItem {
-    year: u32,
-    title: String,
-    #[serde(default, deserialize_with = "lenient")]
-    info: Option<InfoItem>,
-}
-
-/// Every part is read leniently: one attribute of a wrong type, written by who knows whom, must not make the movie
-/// unreadable. The rating is not here: serde has no exact decimal, so it passes by serde's side.
-#[derive(Default, Serialize, Deserialize)]
-struct InfoItem {
-    #[serde(
-        default,
-        deserialize_with = "lenient",
-        skip_serializing_if = "Option::is_none"
-    )]
-    directors: Option<Vec<String>>,
-    #[serde(
-        default,
-        deserialize_with = "lenient",
-        skip_serializing_if = "Option::is_none"
-    )]
-    release_date: Option<String>,
-    #[serde(
-        default,
-        deserialize_with = "lenient",
-        skip_serializing_if = "Option::is_none"
-    )]
-    genres: Option<Vec<String>>,
-    #[serde(
-        default,
-        deserialize_with = "lenient",
-        skip_serializing_if = "Option::is_none"
-    )]
-    image_url: Option<String>,
-    #[serde(
-        default,
-        deserialize_with = "lenient",
-        skip_serializing_if = "Option::is_none"
-    )]
-    plot: Option<String>,
-    #[serde(
-        default,
-        deserialize_with = "lenient",
-        skip_serializing_if = "Option::is_none"
-    )]
-    rank: Option<u32>,
-    #[serde(
-        default,
-        deserialize_with = "lenient",
-        skip_serializing_if = "Option::is_none"
-    )]
-    running_time_secs: Option<u32>,
-    #[serde(
-        default,
-        deserialize_with = "lenient",
-        skip_serializing_if = "Option::is_none"
-    )]
-    actors: Option<Vec<String>>,
-}
-
-fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    Ok(T::deserialize(deserializer).ok())
-}
 
 /// The item of a movie, with its ETag.
 ///
 /// # Errors
-/// None that a movie can cause: its parts are texts, lists and numbers.
+/// None that a movie can cause: its parts are strings, lists and numbers.
 pub fn to_item(movie: &Movie) -> Result<Item, serde_dynamo::Error> {
     let mut item = key(movie.id());
     item.insert(INFO.to_owned(), AttributeValue::M(to_info(movie.info())?));
@@ -125,76 +58,51 @@ pub fn to_item(movie: &Movie) -> Result<Item, serde_dynamo::Error> {
 }
 
 fn to_info(info: &Info) -> Result<Item, serde_dynamo::Error> {
-    let Info {
-        directors,
-        release_date,
-        rating,
-        genres,
-        image_url,
-        plot,
-        rank,
-        running_time_secs,
-        actors,
-    } = info.clone();
-    let mut item: Item = serde_dynamo::to_item(InfoItem {
-        directors,
-        release_date,
-        genres,
-        image_url,
-        plot,
-        rank,
-        running_time_secs,
-        actors,
-    })?;
-    item.extend(rating.map(|rating| {
-        (
-            RATING.to_owned(),
-            AttributeValue::N(rating.as_str().to_owned()),
-        )
-    }));
+    let mut item = Item::new();
+    for (name, field) in info.fields() {
+        let value = match field {
+            Field::Strings(Some(strings)) => to_attribute_value(strings)?,
+            Field::String(Some(string)) => to_attribute_value(string)?,
+            // serde has no exact decimal.
+            Field::Decimal(Some(number)) => AttributeValue::N(number.to_string()),
+            Field::Integer(Some(number)) => to_attribute_value(number)?,
+            Field::Strings(None)
+            | Field::String(None)
+            | Field::Decimal(None)
+            | Field::Integer(None) => continue,
+        };
+        item.insert(name.to_owned(), value);
+    }
     Ok(item)
 }
 
 /// An item with the ETag of what it holds.
 fn tagged(mut item: Item) -> Item {
     let etag = etag(&item);
-    item.insert(ETAG.to_owned(), AttributeValue::S(etag.as_str().to_owned()));
+    item.insert(ETAG.to_owned(), AttributeValue::S(etag.to_string()));
     item
 }
 
-/// What a patch makes of an item. Attributes that it does not name stay as they are, whatever they
-/// hold.
+/// Applies a patch to an item. Attributes that the patch does not name stay as they are, even if
+/// they are malformed.
 pub(super) fn patched(item: &Item, patch: &InfoPatch) -> Result<Item, serde_dynamo::Error> {
     let mut item = item.clone();
+    if patch.names().is_empty() {
+        return Ok(item);
+    }
     let mut info = match item.remove(INFO) {
         Some(AttributeValue::M(info)) => info,
-        other => {
-            let is_named = !matches!(patch, InfoPatch::Fields { named, .. } if named.is_empty());
-            item.extend(
-                other
-                    .filter(|_| !is_named)
-                    .map(|other| (INFO.to_owned(), other)),
-            );
-            if !is_named {
-                return Ok(item);
-            }
-            Item::new()
-        }
+        _ => Item::new(),
     };
-    match patch {
-        InfoPatch::Clear => FIELDS
-            .iter()
-            .for_each(|(name, ..)| drop(info.remove(*name))),
-        InfoPatch::Fields { named, values } => {
-            named.iter().for_each(|name| drop(info.remove(name)));
-            info.extend(to_info(values)?);
-        }
+    for name in patch.names() {
+        info.remove(*name);
     }
+    info.extend(to_info(patch.values())?);
     item.insert(INFO.to_owned(), AttributeValue::M(info));
     Ok(item)
 }
 
-/// An update expression with what stands for names and values in it.
+/// An update expression with its placeholders for names and values.
 #[derive(Debug)]
 pub(super) struct Changes {
     pub(super) expression: String,
@@ -202,8 +110,8 @@ pub(super) struct Changes {
     pub(super) values: Item,
 }
 
-/// The update that makes `item` into `patched` and sets its ETag. It names what differs and nothing
-/// else.
+/// The update that changes `item` into `patched` and sets its ETag. It names only the attributes
+/// that differ.
 pub(super) fn changes(item: &Item, patched: &Item) -> Changes {
     let mut names = HashMap::from([
         ("#etag".to_owned(), ETAG.to_owned()),
@@ -211,7 +119,7 @@ pub(super) fn changes(item: &Item, patched: &Item) -> Changes {
     ]);
     let mut values = Item::from([(
         ":etag".to_owned(),
-        AttributeValue::S(etag(patched).as_str().to_owned()),
+        AttributeValue::S(etag(patched).to_string()),
     )]);
     let (mut set, mut remove) = (vec!["#etag = :etag".to_owned()], Vec::new());
     match (item.get(INFO), patched.get(INFO)) {
@@ -255,8 +163,8 @@ pub(super) fn changes(item: &Item, patched: &Item) -> Changes {
 }
 
 /// The ETag of an item: the first 128 bits of a SHA-256 over every attribute but the stored ETag,
-/// in lower-case hex. What this version does not know counts too, so that versions which know
-/// different fields agree, and an edit by another writer shows.
+/// in lower-case hex. Unknown attributes count too, so that versions which know different fields
+/// agree, and an edit by another writer changes the ETag.
 #[must_use]
 pub fn etag(item: &Item) -> ETag {
     let attributes = item
@@ -276,11 +184,9 @@ pub fn etag(item: &Item) -> ETag {
     hash.0.update(b"movie 1");
     let key = [
         ((false, YEAR), Kind::Number, b'y'),
-        ((false, TITLE), Kind::Text, b't'),
+        ((false, TITLE), Kind::String, b't'),
     ];
-    let fields = FIELDS
-        .iter()
-        .filter_map(|(name, kind, tag)| Some(((true, *name), *kind, (*tag)?)));
+    let fields = TAGS.map(|(name, kind, tag)| ((true, name), kind, tag));
     for (path, kind, tag) in key.into_iter().chain(fields) {
         if let Some(parts) = rest.get(&path).and_then(|value| kind.parts(value)) {
             rest.remove(&path);
@@ -294,43 +200,29 @@ pub fn etag(item: &Item) -> ETag {
         hash.value(value);
     }
     let digest = hash.0.finalize();
-    ETag::from_text(
-        digest
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>(),
-    )
+    ETag::from(std::array::from_fn::<u8, 16, _>(|index| digest[index]))
 }
 
 impl Kind {
-    /// A value as the texts that are hashed of it; `None` if it is of another kind.
+    /// The strings of a value that are hashed. `None` for a value of another kind.
     fn parts(self, value: &AttributeValue) -> Option<Vec<String>> {
         match (self, value) {
-            (Self::Names, AttributeValue::L(names)) => {
-                names.iter().map(|name| name.as_s().ok().cloned()).collect()
-            }
-            (Self::Text, AttributeValue::S(text)) => Some(vec![text.clone()]),
-            (Self::Number | Self::Integer, AttributeValue::N(number)) => {
-                Decimal::parse(number).map(|number| vec![number.to_string()])
+            (Self::Strings, AttributeValue::L(strings)) => strings
+                .iter()
+                .map(|string| string.as_s().ok().cloned())
+                .collect(),
+            (Self::String, AttributeValue::S(string)) => Some(vec![string.clone()]),
+            (Self::Number, AttributeValue::N(number)) => {
+                let number: Decimal = number.parse().ok()?;
+                Some(vec![number.to_string()])
             }
             _ => None,
         }
     }
-
-    /// Whether this API writes such a value.
-    fn takes(self, value: &AttributeValue) -> bool {
-        let is_integer = || {
-            value
-                .as_n()
-                .is_ok_and(|number| number.parse::<u32>().is_ok())
-        };
-        self.parts(value).is_some() && (self != Self::Integer || is_integer())
-    }
 }
 
-/// Types, counts and lengths are hashed too: they keep ["ab"] and ["a", "b"], or a text and a
-/// number, apart.
+/// Also hashes types, counts and lengths: `["ab"]` and `["a", "b"]` differ, and so do a string and a
+/// number.
 struct Hash(Sha256);
 
 impl Hash {
@@ -348,10 +240,12 @@ impl Hash {
         texts.iter().for_each(|text| self.bytes(text.as_bytes()));
     }
 
-    /// A set has no order, a map neither, and a number no spelling.
+    /// Hashes sets and maps in sorted order and numbers by their value, because DynamoDB keeps
+    /// neither order nor spelling.
     fn value(&mut self, value: &AttributeValue) {
         let number = |text: &String| {
-            Decimal::parse(text).map_or_else(|| text.clone(), |number| number.to_string())
+            text.parse::<Decimal>()
+                .map_or_else(|_| text.clone(), |number| number.to_string())
         };
         let sorted = |mut texts: Vec<String>| {
             texts.sort();
@@ -406,50 +300,62 @@ impl Hash {
     }
 }
 
-/// The movie of an item. `None` for an item whose key is not a movie's.
+/// Reads a movie leniently: a malformed attribute is left out instead of making the movie
+/// unreadable. Also returns whether every known attribute is as this API writes it; unknown
+/// attributes do not count. `None` for an item whose key is not a movie's.
 #[must_use]
-pub fn from_item(mut item: Item) -> Option<Movie> {
-    // serde_dynamo panics at what it does not know.
-    item.retain(|_, value| is_known(value));
-    let rating = match item.get_mut(INFO) {
-        Some(AttributeValue::M(map)) => map.remove(RATING),
-        _ => None,
-    };
-    let rating = match rating {
-        Some(AttributeValue::N(number)) => Decimal::parse(&number),
-        _ => None,
-    };
-    let item: MovieItem = serde_dynamo::from_item(item).ok()?;
+pub fn from_item(mut item: Item) -> Option<(StoredMovie, bool)> {
     let id = MovieId {
-        year: Year::new(item.year)?,
-        title: Title::new(item.title)?,
+        year: item.get(YEAR)?.as_n().ok()?.parse().ok()?,
+        title: match item.remove(TITLE)? {
+            AttributeValue::S(title) => title.try_into().ok()?,
+            _ => return None,
+        },
     };
-    let info = item.info.unwrap_or_default();
-    let info = Info {
-        directors: info.directors,
-        release_date: info.release_date,
-        rating,
-        genres: info.genres,
-        image_url: info.image_url,
-        plot: info.plot,
-        rank: info.rank,
-        running_time_secs: info.running_time_secs,
-        actors: info.actors,
+    let (mut attributes, mut is_well_formed) = match item.remove(INFO) {
+        Some(AttributeValue::M(attributes)) => (attributes, true),
+        _ => (Item::new(), false),
     };
-    Some(Movie::stored(id, info))
-}
-
-/// Whether a value is of a type that there was when this was built; what is not is taken out of lists and maps.
-fn is_known(value: &mut AttributeValue) -> bool {
-    match value {
-        AttributeValue::M(map) => map.retain(|_, value| is_known(value)),
-        AttributeValue::L(list) => list.retain_mut(is_known),
-        _ => {}
+    let mut info = Info::default();
+    for (name, field) in info.fields_mut() {
+        if let Some(value) = attributes.remove(name) {
+            is_well_formed &= read(field, value);
+        }
     }
-    !value.is_unknown()
+    Some((StoredMovie { id, info }, is_well_formed))
 }
 
-/// Whether an item holds a value of a type that there was not when this was built.
+/// Reads an attribute into a field, and returns whether it is as this API writes it.
+fn read(field: FieldMut<'_>, value: AttributeValue) -> bool {
+    // serde_dynamo panics on unknown types.
+    if holds_unknown(&value) {
+        return false;
+    }
+    // A set of strings is read as a list, but this API writes none.
+    let is_set = value.is_ss();
+    let is_read = match field {
+        FieldMut::Strings(field) => set(field, from_attribute_value(value).ok()),
+        FieldMut::String(field) => set(field, from_attribute_value(value).ok()),
+        FieldMut::Decimal(field) => {
+            let number = value.as_n().ok().and_then(|number| number.parse().ok());
+            set(field, number)
+        }
+        FieldMut::Integer(field) => set(field, from_attribute_value(value).ok()),
+    };
+    is_read && !is_set
+}
+
+fn set<T>(field: &mut Option<T>, value: Option<T>) -> bool {
+    *field = value;
+    field.is_some()
+}
+
+/// Returns whether the stored ETag is this one. Another writer may have left an older one.
+pub(super) fn has_etag(item: &Item, etag: &ETag) -> bool {
+    matches!(item.get(ETAG), Some(AttributeValue::S(stored)) if stored == etag.as_str())
+}
+
+/// Returns whether a value holds one of a type that is newer than this SDK.
 pub(super) fn holds_unknown(value: &AttributeValue) -> bool {
     match value {
         AttributeValue::M(map) => map.values().any(holds_unknown),
@@ -458,32 +364,21 @@ pub(super) fn holds_unknown(value: &AttributeValue) -> bool {
     }
 }
 
-/// Whether an attribute of this name is one that this API writes.
+/// Returns whether this API writes an attribute of this name.
 pub(super) fn is_known_name(name: &str) -> bool {
     [YEAR, TITLE, ETAG, INFO].contains(&name)
 }
 
-/// Whether an item is as this API writes it: each known attribute of its type, and the stored ETag
-/// that of the content, `etag`. What is unknown does not count.
-pub(super) fn is_well_formed(item: &Item, etag: &ETag) -> bool {
-    let Some(AttributeValue::M(info)) = item.get(INFO) else {
-        return false;
-    };
-    let fields = FIELDS
-        .iter()
-        .all(|(name, kind, _)| info.get(*name).is_none_or(|value| kind.takes(value)));
-    let id = item.get(YEAR).is_some_and(AttributeValue::is_n)
-        && item.get(TITLE).is_some_and(AttributeValue::is_s);
-    let stored = item.get(ETAG).and_then(|stored| stored.as_s().ok());
-    fields && id && stored.is_some_and(|stored| *stored == etag.as_str())
-}
-
-/// The row of a creation's key, with the ETag of what was made: a hash over all of it.
-pub(super) fn of_key(key: &IdempotencyKey<'_>, made: &ETag, expires: Duration) -> Item {
+/// The item of an `Idempotency-Key`, with the ETag of the movie that was created with it.
+pub(super) fn idempotency_item(
+    key: &IdempotencyKey<'_>,
+    created: &ETag,
+    expires: Duration,
+) -> Item {
     HashMap::from([
         (CALLER.to_owned(), AttributeValue::S(key.caller.to_owned())),
         (KEY.to_owned(), AttributeValue::S(key.key.to_owned())),
-        (ETAG.to_owned(), AttributeValue::S(made.as_str().to_owned())),
+        (ETAG.to_owned(), AttributeValue::S(created.to_string())),
         (
             EXPIRES.to_owned(),
             AttributeValue::N(expires.as_secs().to_string()),
@@ -491,26 +386,15 @@ pub(super) fn of_key(key: &IdempotencyKey<'_>, made: &ETag, expires: Duration) -
     ])
 }
 
-/// What was made under a key.
-pub(super) fn made(item: &Item) -> Option<ETag> {
-    item.get(ETAG)?.as_s().ok().map(ETag::from_text)
-}
-
 /// The key of a movie's item.
 pub(super) fn key(id: &MovieId) -> Item {
     HashMap::from([
-        (
-            YEAR.to_owned(),
-            AttributeValue::N(id.year.get().to_string()),
-        ),
-        (
-            TITLE.to_owned(),
-            AttributeValue::S(id.title.as_str().to_owned()),
-        ),
+        (YEAR.to_owned(), AttributeValue::N(id.year.to_string())),
+        (TITLE.to_owned(), AttributeValue::S(id.title.to_string())),
     ])
 }
 
-/// The key of an item at a position of a list.
+/// The key of the item at a position of a listing.
 pub(super) fn key_at(position: &Position) -> Item {
     HashMap::from([
         (YEAR.to_owned(), AttributeValue::N(position.year.clone())),
@@ -518,7 +402,7 @@ pub(super) fn key_at(position: &Position) -> Item {
     ])
 }
 
-/// The position of a key in a list. `None` for what is no key of this table.
+/// The position of a key in a listing. `None` if it is not a key of this table.
 pub(super) fn position(key: &Item) -> Option<Position> {
     Some(Position {
         year: key.get(YEAR)?.as_n().ok()?.clone(),
@@ -531,111 +415,137 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    fn rush() -> Movie {
+    fn id() -> MovieId {
+        MovieId {
+            year: "2013".parse().unwrap(),
+            title: "Rush".parse().unwrap(),
+        }
+    }
+
+    fn full() -> Info {
         let names = |name: &str| Some(vec![name.to_owned()]);
-        let id = MovieId {
-            year: Year::new(2013).unwrap(),
-            title: Title::new("Rush").unwrap(),
-        };
-        let info = Info {
+        Info {
             directors: names("Ron Howard"),
             release_date: Some("2013-09-02T00:00:00Z".into()),
-            rating: Decimal::parse("8.3"),
+            rating: "8.3".parse().ok(),
             genres: names("Action"),
             image_url: Some("https://example.org/rush.jpg".into()),
             plot: Some("Two drivers.".into()),
             rank: Some(2),
             running_time_secs: Some(7380),
             actors: names("Daniel Brühl"),
+        }
+    }
+
+    fn movie(info: Info) -> Movie {
+        Movie::new(id(), info.try_into().unwrap())
+    }
+
+    /// The item of a movie with all fields.
+    fn rush() -> Item {
+        to_item(&movie(full())).unwrap()
+    }
+
+    /// The item of a movie without fields.
+    fn bare() -> Item {
+        to_item(&movie(Info::default())).unwrap()
+    }
+
+    fn info_of(item: &mut Item) -> &mut Item {
+        let Some(AttributeValue::M(info)) = item.get_mut(INFO) else {
+            unreachable!()
         };
-        Movie::new(id, info).unwrap()
+        info
+    }
+
+    fn field_names() -> Vec<&'static str> {
+        Info::default().fields().map(|(name, _)| name).collect()
+    }
+
+    /// The fields that are read from an item.
+    fn read_fields(item: Item) -> Vec<&'static str> {
+        let info = from_item(item).unwrap().0.info;
+        let is_some = |field| match field {
+            Field::Strings(field) => field.is_some(),
+            Field::String(field) => field.is_some(),
+            Field::Decimal(field) => field.is_some(),
+            Field::Integer(field) => field.is_some(),
+        };
+        let some = info.fields().filter(|(_, field)| is_some(*field));
+        some.map(|(name, _)| name).collect()
     }
 
     #[test]
-    fn a_movie_survives_the_table_form() {
-        let movie = rush();
-        let item = to_item(&movie).unwrap();
-        assert!(is_well_formed(&item, &etag(&item)), "{item:?}");
-        assert_eq!(from_item(item).unwrap(), movie);
+    fn a_movie_with_every_field_reads_back_from_its_item() {
+        assert_eq!(read_fields(rush()), field_names(), "a field has no sample");
+        let stored = StoredMovie {
+            id: id(),
+            info: full(),
+        };
+        assert!(has_etag(&rush(), &etag(&rush())));
+        assert_eq!(from_item(rush()), Some((stored, true)));
     }
 
     #[test]
-    fn absent_parts_are_not_stored_as_null() {
-        let bare = Movie::new(rush().id().clone(), Info::default()).unwrap();
-        let item = to_item(&bare).unwrap();
-        assert_eq!(item[INFO], AttributeValue::M(HashMap::new()));
-        assert_eq!(from_item(item).unwrap(), bare);
+    fn absent_fields_are_not_stored_as_null() {
+        assert_eq!(bare()[INFO], AttributeValue::M(HashMap::new()));
+        assert_eq!(from_item(bare()).unwrap().0.info, Info::default());
     }
 
     #[test]
-    fn an_attribute_of_a_wrong_type_costs_that_attribute_alone() {
-        for name in [
-            "directors",
-            "release_date",
-            "rating",
-            "genres",
-            "image_url",
-            "plot",
-            "rank",
-            "running_time_secs",
-            "actors",
-        ] {
-            for wrong in [
+    fn only_a_malformed_attribute_is_left_out() {
+        for name in field_names() {
+            for malformed in [
                 AttributeValue::Bool(true),
                 AttributeValue::Null(true),
                 AttributeValue::M(HashMap::new()),
-                AttributeValue::N("-1E125".into()),
+                AttributeValue::L(vec![AttributeValue::Bool(true)]),
+                AttributeValue::N("x".into()),
             ] {
-                let mut item = to_item(&rush()).unwrap();
-                let AttributeValue::M(map) = item.get_mut(INFO).unwrap() else {
-                    unreachable!()
-                };
-                map.insert(name.into(), wrong.clone());
-                map.insert("unknown".into(), wrong);
-                let movie = from_item(item).unwrap();
-                let kept = |present: bool| usize::from(present);
-                let info = movie.info();
-                let parts = kept(info.directors.is_some())
-                    + kept(info.release_date.is_some())
-                    + kept(info.rating.is_some())
-                    + kept(info.genres.is_some())
-                    + kept(info.image_url.is_some())
-                    + kept(info.plot.is_some())
-                    + kept(info.rank.is_some())
-                    + kept(info.running_time_secs.is_some())
-                    + kept(info.actors.is_some());
-                // The rating is a number, so a number is of its type whatever its size.
-                assert!(parts >= 8, "{name}: {parts}");
-                assert_eq!(info.actors.is_none(), name == "actors");
+                let mut item = rush();
+                info_of(&mut item).insert(name.into(), malformed.clone());
+                info_of(&mut item).insert("unknown".into(), malformed);
+                assert!(!from_item(item.clone()).unwrap().1, "{name}");
+                let mut expected = field_names();
+                expected.retain(|field| *field != name);
+                assert_eq!(read_fields(item), expected);
             }
         }
-        let mut item = to_item(&rush()).unwrap();
+        let mut item = rush();
         item.insert(INFO.into(), AttributeValue::S("gone".into()));
-        assert_eq!(from_item(item).unwrap().info(), &Info::default());
+        let (movie, is_well_formed) = from_item(item).unwrap();
+        assert_eq!((movie.info, is_well_formed), (Info::default(), false));
     }
 
     #[test]
-    fn a_row_without_a_movies_key_is_no_movie() {
-        let mut item = to_item(&rush()).unwrap();
-        item.insert(YEAR.into(), AttributeValue::S("2013".into()));
-        assert!(from_item(item).is_none());
-        let mut item = to_item(&rush()).unwrap();
-        item.remove(TITLE);
-        assert!(from_item(item).is_none());
+    fn an_item_without_the_key_of_a_movie_is_not_a_movie() {
+        for (name, value) in [
+            (YEAR, AttributeValue::S("2013".into())),
+            (YEAR, AttributeValue::N("1".into())),
+            (YEAR, AttributeValue::N("2013.5".into())),
+            (TITLE, AttributeValue::N("2013".into())),
+            (TITLE, AttributeValue::S("a\n".into())),
+        ] {
+            let mut item = rush();
+            item.insert(name.into(), value.clone());
+            assert!(from_item(item).is_none(), "{name} {value:?}");
+        }
+        for name in [YEAR, TITLE] {
+            let mut item = rush();
+            item.remove(name);
+            assert!(from_item(item).is_none(), "{name}");
+        }
     }
 
-    /// Changes one attribute of `info`, or takes it out.
+    /// The ETag of a movie whose info has this attribute, or none.
     fn with(name: &str, value: Option<AttributeValue>) -> ETag {
-        let mut item = to_item(&Movie::new(rush().id().clone(), Info::default()).unwrap()).unwrap();
-        let AttributeValue::M(map) = item.get_mut(INFO).unwrap() else {
-            unreachable!()
-        };
-        map.extend(value.map(|value| (name.to_owned(), value)));
+        let mut item = bare();
+        info_of(&mut item).extend(value.map(|value| (name.to_owned(), value)));
         etag(&item)
     }
 
     #[test]
-    fn every_attribute_its_type_and_its_form_count() {
+    fn the_etag_depends_on_every_attribute_its_type_and_its_form() {
         let texts = |texts: &[&str]| {
             texts
                 .iter()
@@ -668,11 +578,9 @@ mod tests {
             AttributeValue::Ns(vec!["1".into()]),
             AttributeValue::Bs(vec![blob(b"1")]),
         ];
-        let names = FIELDS
-            .iter()
-            .map(|(name, ..)| *name)
-            .chain(["unknown", "etag", "year"]);
+        let names: Vec<_> = [field_names(), vec!["unknown", "etag", "year"]].concat();
         let mut etags: HashSet<ETag> = names
+            .iter()
             .flat_map(|name| {
                 values
                     .iter()
@@ -680,15 +588,15 @@ mod tests {
             })
             .collect();
         etags.insert(with("none", None));
-        assert_eq!(etags.len(), (FIELDS.len() + 3) * values.len() + 1);
+        assert_eq!(etags.len(), names.len() * values.len() + 1);
         // Beside `info` an attribute is another than in it.
-        let mut item = to_item(&Movie::new(rush().id().clone(), Info::default()).unwrap()).unwrap();
+        let mut item = bare();
         item.insert("unknown".into(), AttributeValue::S("1".into()));
         assert!(!etags.contains(&etag(&item)));
     }
 
     #[test]
-    fn the_spelling_of_a_number_and_the_order_of_a_set_do_not_count() {
+    fn the_etag_ignores_the_spelling_of_a_number_and_the_order_of_a_set() {
         let number = |name, text: &str| with(name, Some(AttributeValue::N(text.into())));
         for name in ["rating", "rank", "unknown"] {
             assert_eq!(number(name, "8.30"), number(name, "8.3"));
@@ -713,26 +621,29 @@ mod tests {
     /// Clients, stored items and idempotency keys carry it: a change here makes all of these stale,
     /// so it must be meant.
     #[test]
-    fn the_etag_is_kept_over_releases() {
-        let list = || Some(vec!["a".to_owned(), "b".to_owned()]);
-        let text = || Some("a".to_owned());
-        let full = Info {
-            directors: list(),
-            release_date: text(),
-            rating: Decimal::parse("8.3"),
-            genres: list(),
-            image_url: text(),
-            plot: text(),
-            rank: Some(1),
-            running_time_secs: Some(2),
-            actors: list(),
-        };
-        let of = |info: Info| etag(&to_item(&Movie::stored(rush().id().clone(), info)).unwrap());
-        assert_eq!(
-            of(Info::default()).as_str(),
-            "411f0da366396d31ef17b26374b896c3"
-        );
-        assert_eq!(of(full).as_str(), "58a83df49995669ce48510c835a74514");
+    fn the_etag_is_stable_over_releases() {
+        assert_eq!(etag(&bare()).as_str(), "411f0da366396d31ef17b26374b896c3");
+        let list = AttributeValue::L(vec![
+            AttributeValue::S("a".into()),
+            AttributeValue::S("b".into()),
+        ]);
+        let mut first_release = bare();
+        for (name, value) in [
+            ("directors", list.clone()),
+            ("genres", list.clone()),
+            ("actors", list),
+            ("release_date", AttributeValue::S("a".into())),
+            ("rating", AttributeValue::N("8.3".into())),
+            ("image_url", AttributeValue::S("a".into())),
+            ("plot", AttributeValue::S("a".into())),
+            ("rank", AttributeValue::N("1".into())),
+            ("running_time_secs", AttributeValue::N("2".into())),
+        ] {
+            info_of(&mut first_release).insert(name.into(), value);
+        }
+        let etag = etag(&first_release);
+        assert_eq!(etag.as_str(), "58a83df49995669ce48510c835a74514");
+        assert_eq!(TAGS.len(), 9, "a field that was added has a tag");
         assert_eq!(
             with(
                 "languages",
@@ -741,56 +652,41 @@ mod tests {
             .as_str(),
             "bcf3af8aee1e2150328b37c55d8c3ef5"
         );
-        // A version that does not know a field hashes it as any other attribute: so must the
-        // version that adds it.
-        assert_eq!(
-            FIELDS.iter().filter(|(.., tag)| tag.is_some()).count(),
-            9,
-            "a field that was added has a tag"
-        );
     }
 
     #[test]
     fn an_item_is_well_formed_if_this_api_could_have_written_it() {
-        let item = to_item(&rush()).unwrap();
         let is_well_formed_with = |change: &dyn Fn(&mut Item)| {
-            let mut item = item.clone();
+            let mut item = rush();
             change(&mut item);
-            let item = tagged(item);
-            is_well_formed(&item, &etag(&item))
+            from_item(item).unwrap().1
         };
-        let info = |item: &mut Item, name: &str, value| {
-            let AttributeValue::M(map) = item.get_mut(INFO).unwrap() else {
-                unreachable!()
-            };
-            map.insert(name.to_owned(), value);
+        let with = |name: &str, value: AttributeValue| {
+            is_well_formed_with(&|item| drop(info_of(item).insert(name.into(), value.clone())))
         };
         assert!(is_well_formed_with(&|_| ()));
-        assert!(is_well_formed_with(&|item| drop(
-            item.insert("unknown".into(), AttributeValue::Null(true))
-        )));
-        assert!(is_well_formed_with(&|item| info(
-            item,
-            "unknown",
-            AttributeValue::Null(true)
-        )));
+        assert!(with("unknown", AttributeValue::Null(true)));
+        assert!(is_well_formed_with(&|item| {
+            item.insert("unknown".into(), AttributeValue::Null(true));
+        }));
         assert!(!is_well_formed_with(&|item| drop(item.remove(INFO))));
-        assert!(!is_well_formed_with(&|item| info(
-            item,
-            "rank",
-            AttributeValue::N("2.5".into())
-        )));
-        for (name, ..) in FIELDS {
-            assert!(
-                !is_well_formed_with(&|item| info(item, name, AttributeValue::Null(true))),
-                "{name}"
-            );
+        assert!(!with("rank", AttributeValue::N("2.5".into())));
+        // Read as a list, which is what this API writes instead.
+        assert!(!with("actors", AttributeValue::Ss(vec!["a".into()])));
+        for name in field_names() {
+            assert!(!with(name, AttributeValue::Null(true)), "{name}");
         }
-        let mut stale = item.clone();
-        stale.insert(ETAG.into(), AttributeValue::S("0".repeat(32)));
-        assert!(
-            !is_well_formed(&stale, &etag(&stale)),
-            "another writer left the ETag as it was"
-        );
+    }
+
+    #[test]
+    fn an_etag_that_another_writer_left_as_it_was_is_noticed() {
+        let mut item = rush();
+        item.insert(ETAG.into(), AttributeValue::S("0".repeat(32)));
+        assert!(!has_etag(&item, &etag(&item)));
+        item.insert(ETAG.into(), AttributeValue::Null(true));
+        assert!(!has_etag(&item, &etag(&item)));
+        item.remove(ETAG);
+        assert!(!has_etag(&item, &etag(&item)));
+        assert!(has_etag(&tagged(item.clone()), &etag(&item)));
     }
 }

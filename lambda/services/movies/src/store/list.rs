@@ -2,7 +2,7 @@
 
 use super::{Consistency, Page, Store, item, retry::MAX_EMPTY_PAGES};
 use crate::{
-    domain::{ListQuery, Movie, Order, Scope},
+    domain::{ListQuery, Listing, Order},
     trace,
 };
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -22,21 +22,23 @@ impl Store {
         for _ in 0..MAX_EMPTY_PAGES {
             let (items, next) = self
                 .page(
-                    &query.scope,
+                    &query.listing,
                     limit,
                     last.as_ref().map(item::key_at),
                     consistency,
                 )
                 .await?;
-            malformed += items
-                .iter()
-                .filter(|item| !item::is_well_formed(item, &item::etag(item)))
-                .count();
-            let mut movies: Vec<Movie> = items.into_iter().filter_map(item::from_item).collect();
+            let mut movies = Vec::new();
+            for item in items {
+                let has_etag = item::has_etag(&item, &item::etag(&item));
+                let read = item::from_item(item);
+                malformed += usize::from(!has_etag || !matches!(read, Some((_, true))));
+                movies.extend(read.map(|(movie, _)| movie));
+            }
             last = next.as_ref().and_then(item::position);
             if movies.len() > usize::from(query.limit) {
                 movies.truncate(query.limit.into());
-                last = movies.last().map(|movie| movie.id().into());
+                last = movies.last().map(|movie| (&movie.id).into());
             }
             if last.is_none() || !movies.is_empty() {
                 return Ok(Page {
@@ -56,14 +58,14 @@ impl Store {
 
     async fn page(
         &self,
-        scope: &Scope,
+        listing: &Listing,
         limit: i32,
         start: Option<item::Item>,
         consistency: Consistency,
     ) -> Result<(Vec<item::Item>, Option<item::Item>), Error> {
         let is_consistent = consistency == Consistency::Strong;
-        let (items, next) = match scope {
-            Scope::All => {
+        let (items, next) = match listing {
+            Listing::All => {
                 let request = self
                     .client
                     .scan()
@@ -74,7 +76,7 @@ impl Store {
                 let answer = trace::call("Scan", Box::pin(request.send())).await?;
                 (answer.items, answer.last_evaluated_key)
             }
-            Scope::Year {
+            Listing::Year {
                 year,
                 prefix,
                 order,
@@ -88,10 +90,7 @@ impl Store {
                     .consistent_read(is_consistent)
                     .scan_index_forward(*order == Order::Ascending)
                     .expression_attribute_names("#year", item::YEAR)
-                    .expression_attribute_values(
-                        ":year",
-                        AttributeValue::N(year.get().to_string()),
-                    );
+                    .expression_attribute_values(":year", AttributeValue::N(year.to_string()));
                 request = match prefix {
                     None => request.key_condition_expression("#year = :year"),
                     Some(prefix) => request
@@ -99,7 +98,7 @@ impl Store {
                         .expression_attribute_names("#title", item::TITLE)
                         .expression_attribute_values(
                             ":prefix",
-                            AttributeValue::S(prefix.as_str().to_owned()),
+                            AttributeValue::S(prefix.to_string()),
                         ),
                 };
                 let answer = trace::call("Query", Box::pin(request.send())).await?;

@@ -14,7 +14,7 @@ mod list;
 pub mod retry;
 mod transaction;
 
-use crate::domain::{ETag, InfoPatch, Movie, Position};
+use crate::domain::{ETag, InfoPatch, Movie, Position, StoredMovie};
 pub use client::Store;
 use outbound::Error;
 use std::time::{Duration, SystemTime};
@@ -43,31 +43,31 @@ pub enum Consistency {
     Strong,
 }
 
-/// A movie as it was read.
+/// A movie as it was read, with its ETag.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StoredMovie {
-    /// The movie, as far as the item holds one. It may be beyond today's limits.
-    pub movie: Movie,
-    /// The ETag of all that the item holds.
+pub struct VersionedMovie {
+    /// The movie, without malformed attributes.
+    pub movie: StoredMovie,
+    /// The ETag of everything that the item holds.
     pub etag: ETag,
-    /// Whether the item has all that this API writes, each part of its type; what is not is left
-    /// out of the movie.
+    /// True if the item is as this API writes it, apart from unknown attributes.
     pub is_well_formed: bool,
     item: item::Item,
 }
 
-impl StoredMovie {
+impl VersionedMovie {
     fn new(item: item::Item) -> Option<Self> {
-        let (movie, etag) = (item::from_item(item.clone())?, item::etag(&item));
+        let etag = item::etag(&item);
+        let (movie, is_well_formed) = item::from_item(item.clone())?;
         Some(Self {
             movie,
-            is_well_formed: item::is_well_formed(&item, &etag),
+            is_well_formed: is_well_formed && item::has_etag(&item, &etag),
             etag,
             item,
         })
     }
 
-    /// Whether all of this is what a movie would be stored as.
+    /// Returns whether a movie would be stored as this item is.
     ///
     /// # Errors
     /// None that a movie can cause.
@@ -75,13 +75,13 @@ impl StoredMovie {
         Ok(self.etag == item::etag(&item::to_item(movie).map_err(Error::defect)?))
     }
 
-    /// Whether a patch that names a field would change nothing.
+    /// Returns whether a patch names a field and would change nothing.
     ///
     /// # Errors
     /// None that a patch can cause.
     pub fn has(&self, patch: &InfoPatch) -> Result<bool, Error> {
-        let is_empty = matches!(patch, InfoPatch::Fields { named, .. } if named.is_empty());
-        Ok(!is_empty && item::patched(&self.item, patch).map_err(Error::defect)? == self.item)
+        let patched = item::patched(&self.item, patch).map_err(Error::defect)?;
+        Ok(!patch.names().is_empty() && patched == self.item)
     }
 }
 
@@ -98,7 +98,7 @@ pub enum Put {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// In the list's order.
-    pub movies: Vec<Movie>,
+    pub movies: Vec<StoredMovie>,
     /// Where the next part begins; `None` at the end.
     pub last: Option<Position>,
     /// Malformed items: served as far as they go, or left out if they are no movie at all.

@@ -7,8 +7,8 @@
 //! another writer put there in between.
 
 use super::{
-    CreateOutcome, IDEMPOTENCY_TTL, IdempotencyKey, Put, Store, StoredMovie, condition::Condition,
-    item, retry::PUT_ROUNDS,
+    CreateOutcome, IDEMPOTENCY_TTL, IdempotencyKey, Put, Store, VersionedMovie,
+    condition::Condition, item, retry::PUT_ROUNDS,
 };
 use crate::{
     domain::{ETag, InfoPatch, Movie, MovieId},
@@ -69,7 +69,7 @@ impl Store {
     /// A fault of the table or of the way to it.
     pub async fn replace(
         &self,
-        current: Option<&StoredMovie>,
+        current: Option<&VersionedMovie>,
         movie: &Movie,
     ) -> Result<Option<ETag>, Error> {
         let condition = current.map_or_else(Condition::absent, |current| {
@@ -86,9 +86,9 @@ impl Store {
     /// A fault of the table or of the way to it.
     pub async fn patch(
         &self,
-        current: &StoredMovie,
+        current: &VersionedMovie,
         patch: &InfoPatch,
-    ) -> Result<Option<StoredMovie>, Error> {
+    ) -> Result<Option<VersionedMovie>, Error> {
         let patched = item::patched(&current.item, patch).map_err(Error::defect)?;
         if patched == current.item {
             return Ok(Some(current.clone()));
@@ -97,7 +97,7 @@ impl Store {
         let condition = Condition::as_read(&current.item);
         let update = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(item::key(current.movie.id())))
+            .set_key(Some(item::key(&current.movie.id)))
             .update_expression(changes.expression)
             .condition_expression(condition.expression)
             .set_expression_attribute_names(Some(
@@ -111,7 +111,7 @@ impl Store {
             .write(vec![TransactWriteItem::builder().update(update).build()])
             .await?;
         Ok(if unmet.is_empty() {
-            StoredMovie::new(patched)
+            VersionedMovie::new(patched)
         } else {
             None
         })
@@ -135,7 +135,7 @@ impl Store {
             // way; see is_transient.
             writes.push(put(
                 &self.creations,
-                item::of_key(&key, &etag, now + IDEMPOTENCY_TTL),
+                item::idempotency_item(&key, &etag, now + IDEMPOTENCY_TTL),
                 Condition::expired(now),
             )?);
         }
@@ -144,9 +144,7 @@ impl Store {
         Ok(match unmet.iter().max_by_key(|(write, _)| *write) {
             None => CreateOutcome::Created(etag),
             Some((0, _)) => CreateOutcome::Exists,
-            Some((_, known)) if item::made(known).as_ref() == Some(&etag) => {
-                CreateOutcome::Created(etag)
-            }
+            Some((_, known)) if item::has_etag(known, &etag) => CreateOutcome::Created(etag),
             Some(_) => CreateOutcome::IdempotencyConflict,
         })
     }
@@ -163,8 +161,8 @@ impl Store {
     ///
     /// # Errors
     /// A fault of the table or of the way to it.
-    pub async fn delete_as_read(&self, current: &StoredMovie) -> Result<bool, Error> {
-        self.delete_if(current.movie.id(), Condition::as_read(&current.item))
+    pub async fn delete_as_read(&self, current: &VersionedMovie) -> Result<bool, Error> {
+        self.delete_if(&current.movie.id, Condition::as_read(&current.item))
             .await
     }
 

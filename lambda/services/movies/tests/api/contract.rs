@@ -1,7 +1,9 @@
 //! Operations, scopes and limits are those of the contract, in both directions.
 
 use super::{EntryPoint, contract};
+use movies::domain::{Field, Info};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use testkit::{
     RequestBuilder, Response, assert_contract,
     sample::{rush, titled},
@@ -128,6 +130,27 @@ async fn page_sizes_are_those_of_the_contract(entry_point: EntryPoint) {
     assert_eq!(
         contract().schema("MoviePage")["properties"]["movies"]["maxItems"],
         *high
+    );
+}
+
+#[test]
+fn fields_of_a_movie_are_those_of_the_contract() {
+    let schema = |(name, field)| match field {
+        Field::Strings(_) => (name, "array"),
+        Field::String(_) => (name, "string"),
+        Field::Decimal(_) => (name, "number"),
+        Field::Integer(_) => (name, "integer"),
+    };
+    let declared = contract().properties(contract().schema("Info"));
+    let declared = declared
+        .iter()
+        .map(|(name, schema)| (name.as_str(), schema["type"].as_str().unwrap()));
+    assert_eq!(
+        Info::default()
+            .fields()
+            .map(schema)
+            .collect::<BTreeMap<_, _>>(),
+        declared.collect()
     );
 }
 

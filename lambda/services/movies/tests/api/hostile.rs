@@ -401,7 +401,7 @@ async fn every_naughty_string_in_every_position_gets_a_declared_response() {
             let answer = function.send(&ask(text)).await;
             if name == "title, encoded" {
                 // No such movie, or rejected as a title. Without a title the path is no route.
-                let is_not_found = text.is_empty() || Title::new(*text).is_some();
+                let is_not_found = text.is_empty() || text.parse::<Title>().is_ok();
                 assert_eq!(
                     answer.status,
                     if is_not_found { 404 } else { 400 },
@@ -604,7 +604,7 @@ async fn every_percent_escape_is_decoded_once_or_400() {
             .decode_utf8()
             .ok()
             .filter(|_| escapes)
-            .and_then(Title::new);
+            .and_then(|title| title.parse::<Title>().ok());
         let answer = function
             .send(&raw("PUT", format!("/movies/2013/{part}")).json(&json!({})))
             .await;
@@ -677,6 +677,17 @@ async fn numbers_of_every_size_keep_their_value_or_are_400() {
     ] {
         numbers.push(text.to_owned());
     }
+    let is_number = |schema: &Value| {
+        ["integer", "number"]
+            .iter()
+            .any(|kind| schema["type"] == *kind)
+    };
+    let fields = contract().properties(contract().schema("Info")).into_iter();
+    let number_fields: Vec<String> = fields
+        .filter(|(_, schema)| is_number(schema))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(!number_fields.is_empty());
     for number in &numbers {
         for ask in [
             raw("GET", format!("/movies/{number}/Rush")),
@@ -685,7 +696,7 @@ async fn numbers_of_every_size_keep_their_value_or_are_400() {
             let answer = function.send(&ask).await;
             assert_eq!(
                 answer.status == 400,
-                Year::parse(number).is_none(),
+                number.parse::<Year>().is_err(),
                 "{number}: {answer:?}"
             );
         }
@@ -696,7 +707,7 @@ async fn numbers_of_every_size_keep_their_value_or_are_400() {
                 &format!(r#"{{"year":{number},"title":"a"}}"#),
             ))
             .await;
-        for field in ["rating", "rank", "running_time_secs"] {
+        for field in &number_fields {
             let body = format!(r#"{{"info":{{"{field}":{number}}}}}"#);
             let answer = function
                 .send(

@@ -1,4 +1,4 @@
-//! What must hold of any document, tried on many. (What must of titles, cursors and numbers: beside the code.)
+//! Properties of documents and values. (Those of titles, cursors and numbers are beside the code.)
 
 use movies::domain::{Decimal, Year};
 use proptest::prelude::*;
@@ -8,8 +8,8 @@ proptest! {
 
     #[test]
     fn any_string_is_parsed_or_rejected_without_a_panic(text in any::<String>()) {
-        let _ = movies::api::body::read_movie(&text);
-        let _ = Decimal::parse(&text);
-        let _ = Year::parse(&text);
+        let _ = movies::json::read_movie(&text);
+        let _ = text.parse::<Decimal>();
+        let _ = text.parse::<Year>();
     }
 }

@@ -1,11 +1,12 @@
 use crate::{
     api::{
-        Api, body,
+        Api,
         error::Result,
         path,
         problem::{idempotency_key_used, movie_exists},
         response::movie,
     },
+    json::read_movie,
     store::{self, CreateOutcome},
 };
 use axum::extract::State;
@@ -33,7 +34,7 @@ pub(crate) async fn create(
         key,
         now: context.time(),
     });
-    let given = body::movie(&text, None)?;
+    let given = read_movie(&text).map_err(Problem::invalid)?;
     match api.store.create(&given, key).await? {
         CreateOutcome::Exists => Err(movie_exists().into()),
         CreateOutcome::IdempotencyConflict => Err(idempotency_key_used().into()),

@@ -1,6 +1,6 @@
-use crate::api::{
-    Api, body::MovieBody, error::Result, problem::movie_not_found, response::cacheable,
-    target::Target,
+use crate::{
+    api::{Api, error::Result, problem::movie_not_found, response::cacheable, target::Target},
+    json::MovieBody,
 };
 use axum::{extract::State, response::IntoResponse};
 use http::{Method, StatusCode};

@@ -1,12 +1,12 @@
 use crate::{
     api::{
-        Api,
-        body::PageBody,
+        Api, cursor,
         error::Result,
         query::{self, List},
         response::cacheable,
     },
-    domain::{Cursor, ListQuery, MovieId},
+    domain::{ListQuery, MovieId},
+    json::PageBody,
     store::Consistency,
 };
 use axum::{
@@ -68,7 +68,7 @@ async fn page(
         return Ok(response);
     }
     let page = api.store.list(asked, consistency).await?;
-    let next = page.last.map(|last| Cursor::encode(&asked.scope, &last));
+    let next = page.last.map(|last| cursor::encode(&asked.listing, &last));
     let link = next
         .as_ref()
         .map(|next| format!("<{}>; rel=\"next\"", query::next_page(query, next)))

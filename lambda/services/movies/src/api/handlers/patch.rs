@@ -1,11 +1,12 @@
 use crate::{
     api::{
-        Api, body,
+        Api,
         error::Result,
         problem::{edit_conflict, movie_not_found},
         response::movie,
         target::Target,
     },
+    json::read_patch,
     store::{Consistency, retry::WRITE_ATTEMPTS},
 };
 use axum::extract::State;
@@ -24,7 +25,7 @@ pub(crate) async fn patch(
     Target(id): Target,
     MergePatchBody(text): MergePatchBody,
 ) -> Result {
-    let patch = body::patch(&text, &id)?;
+    let patch = read_patch(&text, &id).map_err(Problem::invalid)?;
     for _ in 0..WRITE_ATTEMPTS {
         let found = api
             .store

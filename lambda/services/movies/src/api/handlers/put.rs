@@ -1,6 +1,7 @@
 use super::kept_changing;
 use crate::{
-    api::{Api, body, error::Result, response::movie, target::Target},
+    api::{Api, error::Result, response::movie, target::Target},
+    json::read_movie_at,
     store::{Consistency, Put, retry::WRITE_ATTEMPTS},
 };
 use axum::extract::State;
@@ -18,7 +19,7 @@ pub(crate) async fn put(
     Target(id): Target,
     JsonBody(text): JsonBody,
 ) -> Result {
-    let given = body::movie(&text, Some(id))?;
+    let given = read_movie_at(&text, id).map_err(Problem::invalid)?;
     if preconditions.is_empty() {
         return match api.store.put(&given).await? {
             Put::Created(etag) => movie(StatusCode::CREATED, &given, &etag),
