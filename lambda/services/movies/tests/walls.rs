@@ -442,6 +442,22 @@ fn a_terraform_module_knows_no_environment_and_has_no_switches() {
 }
 
 #[test]
+fn every_route_of_the_contract_is_called_by_a_behaviour_test() {
+    let contract = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.yaml");
+    let contract = fs::read_to_string(contract).unwrap();
+    let tests: String = files("lambda/services/movies/tests/api", ".rs")
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
+    let routes = contract.lines().filter_map(|line| {
+        let route = line.strip_prefix("  /")?.strip_suffix(':')?;
+        Some(format!("\"/{}", route.split('{').next().unwrap()))
+    });
+    let uncalled: Vec<_> = routes.filter(|route| !tests.contains(route)).collect();
+    assert!(uncalled.is_empty(), "tests/api calls no {uncalled:?}");
+}
+
+#[test]
 fn a_wall_that_is_broken_is_seen() {
     let broken = [(
         "x.rs".to_owned(),
