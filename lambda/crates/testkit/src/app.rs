@@ -32,7 +32,11 @@ struct Function {
 impl Function {
     /// An idle environment, or a new one.
     async fn environment(&self) -> Environment {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         match idle {
             Some(environment) => environment,
             None => Environment::start(self.launch.clone()).await.unwrap(),
@@ -40,7 +44,10 @@ impl Function {
     }
 
     fn release(&self, environment: Environment) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(environment);
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(environment);
     }
 }
 
@@ -50,9 +57,15 @@ impl TestApp {
     /// # Panics
     /// It does not start.
     pub async fn lambda(contract: &'static Contract, launch: Launch) -> Self {
-        let function = Function { launch, idle: Mutex::default() };
+        let function = Function {
+            launch,
+            idle: Mutex::default(),
+        };
         function.release(function.environment().await);
-        Self { entry_point: Running::Lambda(Arc::new(function)), contract }
+        Self {
+            entry_point: Running::Lambda(Arc::new(function)),
+            contract,
+        }
     }
 
     /// A program that serves HTTP without authentication; see [`HttpServer::start`].
@@ -85,7 +98,10 @@ impl TestApp {
     ) -> Self {
         // Off this thread, because a server in this process may be what it waits for.
         let server = spawn_blocking(|| HttpServer::start(command)).await.unwrap();
-        Self { entry_point: Running::Server(Arc::new(server), issuer), contract }
+        Self {
+            entry_point: Running::Server(Arc::new(server), issuer),
+            contract,
+        }
     }
 
     /// The contract that its responses are held to.
@@ -121,7 +137,10 @@ impl TestApp {
         match &self.entry_point {
             Running::Lambda(function) => {
                 let idle = function.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                idle.iter().flat_map(Environment::lines).map(|line| line.text).collect()
+                idle.iter()
+                    .flat_map(Environment::lines)
+                    .map(|line| line.text)
+                    .collect()
             }
             Running::Server(server, _) => server.log(),
         }
@@ -173,7 +192,13 @@ impl TestApp {
         // An event that is no request has no operation either.
         let event: Value = serde_json::from_str(event).unwrap_or_default();
         let text = |member: &str| event[member].as_str().unwrap_or_default();
-        assert_contract(self.contract, text("httpMethod"), text("path"), None, &response);
+        assert_contract(
+            self.contract,
+            text("httpMethod"),
+            text("path"),
+            None,
+            &response,
+        );
         response
     }
 
@@ -194,7 +219,10 @@ impl TestApp {
 
 async fn deliver(function: &Function, event: &str, limit: Duration) -> Response {
     let mut environment = function.environment().await;
-    let answer = environment.invoke(Event::new(event.to_owned()).time_limit(limit)).await.unwrap();
+    let answer = environment
+        .invoke(Event::new(event.to_owned()).time_limit(limit))
+        .await
+        .unwrap();
     let Outcome::Response(response) = answer.outcome else {
         panic!("{answer:?}: {:#?}", environment.lines())
     };
@@ -202,7 +230,9 @@ async fn deliver(function: &Function, event: &str, limit: Duration) -> Response 
     let response = Response::from_proxy(&serde_json::from_slice(&response).unwrap());
     let event: Value = serde_json::from_str(event).unwrap_or_default();
     // An event that names no request gets the invocation's id.
-    let id = event["requestContext"]["requestId"].as_str().unwrap_or(&answer.id);
+    let id = event["requestContext"]["requestId"]
+        .as_str()
+        .unwrap_or(&answer.id);
     assert_eq!(response.header("x-request-id"), Some(id), "{response:?}");
     response
 }

@@ -5,7 +5,9 @@ use std::{
     fmt,
 };
 
-const METHODS: [&str; 8] = ["get", "head", "put", "post", "patch", "delete", "options", "trace"];
+const METHODS: [&str; 8] = [
+    "get", "head", "put", "post", "patch", "delete", "options", "trace",
+];
 
 /// An OpenAPI 3.0 document that responses are held to.
 pub struct Contract {
@@ -16,7 +18,9 @@ pub struct Contract {
 
 impl fmt::Debug for Contract {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Contract").field("info", &self.document["info"]).finish_non_exhaustive()
+        f.debug_struct("Contract")
+            .field("info", &self.document["info"])
+            .finish_non_exhaustive()
     }
 }
 
@@ -29,14 +33,21 @@ impl Contract {
     pub fn new(yaml: &str) -> Self {
         let document: Value = serde_saphyr::from_str(yaml).unwrap();
         let mut validators = BTreeMap::new();
-        for name in document["components"]["schemas"].as_object().unwrap().keys() {
+        for name in document["components"]["schemas"]
+            .as_object()
+            .unwrap()
+            .keys()
+        {
             let reference = format!("#/components/schemas/{name}");
             let mut schema = json!({ "$ref": reference, "components": document["components"] });
             nullable_to_json_schema(&mut schema);
             let options = jsonschema::draft4::options().should_validate_formats(true);
             validators.insert(reference, options.build(&schema).unwrap());
         }
-        Self { document, validators }
+        Self {
+            document,
+            validators,
+        }
     }
 
     /// The value that a reference leads to, or `value` itself.
@@ -46,9 +57,10 @@ impl Contract {
     #[must_use]
     pub fn follow<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value["$ref"].as_str() {
-            Some(reference) => {
-                self.document.pointer(reference.trim_start_matches('#')).expect("a reference")
-            }
+            Some(reference) => self
+                .document
+                .pointer(reference.trim_start_matches('#'))
+                .expect("a reference"),
             None => value,
         }
     }
@@ -83,7 +95,12 @@ impl Contract {
     #[must_use]
     pub fn scopes(&self) -> Vec<String> {
         let flows = &self.document["components"]["securitySchemes"]["oauth2"]["flows"];
-        flows["clientCredentials"]["scopes"].as_object().unwrap().keys().cloned().collect()
+        flows["clientCredentials"]["scopes"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect()
     }
 
     /// The operation of a method and a path.
@@ -101,11 +118,14 @@ impl Contract {
     #[must_use]
     pub fn path(&self, template: &str) -> String {
         let parameters = self.document["paths"][template]["parameters"].as_array();
-        parameters.into_iter().flatten().fold(template.to_owned(), |path, parameter| {
-            let parameter = self.follow(parameter);
-            let name = parameter["name"].as_str().unwrap();
-            path.replace(&format!("{{{name}}}"), &example(parameter))
-        })
+        parameters
+            .into_iter()
+            .flatten()
+            .fold(template.to_owned(), |path, parameter| {
+                let parameter = self.follow(parameter);
+                let name = parameter["name"].as_str().unwrap();
+                path.replace(&format!("{{{name}}}"), &example(parameter))
+            })
     }
 
     /// The parameters of an operation in one place (`path`, `query` or `header`), in their order.
@@ -115,9 +135,14 @@ impl Contract {
     #[must_use]
     pub fn parameters(&self, method: &str, template: &str, place: &str) -> Vec<&Value> {
         let item = &self.document["paths"][template];
-        let lists = [&item["parameters"], &item[method.to_ascii_lowercase()]["parameters"]];
+        let lists = [
+            &item["parameters"],
+            &item[method.to_ascii_lowercase()]["parameters"],
+        ];
         let all = lists.into_iter().filter_map(Value::as_array).flatten();
-        all.map(|parameter| self.follow(parameter)).filter(|one| one["in"] == place).collect()
+        all.map(|parameter| self.follow(parameter))
+            .filter(|one| one["in"] == place)
+            .collect()
     }
 
     /// The name of every header that a response may have.
@@ -158,7 +183,9 @@ impl Contract {
     pub fn properties<'a>(&'a self, schema: &'a Value) -> BTreeMap<String, &'a Value> {
         let properties = self.follow(schema)["properties"].as_object();
         let properties = properties.into_iter().flatten();
-        properties.map(|(name, schema)| (name.clone(), self.follow(schema))).collect()
+        properties
+            .map(|(name, schema)| (name.clone(), self.follow(schema)))
+            .collect()
     }
 
     /// A valid value of each property of an object's schema. Properties of one schema get different
@@ -182,7 +209,11 @@ impl Contract {
             };
             (name, value)
         };
-        self.properties(schema).into_iter().enumerate().map(sample).collect()
+        self.properties(schema)
+            .into_iter()
+            .enumerate()
+            .map(sample)
+            .collect()
     }
 
     /// Values at the limits of a schema, and values beyond them.
@@ -208,18 +239,27 @@ impl Contract {
             }
             "integer" | "number" => {
                 let (low, high) = (limit(schema, "minimum"), limit(schema, "maximum"));
-                (vec![json!(low), json!(high)], vec![json!(low - 1), json!(high + 1)])
+                (
+                    vec![json!(low), json!(high)],
+                    vec![json!(low - 1), json!(high + 1)],
+                )
             }
             "string" if is_url(schema) => {
                 let url = |length: usize| json!(format!("https://{}", "x".repeat(length - 8)));
-                (vec![url(length(schema))], vec![url(length(schema) + 1), json!("")])
+                (
+                    vec![url(length(schema))],
+                    vec![url(length(schema) + 1), json!("")],
+                )
             }
             "string" if schema["pattern"].is_string() => {
                 (vec![schema["example"].clone()], vec![json!("")])
             }
             "string" => {
                 let text = |length| json!("é".repeat(length));
-                (vec![text(length(schema))], vec![text(length(schema) + 1), json!("")])
+                (
+                    vec![text(length(schema))],
+                    vec![text(length(schema) + 1), json!("")],
+                )
             }
             other => panic!("limits of {other}"),
         }
@@ -229,7 +269,10 @@ impl Contract {
     #[must_use]
     pub fn problems(&self) -> BTreeMap<String, &Value> {
         let components = &self.document["components"];
-        let examples = components["examples"].as_object().into_iter().flat_map(Map::values);
+        let examples = components["examples"]
+            .as_object()
+            .into_iter()
+            .flat_map(Map::values);
         let examples = examples.map(|example| &example["value"]);
         let examples = examples.chain([&components["schemas"]["Problem"]["example"]]);
         let codes = examples.filter_map(|value| Some((value["code"].as_str()?.to_owned(), value)));
@@ -245,8 +288,9 @@ impl Contract {
     fn validate(&self, schema: &str, response: &Response) {
         let body = response.json();
         let errors = self.validators[schema].iter_errors(&body);
-        let errors: Vec<_> =
-            errors.map(|error| format!("{}: {error}", error.instance_path())).collect();
+        let errors: Vec<_> = errors
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
         assert!(errors.is_empty(), "{schema}: {errors:?}: {response:?}");
     }
 }
@@ -262,16 +306,24 @@ fn example(parameter: &Value) -> String {
 
 /// Whether a string's pattern is that of a URL.
 fn is_url(schema: &Value) -> bool {
-    schema["pattern"].as_str().is_some_and(|pattern| pattern.starts_with("^http"))
+    schema["pattern"]
+        .as_str()
+        .is_some_and(|pattern| pattern.starts_with("^http"))
 }
 
 /// Whether a path is one of a template's. The last parameter takes the rest, slashes included.
 fn matches(template: &str, path: &str) -> bool {
-    let Some((fixed, rest)) = template.split_once('{') else { return template == path };
-    let Some(path) = path.strip_prefix(fixed) else { return false };
+    let Some((fixed, rest)) = template.split_once('{') else {
+        return template == path;
+    };
+    let Some(path) = path.strip_prefix(fixed) else {
+        return false;
+    };
     match rest.split_once('}') {
         Some((_, "")) => !path.is_empty(),
-        Some((_, rest)) => path.find('/').is_some_and(|end| end > 0 && matches(rest, &path[end..])),
+        Some((_, rest)) => path
+            .find('/')
+            .is_some_and(|end| end > 0 && matches(rest, &path[end..])),
         None => false,
     }
 }
@@ -298,7 +350,12 @@ pub fn assert_contract(
     if media_type == Some("application/problem+json") && method != "HEAD" {
         let body = response.json();
         let expected = (&json!(id), &json!(response.status));
-        assert_eq!((&body["request_id"], &body["status"]), expected, "{}", context());
+        assert_eq!(
+            (&body["request_id"], &body["status"]),
+            expected,
+            "{}",
+            context()
+        );
         // One text for each code; a 403 names the scope of its operation.
         if let Some(example) = contract
             .problems()
@@ -332,7 +389,10 @@ pub fn assert_contract(
         };
         assert!(found.is_none_or(fits), "{name}: {}", context());
     }
-    match declared["content"].as_object().and_then(|content| content.iter().next()) {
+    match declared["content"]
+        .as_object()
+        .and_then(|content| content.iter().next())
+    {
         None => assert_eq!(response.text, "", "{}", context()),
         Some((declared, content)) => {
             assert_eq!(media_type, Some(declared.as_str()), "{}", context());
@@ -345,7 +405,9 @@ pub fn assert_contract(
 /// (`4XX`).
 fn declared_response(responses: &Value, status: u16) -> Option<&Value> {
     let range = format!("{}XX", status / 100);
-    responses.get(status.to_string()).or_else(|| responses.get(range))
+    responses
+        .get(status.to_string())
+        .or_else(|| responses.get(range))
 }
 
 /// OpenAPI 3.0 has `nullable` where JSON Schema has a type of its own.
@@ -382,9 +444,15 @@ mod tests {
         for path in ["/movies/2013/Rush", "/movies/2013/50/50", "/movies/x//a"] {
             assert!(matches("/movies/{year}/{title}", path), "{path}");
         }
-        for path in
-            ["/movies", "/movies/", "/movies/2013", "/movies/2013/", "/movies//a", "/health", ""]
-        {
+        for path in [
+            "/movies",
+            "/movies/",
+            "/movies/2013",
+            "/movies/2013/",
+            "/movies//a",
+            "/health",
+            "",
+        ] {
             assert!(!matches("/movies/{year}/{title}", path), "{path}");
         }
         assert!(matches("/movies", "/movies") && !matches("/movies", "/movies/"));

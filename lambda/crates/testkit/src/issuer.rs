@@ -29,8 +29,10 @@ impl Issuer {
     /// The file cannot be written.
     #[must_use]
     pub fn new(file: impl Into<PathBuf>) -> Self {
-        let issuer =
-            Self { key: RsaKeyPair::generate(KeySize::Rsa2048).unwrap(), file: file.into() };
+        let issuer = Self {
+            key: RsaKeyPair::generate(KeySize::Rsa2048).unwrap(),
+            file: file.into(),
+        };
         issuer.publish("1");
         issuer
     }
@@ -90,14 +92,24 @@ impl Issuer {
         let content = unsigned(header, claims);
         let mut signature = vec![0; self.key.public_modulus_len()];
         let random = SystemRandom::new();
-        self.key.sign(&RSA_PKCS1_SHA256, &random, content.as_bytes(), &mut signature).unwrap();
+        self.key
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &random,
+                content.as_bytes(),
+                &mut signature,
+            )
+            .unwrap();
         format!("{content}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
     /// A token with an empty signature.
     #[must_use]
     pub fn unsigned(claims: &Value) -> String {
-        format!("{}.", unsigned(&json!({ "alg": "none", "kid": "1" }), claims))
+        format!(
+            "{}.",
+            unsigned(&json!({ "alg": "none", "kid": "1" }), claims)
+        )
     }
 
     /// Seconds since the epoch, for the claims that are times.
@@ -106,7 +118,10 @@ impl Issuer {
     /// The clock is before 1970.
     #[must_use]
     pub fn now() -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
     }
 }
 
@@ -121,7 +136,9 @@ fn unsigned(header: &Value, claims: &Value) -> String {
     for (name, value) in claims.as_object().unwrap() {
         all[name] = value.clone();
     }
-    all.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    all.as_object_mut()
+        .unwrap()
+        .retain(|_, value| !value.is_null());
     let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
     format!("{}.{}", encode(header), encode(&all))
 }

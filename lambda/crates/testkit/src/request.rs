@@ -153,8 +153,12 @@ impl RequestBuilder {
     #[must_use]
     pub fn parameters(&self) -> Vec<(String, String)> {
         // form_urlencoded itself replaces what is not UTF-8.
-        percent_decode_str(&self.query).decode_utf8().expect("a query in UTF-8");
-        form_urlencoded::parse(self.query.as_bytes()).into_owned().collect()
+        percent_decode_str(&self.query)
+            .decode_utf8()
+            .expect("a query in UTF-8");
+        form_urlencoded::parse(self.query.as_bytes())
+            .into_owned()
+            .collect()
     }
 
     /// Asserts that the contract declares this response to the request. After
@@ -201,22 +205,31 @@ impl RequestBuilder {
     /// With the scope to write that a contract has, unless [`RequestBuilder::scope`] set one.
     pub(crate) fn default_scope(mut self, contract: &Contract) -> Self {
         self.scope.get_or_insert_with(|| {
-            contract.scopes().into_iter().find(|scope| scope.ends_with("/write"))
+            contract
+                .scopes()
+                .into_iter()
+                .find(|scope| scope.ends_with("/write"))
         });
         self
     }
 
     /// The scope of the token. `None` is a request without a token.
     fn token_scope(&self) -> Option<&str> {
-        self.scope.as_ref().map_or(Some(DEFAULT_SCOPE), Option::as_deref)
+        self.scope
+            .as_ref()
+            .map_or(Some(DEFAULT_SCOPE), Option::as_deref)
     }
 
     /// With a token of `issuer` that has the scope and the client id, unless there is an
     /// Authorization header or no scope.
     pub(crate) fn authorized_by(self, issuer: &Issuer) -> Self {
-        let is_set =
-            self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        let Some(scope) = self.token_scope().filter(|_| !is_set) else { return self };
+        let is_set = self
+            .headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        let Some(scope) = self.token_scope().filter(|_| !is_set) else {
+            return self;
+        };
         let token = issuer.token(&json!({ "scope": scope, "client_id": self.client }));
         self.header("Authorization", &format!("Bearer {token}"))
     }
@@ -242,7 +255,9 @@ impl RequestBuilder {
 
 /// Of a name that is given twice, the last value.
 fn single(pairs: &[(String, String)]) -> Value {
-    let pairs = pairs.iter().map(|(name, value)| (name.clone(), json!(value)));
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value)));
     null_if_empty(pairs.collect())
 }
 
@@ -257,7 +272,11 @@ fn multi(pairs: &[(String, String)]) -> Value {
 
 /// API Gateway sends no empty map.
 fn null_if_empty(map: Map<String, Value>) -> Value {
-    if map.is_empty() { Value::Null } else { map.into() }
+    if map.is_empty() {
+        Value::Null
+    } else {
+        map.into()
+    }
 }
 
 #[cfg(test)]
@@ -267,19 +286,33 @@ mod tests {
     #[test]
     fn an_event_has_the_last_value_in_single_maps_and_all_in_multi_value_maps() {
         let request = RequestBuilder::new("GET", "/movies?year=2013&year=2014&title=a%20b+c");
-        let event = request.header("If-Match", "\"a\"").header("If-Match", "\"b\"").event();
+        let event = request
+            .header("If-Match", "\"a\"")
+            .header("If-Match", "\"b\"")
+            .event();
         assert_eq!(event["path"], "/movies");
-        assert_eq!(event["queryStringParameters"], json!({ "year": "2014", "title": "a b c" }));
+        assert_eq!(
+            event["queryStringParameters"],
+            json!({ "year": "2014", "title": "a b c" })
+        );
         let multi = json!({ "year": ["2013", "2014"], "title": ["a b c"] });
         assert_eq!(event["multiValueQueryStringParameters"], multi);
         assert_eq!(event["headers"], json!({ "If-Match": "\"b\"" }));
-        assert_eq!(event["multiValueHeaders"], json!({ "If-Match": ["\"a\"", "\"b\""] }));
+        assert_eq!(
+            event["multiValueHeaders"],
+            json!({ "If-Match": ["\"a\"", "\"b\""] })
+        );
     }
 
     #[test]
     fn an_event_without_headers_and_parameters_has_null_maps() {
         let event = RequestBuilder::new("GET", "/health").scope(None).event();
-        for member in ["headers", "multiValueHeaders", "multiValueQueryStringParameters", "body"] {
+        for member in [
+            "headers",
+            "multiValueHeaders",
+            "multiValueQueryStringParameters",
+            "body",
+        ] {
             assert_eq!(event[member], Value::Null, "{member}");
         }
         assert_eq!(event["requestContext"]["authorizer"], Value::Null);
@@ -289,13 +322,19 @@ mod tests {
     fn an_http_request_has_the_target_as_it_was_given() {
         let request = RequestBuilder::new("PUT", "/movies/2013/a%2Fb?x=%zz").json(&json!({}));
         let text = String::from_utf8(request.http1()).unwrap();
-        assert!(text.starts_with("PUT /movies/2013/a%2Fb?x=%zz HTTP/1.1\r\n"), "{text}");
+        assert!(
+            text.starts_with("PUT /movies/2013/a%2Fb?x=%zz HTTP/1.1\r\n"),
+            "{text}"
+        );
         assert!(text.ends_with("Content-Length: 2\r\n\r\n{}"), "{text}");
     }
 
     #[test]
     fn a_parameter_is_encoded_and_decoded_to_what_it_was() {
         let request = RequestBuilder::new("GET", "/movies").parameter("title", "a&b=c+d é");
-        assert_eq!(request.parameters(), [("title".to_owned(), "a&b=c+d é".to_owned())]);
+        assert_eq!(
+            request.parameters(),
+            [("title".to_owned(), "a&b=c+d é".to_owned())]
+        );
     }
 }

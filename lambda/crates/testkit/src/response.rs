@@ -36,8 +36,9 @@ impl Response {
         let (head, body) = parts.unwrap_or_else(|| panic!("no response: {text:?}"));
         let (status, lines) = head.split_once("\r\n").unwrap_or((head, ""));
         let lines = lines.lines().filter_map(|line| line.split_once(": "));
-        let headers: Map<_, _> =
-            lines.map(|(name, value)| (name.to_ascii_lowercase(), json!(value))).collect();
+        let headers: Map<_, _> = lines
+            .map(|(name, value)| (name.to_ascii_lowercase(), json!(value)))
+            .collect();
         Self {
             status: status.split(' ').nth(1).unwrap().parse().unwrap(),
             headers: headers.into(),
@@ -58,7 +59,9 @@ impl Response {
     #[must_use]
     #[track_caller]
     pub fn etag(&self) -> String {
-        self.header("etag").unwrap_or_else(|| panic!("no ETag: {self:?}")).to_owned()
+        self.header("etag")
+            .unwrap_or_else(|| panic!("no ETag: {self:?}"))
+            .to_owned()
     }
 
     /// The body as JSON.
@@ -75,7 +78,11 @@ impl Response {
     #[track_caller]
     pub fn assert_problem(&self, status: u16, code: &str) -> Vec<String> {
         let body = self.json();
-        assert_eq!((self.status, body["code"].as_str()), (status, Some(code)), "{self:?}");
+        assert_eq!(
+            (self.status, body["code"].as_str()),
+            (status, Some(code)),
+            "{self:?}"
+        );
         let errors = body["errors"].as_array().cloned().unwrap_or_default();
         let field = |error: &Value| error["field"].as_str().unwrap().to_owned();
         let mut fields: Vec<_> = errors.iter().map(field).collect();

@@ -42,5 +42,8 @@ pub fn titled(title: &str) -> Value {
 /// The path of a movie, with every character of the title encoded that may be.
 #[must_use]
 pub fn path_of(year: u64, title: &str) -> String {
-    format!("/movies/{year}/{}", utf8_percent_encode(title, NON_ALPHANUMERIC))
+    format!(
+        "/movies/{year}/{}",
+        utf8_percent_encode(title, NON_ALPHANUMERIC)
+    )
 }

@@ -34,7 +34,10 @@ impl HttpServer {
     /// It ends before.
     #[must_use]
     pub fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         Self::spawn(command)
     }
 
@@ -65,7 +68,12 @@ impl HttpServer {
             }
         };
         let stderr = Output::read(Read::chain(std::io::Cursor::new(printed), stderr));
-        Self { child, address, stdout, stderr }
+        Self {
+            child,
+            address,
+            stdout,
+            stderr,
+        }
     }
 
     /// Where it listens.
@@ -133,7 +141,11 @@ impl HttpServer {
     #[must_use]
     pub fn wait(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
         let status = self.child.wait().unwrap();
-        (status, std::mem::take(&mut self.stdout).end(), std::mem::take(&mut self.stderr).end())
+        (
+            status,
+            std::mem::take(&mut self.stdout).end(),
+            std::mem::take(&mut self.stderr).end(),
+        )
     }
 }
 
@@ -160,7 +172,10 @@ impl Output {
                 read.lock().unwrap().push(line);
             }
         });
-        Self { lines, thread: Some(thread) }
+        Self {
+            lines,
+            thread: Some(thread),
+        }
     }
 
     fn lines(&self) -> Vec<String> {

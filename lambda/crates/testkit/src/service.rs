@@ -86,7 +86,9 @@ impl EntryPoint {
             Self::Lambda => {
                 let launch = variables
                     .iter()
-                    .fold(service.launch(), |launch, (name, value)| launch.variable(name, *value));
+                    .fold(service.launch(), |launch, (name, value)| {
+                        launch.variable(name, *value)
+                    });
                 TestApp::lambda(&service.contract, launch).await
             }
             Self::Server => {

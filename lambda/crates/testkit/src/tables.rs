@@ -33,8 +33,13 @@ pub fn emulator() -> Option<String> {
         });
         return None;
     };
-    let local = ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| url.contains(host));
-    assert!(local, "AWS_ENDPOINT_URL is {url}: these tests create tables on this machine only");
+    let local = ["127.0.0.1", "localhost", "[::1]"]
+        .iter()
+        .any(|host| url.contains(host));
+    assert!(
+        local,
+        "AWS_ENDPOINT_URL is {url}: these tests create tables on this machine only"
+    );
     Some(url)
 }
 
@@ -79,15 +84,26 @@ impl Tables {
 
 /// Creates a table with the keys of `schema`, an entry of a `tables.json`.
 async fn create_table(client: &Client, name: &str, schema: &Value) {
-    let create = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-    let keys = [("partition_key", KeyType::Hash), ("sort_key", KeyType::Range)];
+    let create = client
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest);
+    let keys = [
+        ("partition_key", KeyType::Hash),
+        ("sort_key", KeyType::Range),
+    ];
     let create = keys.into_iter().fold(create, |create, (part, key_type)| {
         let name = schema[part]["name"].as_str().unwrap();
         let attribute_type = schema[part]["type"].as_str().unwrap().into();
-        let key = KeySchemaElement::builder().attribute_name(name).key_type(key_type);
-        let attribute =
-            AttributeDefinition::builder().attribute_name(name).attribute_type(attribute_type);
-        create.key_schema(key.build().unwrap()).attribute_definitions(attribute.build().unwrap())
+        let key = KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(key_type);
+        let attribute = AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(attribute_type);
+        create
+            .key_schema(key.build().unwrap())
+            .attribute_definitions(attribute.build().unwrap())
     });
     create.send().await.unwrap();
 }
