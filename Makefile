@@ -5,7 +5,7 @@ export PORT ARCH WHAT CONSUMER REASON RPS HIT
 unexport BASH_ENV CDPATH SHELLOPTS
 
 .DEFAULT_GOAL := help
-.PHONY: help new up down logs doctor url token build load smoke plan save-plan fetch-plan reminders plan-risk deploy drift price cost evidence-before evidence try try-down destroy release rollback freeze thaw restore restore-drill test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill deploy-drill smoke-drill privilege-drill fault-drill hostile schemathesis fuzz mutants freeze-drill fmt lint ci init verify passed publish
+.PHONY: help new up down logs doctor url token build load smoke plan save-plan fetch-plan reminders plan-risk deploy drift price cost evidence-before evidence try try-down destroy release rollback freeze thaw restore restore-drill test test-mutations checkov secrets validate contract sbom repro audit workflows bench bench-gate parity alarm-drill deploy-drill smoke-drill privilege-drill fault-drill hostile schemathesis fuzz recipes mutants freeze-drill fmt lint ci init verify passed publish
 
 ##@ On this machine
 
@@ -166,6 +166,9 @@ schemathesis: ## Attack the HTTP entry with what the contract has and has not [E
 
 fuzz: ## Fuzz the readers of events, titles, cursors and bodies, with AddressSanitizer [SECONDS=60, each]
 	@$(if $(SECONDS),SECONDS_EACH=$(SECONDS)) scripts/fuzz
+
+recipes: ## Show that no step of a recipe can be forgotten: a field, a route, a smoke check; half an hour
+	@scripts/recipes $(RECIPE)
 
 mutants: ## Show that the tests notice changed code: domain, cursors, preconditions, retries; an hour
 	@scripts/mutants
