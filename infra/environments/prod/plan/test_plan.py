@@ -136,8 +136,8 @@ def test_the_readme_says_what_make_cost_prints(root_module, text, part):
     assert part(cost.Stack(cost.resources(root_module)), float(rps), float(hit)) in text
 
 
-def test_the_readme_says_how_cost_grows(root_module):
-    text = (LAMBDA / "README.md").read_text()
+def test_scale_md_has_the_tables_of_the_cost_script(root_module):
+    text = (LAMBDA / "SCALE.md").read_text()
     assert "scripts/cost --scale" in text and cost.scale() in text and cost.heat(cost.Stack(cost.resources(root_module))) in text
 
 

@@ -1,10 +1,10 @@
-//! The walls of the house, as tests: what each part must not know.
+//! The boundaries between the parts of the workspace that Cargo does not enforce.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::{fs, path::Path};
 
-/// Every source file below `folder`, without its tests.
+/// Returns every source file below `folder` with its text, without unit tests.
 fn sources(folder: &str) -> Vec<(String, String)> {
     fn walk(path: &Path, found: &mut Vec<(String, String)>) {
         for entry in fs::read_dir(path).unwrap() {
@@ -31,7 +31,7 @@ fn sources(folder: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The lines of code (not of comment) in which one of `words` stands.
+/// Returns the lines of code that contain one of `words`. Comments do not count.
 fn lines_with(sources: &[(String, String)], words: &[&str]) -> Vec<String> {
     let code = sources
         .iter()
@@ -43,14 +43,14 @@ fn lines_with(sources: &[(String, String)], words: &[&str]) -> Vec<String> {
 }
 
 #[track_caller]
-fn absent(folder: &str, words: &[&str]) {
+fn assert_absent(folder: &str, words: &[&str]) {
     let found = lines_with(&sources(folder), words);
     assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
-fn the_domain_knows_no_http_no_aws_and_no_serde() {
-    // Exact decimals are the only module of `inbound` that the domain needs.
+fn domain_depends_on_neither_http_nor_aws_nor_serde() {
+    // `decimal` is the only module of `inbound` that the domain uses.
     let domain: Vec<_> = sources("domain")
         .into_iter()
         .map(|(file, text)| (file, text.replace("inbound::decimal", "decimal")))
@@ -74,9 +74,9 @@ fn the_domain_knows_no_http_no_aws_and_no_serde() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// The loader reads the same documents, and needs neither HTTP nor a table for it.
+/// The loader reads the same documents, without HTTP and without a table.
 #[test]
-fn the_documents_need_no_http_and_no_aws() {
+fn json_depends_on_neither_http_nor_aws() {
     let json: Vec<_> = sources("")
         .into_iter()
         .filter(|(file, _)| file.ends_with("src/json.rs"))
@@ -95,8 +95,8 @@ fn the_documents_need_no_http_and_no_aws() {
 }
 
 #[test]
-fn the_api_names_no_aws_sdk_and_no_table() {
-    absent(
+fn api_names_neither_the_aws_sdk_nor_a_table() {
+    assert_absent(
         "api",
         &[
             "aws_",
@@ -109,15 +109,15 @@ fn the_api_names_no_aws_sdk_and_no_table() {
 }
 
 #[test]
-fn the_store_knows_no_status_code() {
-    absent(
+fn store_names_no_status_code() {
+    assert_absent(
         "store",
         &["use http::", "StatusCode", "crate::api", "axum", "Problem"],
     );
 }
 
 #[test]
-fn only_the_item_knows_attribute_names() {
+fn only_item_rs_names_attributes() {
     let elsewhere: Vec<_> = sources("store")
         .into_iter()
         .filter(|(file, _)| !file.ends_with("item.rs"))
@@ -135,9 +135,8 @@ fn only_the_item_knows_attribute_names() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// Of every service.
 #[test]
-fn the_environment_is_read_in_one_place() {
+fn every_service_reads_the_environment_in_config_rs_only() {
     let sources = files("lambda/services", ".rs");
     let (config, elsewhere): (Vec<_>, Vec<_>) = sources
         .into_iter()
@@ -152,9 +151,9 @@ fn the_environment_is_read_in_one_place() {
 }
 
 #[test]
-fn time_and_randomness_enter_at_the_entry_points() {
+fn domain_store_and_api_read_neither_clock_nor_random_numbers() {
     for folder in ["domain", "store", "api"] {
-        absent(
+        assert_absent(
             folder,
             &[
                 "SystemTime::now",
@@ -170,7 +169,7 @@ fn time_and_randomness_enter_at_the_entry_points() {
 const PROBLEM: &str = "../../crates/inbound/src/problem.rs";
 
 #[test]
-fn a_problem_cannot_hold_a_cause() {
+fn problem_has_no_field_that_can_hold_an_error() {
     let problem = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(PROBLEM)).unwrap();
     let fields = problem
         .split("pub struct Problem {")
@@ -196,7 +195,7 @@ fn a_problem_cannot_hold_a_cause() {
     );
 }
 
-/// The lock file's packages below `inbound`: what it depends on, and what that depends on.
+/// Follows the dependencies of `inbound` through Cargo.lock.
 #[test]
 fn inbound_has_no_aws_sdk_in_its_dependency_tree() {
     let lock = include_str!("../../../Cargo.lock");
@@ -226,7 +225,7 @@ fn inbound_has_no_aws_sdk_in_its_dependency_tree() {
     assert!(sdk.is_empty(), "{sdk:?}");
 }
 
-/// Its configuration is handed to it: the service reads the environment.
+/// A service reads its environment and passes the values to `inbound`.
 #[test]
 fn inbound_reads_no_environment_variable() {
     let found = lines_with(&files("lambda/crates/inbound/src", ".rs"), &["env::var"]);
@@ -234,7 +233,7 @@ fn inbound_reads_no_environment_variable() {
 }
 
 #[test]
-fn contracts_have_no_aws_in_them() {
+fn contracts_have_no_aws_extensions() {
     let contracts = files("lambda/services", "openapi.yaml");
     assert_eq!(contracts.len(), services().len());
     let found = lines_with(&contracts, &["x-amazon", "aws", "${", "<<:"]);
@@ -242,7 +241,7 @@ fn contracts_have_no_aws_in_them() {
 }
 
 #[test]
-fn the_item_has_the_keys_of_the_schema() {
+fn item_keys_are_those_of_tables_json() {
     let tables: serde_json::Value = serde_json::from_str(include_str!("../tables.json")).unwrap();
     let item = sources("store")
         .into_iter()
@@ -266,9 +265,9 @@ fn the_item_has_the_keys_of_the_schema() {
 }
 
 #[test]
-fn the_store_makes_the_calls_it_declares_and_no_other() {
-    // Every use of the SDK's client: `.client.get_item()`, however the lines are broken. A
-    // transaction needs the actions of its parts, which are those that are built.
+fn store_sends_exactly_the_operations_that_it_declares() {
+    // Every use of the SDK's client, such as `.client.get_item()`, across line breaks. A
+    // transaction needs the actions of its parts, which are found by their builders.
     let code: String = lines_with(&sources("store"), &[""])
         .iter()
         .flat_map(|line| line.split_once(": "))
@@ -304,7 +303,7 @@ fn the_store_makes_the_calls_it_declares_and_no_other() {
     );
 }
 
-/// The names of the services.
+/// Returns the names of the services.
 fn services() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let folders = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
@@ -315,7 +314,7 @@ fn services() -> Vec<String> {
     services
 }
 
-/// Every file below `folder` of the repository whose name ends so.
+/// Returns every file below `folder` of the repository whose name ends in `ending`, with its text.
 fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
     fn walk(path: &Path, ending: &str, found: &mut Vec<(String, String)>) {
         for path in fs::read_dir(path)
@@ -344,7 +343,7 @@ fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
     found
 }
 
-/// What crate `outbound` must not decide: the response that a caller gets.
+/// `outbound` must not decide which response a caller gets.
 #[test]
 fn outbound_names_no_status_code_and_needs_no_inbound_library() {
     let sources = files("lambda/crates/outbound/src", ".rs");
@@ -360,16 +359,16 @@ fn outbound_names_no_status_code_and_needs_no_inbound_library() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// What ships has one library of cryptography, which is ring. `cargo tree` resolves the features of
-/// the service alone; in the workspace's tests those of the tools count too.
+/// ring is the only cryptography library of the packages. `cargo tree` resolves the features of one
+/// service; a build of the workspace's tests would include those of the tools.
 #[test]
 fn services_are_built_without_aws_lc_openssl_and_http2() {
     for service in services() {
-        is_built_without_aws_lc_openssl_and_http2(&service);
+        assert_built_without_aws_lc_openssl_and_http2(&service);
     }
 }
 
-fn is_built_without_aws_lc_openssl_and_http2(service: &str) {
+fn assert_built_without_aws_lc_openssl_and_http2(service: &str) {
     let tree = std::process::Command::new(env!("CARGO"))
         .args([
             "tree",
@@ -406,7 +405,7 @@ fn no_crate_mocks_the_sdk() {
 }
 
 #[test]
-fn lambda_is_imitated_in_one_crate() {
+fn only_lambda_emulator_implements_the_runtime_api() {
     let found = files("lambda", ".rs")
         .into_iter()
         .filter(|(_, text)| text.contains("invocation/next"));
@@ -425,7 +424,7 @@ fn lambda_is_imitated_in_one_crate() {
 }
 
 #[test]
-fn a_terraform_module_knows_no_environment_and_has_no_switches() {
+fn terraform_modules_name_no_environment_and_have_no_switches() {
     let modules = files("infra/modules", ".tf");
     let found = lines_with(
         &modules,
@@ -454,11 +453,14 @@ fn every_route_of_the_contract_is_called_by_a_behaviour_test() {
         Some(format!("\"/{}", route.split('{').next().unwrap()))
     });
     let uncalled: Vec<_> = routes.filter(|route| !tests.contains(route)).collect();
-    assert!(uncalled.is_empty(), "tests/api calls no {uncalled:?}");
+    assert!(
+        uncalled.is_empty(),
+        "no test in tests/api sends a request to {uncalled:?}"
+    );
 }
 
 #[test]
-fn a_wall_that_is_broken_is_seen() {
+fn line_with_a_forbidden_word_is_found_but_not_in_a_comment() {
     let broken = [(
         "x.rs".to_owned(),
         "// aws_ in a comment\nuse aws_config::Region;".to_owned(),
