@@ -1,11 +1,12 @@
-//! DynamoDB answers, and not as it should.
+//! Error responses and malformed responses of DynamoDB.
 
 use super::{Fault, Function, SESSION_TOKEN, cancelled, error};
 use serde_json::json;
 use testkit::{RequestBuilder, sample::rush_item};
 
-/// Once and for two attempts it is not noticed; for ever, it is told after three.
-async fn passes_or_is_told(fault: Fault, cause: &str) {
+/// Asserts that a request succeeds after one or two of these faults, and fails with `cause` after
+/// three.
+async fn assert_retried_then_failed(fault: Fault, cause: &str) {
     for failures in 1..=2 {
         let mut function = Function::start().await;
         function.proxy.script(vec![fault.clone(); failures]);
@@ -13,7 +14,7 @@ async fn passes_or_is_told(fault: Fault, cause: &str) {
             .get()
             .await
             .served()
-            .calls(failures + 1)
+            .table_requests(failures + 1)
             .within(1000);
     }
     let mut function = Function::start().await;
@@ -22,15 +23,15 @@ async fn passes_or_is_told(fault: Fault, cause: &str) {
         .get()
         .await
         .failed(503, cause)
-        .calls(3)
+        .table_requests(3)
         .within(1000);
-    function.unharmed().await;
+    function.assert_recovered().await;
 }
 
 /// Fault F01 and F02.
 #[tokio::test]
 async fn throttled_request_is_attempted_at_most_three_times() {
-    passes_or_is_told(
+    assert_retried_then_failed(
         error(400, "ProvisionedThroughputExceededException"),
         "throttled",
     )
@@ -40,21 +41,21 @@ async fn throttled_request_is_attempted_at_most_three_times() {
 /// Fault F03.
 #[tokio::test]
 async fn every_throttling_error_is_retried() {
-    passes_or_is_told(error(400, "ThrottlingException"), "throttled").await;
-    passes_or_is_told(error(400, "RequestLimitExceeded"), "throttled").await;
+    assert_retried_then_failed(error(400, "ThrottlingException"), "throttled").await;
+    assert_retried_then_failed(error(400, "RequestLimitExceeded"), "throttled").await;
 }
 
 /// Fault F04.
 #[tokio::test]
 async fn internal_server_error_is_retried() {
-    passes_or_is_told(error(500, "InternalServerError"), "table").await;
+    assert_retried_then_failed(error(500, "InternalServerError"), "table").await;
 }
 
 /// Fault F05.
 #[tokio::test]
 async fn html_error_page_is_retried() {
     let body = "<html><body>Service Unavailable at amazon</body></html>";
-    passes_or_is_told(
+    assert_retried_then_failed(
         Fault::Answer {
             status: 503,
             content_type: "text/html".into(),
@@ -77,18 +78,18 @@ async fn invalid_json_of_the_table_is_503() {
         let mut function = Function::start().await;
         function.proxy.otherwise(fault);
         function.get().await.failed(503, "garbled").within(1000);
-        function.unharmed().await;
+        function.assert_recovered().await;
     }
 }
 
-/// TLS protects a response on its way; the SDK does not read `x-amz-crc32`, and neither do we.
+/// TLS protects the response in transit. The SDK does not read `x-amz-crc32`, and neither do we.
 ///
 /// Fault F14.
 #[tokio::test]
 async fn wrong_x_amz_crc32_is_ignored() {
     let mut function = Function::start().await;
     function.proxy.script([Fault::Checksum(1)]);
-    function.get().await.served().calls(1);
+    function.get().await.served().table_requests(1);
 }
 
 #[cfg(target_os = "linux")]
@@ -108,16 +109,17 @@ async fn response_of_16_mb_is_not_read_to_its_end() {
             .max_resident_bytes()
             .unwrap();
         assert!(most < 64 << 20, "{} MiB", most >> 20);
-        function.unharmed().await;
+        function.assert_recovered().await;
     }
 }
 
 /// Fault F17.
 #[tokio::test]
 async fn rejected_credentials_are_503_and_never_logged() {
-    // AWS repeats what was signed, the session token too, when a signature is wrong.
+    // If a signature is wrong, AWS's message repeats the signed string, with the session token.
     let message = format!(
-        "The Canonical String for this request should have been 'POST\\nx-amz-security-token:{SESSION_TOKEN}'"
+        "The Canonical String for this request should have been \
+         'POST\\nx-amz-security-token:{SESSION_TOKEN}'"
     );
     for code in [
         "ExpiredTokenException",
@@ -137,9 +139,9 @@ async fn rejected_credentials_are_503_and_never_logged() {
             .get()
             .await
             .failed(503, "credentials")
-            .calls(1)
+            .table_requests(1)
             .within(500);
-        function.unharmed().await;
+        function.assert_recovered().await;
     }
 }
 
@@ -158,9 +160,9 @@ async fn access_denied_is_500_and_not_retried() {
             .get()
             .await
             .failed(500, "denied")
-            .calls(1)
+            .table_requests(1)
             .within(500);
-        function.unharmed().await;
+        function.assert_recovered().await;
     }
 }
 
@@ -173,9 +175,9 @@ async fn request_that_dynamodb_rejects_as_invalid_is_500() {
             .get()
             .await
             .failed(500, "defect")
-            .calls(1)
+            .table_requests(1)
             .within(500);
-        function.unharmed().await;
+        function.assert_recovered().await;
     }
 }
 
@@ -190,9 +192,9 @@ async fn missing_table_is_503_and_not_retried() {
         .get()
         .await
         .failed(503, "missing")
-        .calls(1)
+        .table_requests(1)
         .within(500);
-    function.unharmed().await;
+    function.assert_recovered().await;
 }
 
 /// Fault F20.
@@ -213,8 +215,8 @@ async fn failed_condition_is_a_response_and_a_transaction_conflict_is_retried() 
     function
         .send(post())
         .await
-        .refused(409, "movie_exists")
-        .calls(1);
+        .rejected(409, "movie_exists")
+        .table_requests(1);
     function.proxy.otherwise(Fault::None);
     let stale = RequestBuilder::new("PUT", "/movies/2013/Rush")
         .json(&json!({}))
@@ -222,39 +224,48 @@ async fn failed_condition_is_a_response_and_a_transaction_conflict_is_retried() 
     function
         .send(stale)
         .await
-        .refused(412, "precondition_failed")
-        .calls(1);
-    // Others change the movie between each read and its write.
-    let overtaken = || [Fault::None, cancelled(&["ConditionalCheckFailed"])];
+        .rejected(412, "precondition_failed")
+        .table_requests(1);
+    // Another writer changes the movie between each read and its write.
+    let changed_in_between = || [Fault::None, cancelled(&["ConditionalCheckFailed"])];
     for (method, status) in [("PUT", 503), ("DELETE", 503), ("PATCH", 409)] {
-        function
-            .proxy
-            .script([overtaken(), overtaken(), overtaken()].concat());
+        function.proxy.script(
+            [
+                changed_in_between(),
+                changed_in_between(),
+                changed_in_between(),
+            ]
+            .concat(),
+        );
         let seen = function.send(conditional(method)).await;
         match status {
             503 => seen.failed(503, "conflict"),
-            _ => seen.refused(409, "edit_conflict"),
+            _ => seen.rejected(409, "edit_conflict"),
         };
-        seen.calls(6);
-        function.proxy.script(overtaken());
+        seen.table_requests(6);
+        function.proxy.script(changed_in_between());
         assert!(
             matches!(
                 function
                     .send(conditional(method))
                     .await
                     .no_fault()
-                    .calls(4)
+                    .table_requests(4)
                     .status,
                 200 | 204
             ),
             "{method}"
         );
     }
-    function.unharmed().await;
+    function.assert_recovered().await;
 
     function.proxy.script([cancelled(&["TransactionConflict"])]);
-    let made = function.send(post()).await;
-    assert_eq!(made.no_fault().calls(2).status, 201, "{made:#?}");
+    let created = function.send(post()).await;
+    assert_eq!(
+        created.no_fault().table_requests(2).status,
+        201,
+        "{created:#?}"
+    );
     function.proxy.script([
         cancelled(&["None", "TransactionConflict"]),
         cancelled(&["ConditionalCheckFailed", "None"]),
@@ -262,8 +273,8 @@ async fn failed_condition_is_a_response_and_a_transaction_conflict_is_retried() 
     function
         .send(post().header("Idempotency-Key", "k"))
         .await
-        .refused(409, "movie_exists")
-        .calls(2);
+        .rejected(409, "movie_exists")
+        .table_requests(2);
 
     function
         .proxy
@@ -272,7 +283,7 @@ async fn failed_condition_is_a_response_and_a_transaction_conflict_is_retried() 
         .send(post())
         .await
         .failed(503, "conflict")
-        .calls(3)
+        .table_requests(3)
         .within(1000);
     for method in ["PUT", "PATCH", "DELETE"] {
         let mut function = Function::start().await;
@@ -284,14 +295,14 @@ async fn failed_condition_is_a_response_and_a_transaction_conflict_is_retried() 
             .send(conditional(method))
             .await
             .failed(503, "conflict")
-            .calls(4)
+            .table_requests(4)
             .within(1000);
     }
-    function.unharmed().await;
+    function.assert_recovered().await;
 }
 
-/// DynamoDB prepares the items of a transaction each on its own: a creation that races its own
-/// retry can find the movie written and the key still locked, or the other way round.
+/// DynamoDB prepares each item of a transaction on its own. A creation that races its own retry can
+/// therefore find the movie written and the key still locked, or the reverse.
 ///
 /// Fault F20.
 #[tokio::test]
@@ -314,7 +325,9 @@ async fn create_that_races_its_own_retry_is_never_409() {
         let reason =
             |code: &str| json!({ "Code": code, "Message": "-", "Item": { "etag": { "S": etag } } });
         let body = json!({
-            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "Message": "-", "CancellationReasons": reasons.map(reason),
+                "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+            "Message": "-",
+            "CancellationReasons": reasons.map(reason),
         });
         Fault::Answer {
             status: 400,
@@ -322,19 +335,19 @@ async fn create_that_races_its_own_retry_is_never_409() {
             body: body.to_string(),
         }
     };
-    for (reasons, calls) in [
+    for (reasons, table_requests) in [
         ([FAILED, FAILED], 1),
         ([FAILED, LOCKED], 2),
         ([LOCKED, FAILED], 1),
         ([LOCKED, LOCKED], 2),
     ] {
-        // Once; then the first has come to its end and the key is found.
+        // After one such response the first creation has ended, and the key is found.
         function
             .proxy
             .script([mixed(reasons), mixed([FAILED, FAILED])]);
         let again = function.send(post()).await;
         assert_eq!(
-            again.no_fault().calls(calls).status,
+            again.no_fault().table_requests(table_requests).status,
             201,
             "{reasons:?}: {again:#?}"
         );
@@ -361,7 +374,7 @@ async fn create_that_races_its_own_retry_is_never_409() {
             .send(post())
             .await
             .failed(503, cause)
-            .calls(3)
+            .table_requests(3)
             .within(1000);
     }
 }
@@ -369,14 +382,18 @@ async fn create_that_races_its_own_retry_is_never_409() {
 /// Fault F18.
 #[tokio::test]
 async fn throttled_kms_is_retried_and_not_counted_as_access_denied() {
-    passes_or_is_told(error(400, "KMSThrottlingException"), "throttled").await;
-    passes_or_is_told(error(500, "KMSInternalException"), "table").await;
+    assert_retried_then_failed(error(400, "KMSThrottlingException"), "throttled").await;
+    assert_retried_then_failed(error(500, "KMSInternalException"), "table").await;
 }
 
 #[tokio::test]
 async fn clock_skew_is_counted_as_credentials() {
     let mut function = Function::start().await;
     function.proxy.otherwise(error(400, "RequestTimeTooSkewed"));
-    function.get().await.failed(503, "credentials").calls(1);
-    function.unharmed().await;
+    function
+        .get()
+        .await
+        .failed(503, "credentials")
+        .table_requests(1);
+    function.assert_recovered().await;
 }

@@ -1,4 +1,4 @@
-//! The table is silent, slow, gone, or hangs up.
+//! Connections to DynamoDB that hang, are slow, refused or closed.
 
 use super::{Fault, Function, binary, launch};
 use lambda_emulator::{Authority, Environment, Launch, Proxy, Server, dynamodb};
@@ -11,31 +11,39 @@ use std::{
 };
 use testkit::sample::rush_item;
 
-/// Once it is not noticed; for ever, it is told within `milliseconds`.
-async fn passes_or_is_told(fault: Fault, causes: &[&str], milliseconds: u64) {
+/// Asserts that a request succeeds after one of these faults, and fails with one of `causes` after
+/// three. Both take less than `milliseconds`.
+async fn assert_retried_then_failed(fault: Fault, causes: &[&str], milliseconds: u64) {
     let mut function = Function::start().await;
     function.proxy.script([fault.clone()]);
-    function.get().await.served().calls(2).within(milliseconds);
+    function
+        .get()
+        .await
+        .served()
+        .table_requests(2)
+        .within(milliseconds);
     function.proxy.otherwise(fault);
     let seen = function.get().await;
     let cause = seen.line()["cause"]
         .as_str()
         .unwrap_or_else(|| panic!("{seen:#?}"));
     assert!(causes.contains(&cause), "{seen:#?}");
-    seen.failed(503, cause).calls(3).within(milliseconds);
-    function.unharmed().await;
+    seen.failed(503, cause)
+        .table_requests(3)
+        .within(milliseconds);
+    function.assert_recovered().await;
 }
 
 /// Fault F06.
 #[tokio::test]
 async fn table_that_does_not_respond_is_503_before_the_lambda_timeout() {
-    passes_or_is_told(Fault::Silence, &["unreachable"], 2700).await;
+    assert_retried_then_failed(Fault::Silence, &["unreachable"], 2700).await;
 }
 
 /// Fault F07.
 #[tokio::test]
 async fn response_of_one_byte_a_second_is_503() {
-    passes_or_is_told(Fault::Drip, &["unreachable"], 2700).await;
+    assert_retried_then_failed(Fault::Drip, &["unreachable"], 2700).await;
 }
 
 /// Fault F08.
@@ -45,7 +53,7 @@ async fn refused_connection_is_503_at_once() {
     function.proxy.close();
     let seen = function.get().await;
     seen.failed(503, "unreachable").within(1000);
-    // Whoever reads the log learns what it was in the end: the system's own word.
+    // The log has the innermost error, which is the operating system's.
     assert!(
         seen.errors()[0]["error"]
             .as_str()
@@ -54,26 +62,26 @@ async fn refused_connection_is_503_at_once() {
         "{seen:#?}"
     );
     function.proxy.reopen().await.unwrap();
-    function.unharmed().await;
+    function.assert_recovered().await;
 }
 
 /// Fault F09.
 #[tokio::test]
 async fn reset_before_the_response_is_retried() {
-    passes_or_is_told(Fault::Reset, &["unreachable"], 1000).await;
+    assert_retried_then_failed(Fault::Reset, &["unreachable"], 1000).await;
 }
 
 /// Fault F10.
 #[tokio::test]
 async fn reset_in_the_middle_of_a_read_is_retried() {
-    passes_or_is_told(Fault::HalfThenReset, &["garbled"], 1500).await;
-    passes_or_is_told(Fault::Lost, &["unreachable"], 1000).await;
+    assert_retried_then_failed(Fault::HalfThenReset, &["garbled"], 1500).await;
+    assert_retried_then_failed(Fault::Lost, &["unreachable"], 1000).await;
 }
 
 /// Fault F11.
 #[tokio::test]
 async fn response_shorter_than_its_content_length_is_retried() {
-    passes_or_is_told(Fault::HalfThenEnd, &["garbled"], 1000).await;
+    assert_retried_then_failed(Fault::HalfThenEnd, &["garbled"], 1000).await;
 }
 
 /// Fault F12.
@@ -82,13 +90,16 @@ async fn connection_closed_while_frozen_is_replaced() {
     let mut function = Function::start().await;
     for _ in 0..5 {
         function.proxy.script([Fault::ThenClose]);
-        let closed = function.get().await.served().calls[0].client;
-        // Longer than the proxy waits: it hangs up on a process that is stopped.
+        let closed = function.get().await.served().table_requests[0].client;
+        // The proxy closes the connection before this is over, while the process is stopped.
         tokio::time::sleep(Duration::from_millis(300)).await;
         function.proxy.script([]);
         let seen = function.get().await;
         seen.served().within(1000);
-        assert_ne!(seen.calls[0].client, closed, "it did not die");
+        assert_ne!(
+            seen.table_requests[0].client, closed,
+            "the closed connection was used again"
+        );
     }
 }
 
@@ -111,16 +122,20 @@ async fn unknown_host_name_and_failed_tls_handshake_are_503() {
         let mut function =
             Function::launched(launch().variable("AWS_ENDPOINT_URL", url), proxy).await;
         for _ in 0..2 {
-            function.get().await.failed(503, "unreachable").calls(0);
+            function
+                .get()
+                .await
+                .failed(503, "unreachable")
+                .table_requests(0);
         }
     }
 }
 
-/// To look for credentials elsewhere would only lengthen a cold start.
+/// Other sources of credentials would only lengthen cold starts.
 #[tokio::test]
 async fn in_lambda_credentials_are_read_from_the_environment_alone() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&asked);
+    let container_requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&container_requests);
     let container = Server::http(move |_| {
         counter.fetch_add(1, Ordering::Relaxed);
         std::future::ready(Some(http::Response::new("{}".into())))
@@ -139,9 +154,9 @@ async fn in_lambda_credentials_are_read_from_the_environment_alone() {
         .get()
         .await
         .failed(503, "credentials")
-        .calls(0)
+        .table_requests(0)
         .within(500);
-    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    assert_eq!(container_requests.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
@@ -162,11 +177,12 @@ async fn root_certificates_are_read_from_the_folder_of_ssl_cert_dir() {
     Function::launched(launch, proxy).await.get().await.served();
 }
 
-/// A hundred environments at once, on a table that takes its time: as many processes, on however few cores there are.
+/// Starts a hundred processes at once on the cores of this machine. Each response of the table takes
+/// 200 ms.
 ///
 /// Fault F28.
 #[tokio::test]
-async fn a_hundred_cold_starts_at_once_take_less_than_ten_seconds() {
+async fn hundred_concurrent_cold_starts_take_less_than_ten_seconds() {
     let proxy = Proxy::start(dynamodb::canned(vec![rush_item()]))
         .await
         .unwrap();
@@ -194,12 +210,13 @@ async fn a_hundred_cold_starts_at_once_take_less_than_ten_seconds() {
         .iter()
         .map(|function| function.environment.init())
         .collect();
-    let asking: Vec<_> = functions
+    let first_requests: Vec<_> = functions
         .into_iter()
         .map(|mut function| {
             tokio::spawn(async move {
                 let seen = function.get().await;
-                // On few cores a process may not run for so long that the table seems silent to it: that is told in time too.
+                // On few cores a process may be paused until its requests to the table time out.
+                // The response is then a 503, also within the time limit.
                 assert!(
                     seen.line()["latency"].as_f64().unwrap() <= 3000.0,
                     "{seen:#?}"
@@ -214,8 +231,8 @@ async fn a_hundred_cold_starts_at_once_take_less_than_ten_seconds() {
         })
         .collect();
     let mut first = Vec::new();
-    for asked in asking {
-        first.push(asked.await.unwrap());
+    for request in first_requests {
+        first.push(request.await.unwrap());
     }
     inits.sort();
     first.sort();
@@ -223,7 +240,8 @@ async fn a_hundred_cold_starts_at_once_take_less_than_ten_seconds() {
     let first: Vec<_> = first.into_iter().map(|(took, _)| took).collect();
     assert!(served >= 50, "{served} of 100 served");
     println!(
-        "{served} served; INIT: median {:?}, longest {:?}; first request: median {:?}, longest {:?}",
+        "{served} served; INIT: median {:?}, longest {:?}; \
+         first request: median {:?}, longest {:?}",
         inits[50], inits[99], first[50], first[99]
     );
 }

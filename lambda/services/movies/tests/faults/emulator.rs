@@ -1,10 +1,11 @@
-//! A function on an emulator of DynamoDB, where conditions and tokens are real.
+//! A function that uses the DynamoDB emulator, which implements conditions and client tokens.
 
 use super::{Fault, Function, launch};
 use lambda_emulator::{Launch, Proxy, proxy::forward};
 use testkit::Tables;
 
-/// What may befall a call: it does not reach the table, or its answer does not reach the function.
+/// The injected faults: the request does not reach the table, or its response does not reach the
+/// function.
 fn faults() -> [Fault; 7] {
     [
         super::error(400, "ThrottlingException"),
@@ -17,9 +18,13 @@ fn faults() -> [Fault; 7] {
     ]
 }
 
-/// With this probability a fault, for each of so many calls.
-pub(super) fn at_random(random: &mut fastrand::Rng, probability: f64, calls: usize) -> Vec<Fault> {
-    (0..calls)
+/// Returns a fault with this probability for each of `table_requests` requests to the table.
+pub(super) fn at_random(
+    random: &mut fastrand::Rng,
+    probability: f64,
+    table_requests: usize,
+) -> Vec<Fault> {
+    (0..table_requests)
         .map(|_| {
             if random.f64() < probability {
                 random.choice(faults()).unwrap()
@@ -31,7 +36,7 @@ pub(super) fn at_random(random: &mut fastrand::Rng, probability: f64, calls: usi
 }
 
 impl Function {
-    /// On tables of the emulator.
+    /// Starts a function that uses tables of the emulator.
     pub(super) async fn emulated(tables: &Tables) -> Self {
         let proxy = Proxy::start(forward(&std::env::var("AWS_ENDPOINT_URL").unwrap()))
             .await

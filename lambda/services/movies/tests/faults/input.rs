@@ -1,6 +1,6 @@
-//! What callers send. Every answer is the caller's own fault or what was asked for; the table is not asked in vain.
+//! Invalid and unusual requests. Invalid ones get a 4xx response, without a request to the table.
 
-use super::{Function, Seen};
+use super::{Exchange, Function};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use testkit::{
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-async fn refused(function: &mut Function, ask: RequestBuilder) -> Seen {
-    let seen = function.send(ask).await;
-    seen.refused(400, "invalid_request").calls(0);
+async fn assert_rejected(function: &mut Function, request: RequestBuilder) -> Exchange {
+    let seen = function.send(request).await;
+    seen.rejected(400, "invalid_request").table_requests(0);
     seen
 }
 
@@ -45,13 +45,13 @@ async fn bodies_of_malformed_json_are_400() {
         movie(",\"info\":{\"plot\":\"\\u0000\"}"),
         movie(",\"info\":{\"plot\":\"a\0b\"}"),
     ] {
-        refused(
+        assert_rejected(
             &mut function,
             RequestBuilder::new("POST", "/movies").body("application/json", &body),
         )
         .await;
     }
-    function.unharmed().await;
+    function.assert_recovered().await;
 }
 
 /// Fault F34.
@@ -66,9 +66,9 @@ async fn path_is_percent_decoded_exactly_once() {
         "/movies/2013/%ff",
         "/movies/2013/%e2%80",
     ] {
-        refused(&mut function, RequestBuilder::new("GET", path)).await;
+        assert_rejected(&mut function, RequestBuilder::new("GET", path)).await;
     }
-    // What is found in the table's row is what was asked for.
+    // The title in the response is the decoded title of the path.
     for (path, title) in [
         ("%2e%2e%2f", "../"),
         ("%252e", "%2e"),
@@ -87,7 +87,7 @@ async fn path_is_percent_decoded_exactly_once() {
             "{seen:#?}"
         );
     }
-    function.unharmed().await;
+    function.assert_recovered().await;
 }
 
 /// Fault F35.
@@ -117,24 +117,24 @@ async fn titles_are_stored_byte_for_byte_and_years_are_ascii() {
         );
     }
     for year in ["๒๐๑๓", "٢٠١٣", "２０１３", "²⁰¹³"] {
-        refused(
+        assert_rejected(
             &mut function,
             RequestBuilder::new("GET", &format!("/movies/{year}/a")),
         )
         .await;
         let encoded = utf8_percent_encode(year, NON_ALPHANUMERIC);
-        refused(
+        assert_rejected(
             &mut function,
             RequestBuilder::new("GET", &format!("/movies/{encoded}/a")),
         )
         .await;
-        refused(
+        assert_rejected(
             &mut function,
             RequestBuilder::new("GET", &format!("/movies?year={year}")),
         )
         .await;
     }
-    function.unharmed().await;
+    function.assert_recovered().await;
 }
 
 /// Fault F36.
@@ -154,18 +154,18 @@ async fn numbers_out_of_range_are_400() {
         digits.as_str(),
     ];
     for number in numbers {
-        refused(
+        assert_rejected(
             &mut function,
             RequestBuilder::new("GET", &format!("/movies/{number}/a")),
         )
         .await;
-        refused(
+        assert_rejected(
             &mut function,
             RequestBuilder::new("GET", &format!("/movies?year={number}")),
         )
         .await;
         if number != "1e3" {
-            refused(
+            assert_rejected(
                 &mut function,
                 RequestBuilder::new("GET", &format!("/movies?limit={number}")),
             )
@@ -173,7 +173,7 @@ async fn numbers_out_of_range_are_400() {
         }
         // In JSON 2001.0 is the integer 2001.
         if number != "2001.0" {
-            refused(
+            assert_rejected(
                 &mut function,
                 RequestBuilder::new("POST", "/movies").body(
                     "application/json",
@@ -184,14 +184,14 @@ async fn numbers_out_of_range_are_400() {
         }
         if !matches!(number, "1e3" | "2147483648" | "2001.0") {
             let body = format!("{{\"info\":{{\"rank\":{number}}}}}");
-            refused(
+            assert_rejected(
                 &mut function,
                 RequestBuilder::new("PUT", "/movies/2013/a").body("application/json", &body),
             )
             .await;
         }
     }
-    function.unharmed().await;
+    function.assert_recovered().await;
 }
 
 /// Fault F37.
@@ -202,15 +202,15 @@ async fn title_beyond_1024_bytes_is_400() {
         .send(RequestBuilder::new("PUT", &path_of(2013, &"é".repeat(512))).json(&json!({})))
         .await;
     assert_eq!(seen.no_fault().status, 200, "{seen:#?}");
-    // No path has an empty title: it ends before it.
+    // A path without a title matches no route.
     function
         .ask("PUT", "/movies/2013/")
         .await
-        .refused(404, "route_not_found")
-        .calls(0);
+        .rejected(404, "route_not_found")
+        .table_requests(0);
     for title in [String::new(), "x".repeat(1025), "é".repeat(513)] {
         if !title.is_empty() {
-            refused(
+            assert_rejected(
                 &mut function,
                 RequestBuilder::new("PUT", &path_of(2013, &title)).json(&json!({})),
             )
@@ -219,14 +219,14 @@ async fn title_beyond_1024_bytes_is_400() {
         let query = RequestBuilder::new("PUT", "/movies")
             .parameter("year", "2013")
             .parameter("title", &title);
-        refused(&mut function, query.json(&json!({}))).await;
-        refused(
+        assert_rejected(&mut function, query.json(&json!({}))).await;
+        assert_rejected(
             &mut function,
             RequestBuilder::new("POST", "/movies").json(&json!({ "year": 2013, "title": title })),
         )
         .await;
     }
-    function.unharmed().await;
+    function.assert_recovered().await;
 }
 
 /// Fault F38.
@@ -248,7 +248,7 @@ async fn cut_changed_or_foreign_cursor_is_400() {
     let good = function
         .ask("GET", &format!("/movies?year=2013&cursor={cursor}"))
         .await;
-    assert_eq!(good.no_fault().calls(1).status, 200, "{good:#?}");
+    assert_eq!(good.no_fault().table_requests(1).status, 200, "{good:#?}");
 
     let mut tampered = cursor.clone().into_bytes();
     tampered[20] = if tampered[20] == b'A' { b'B' } else { b'A' };
@@ -263,13 +263,13 @@ async fn cut_changed_or_foreign_cursor_is_400() {
         format!("year=2013&title_prefix=R&cursor={cursor}"),
         format!("cursor={cursor}"),
     ] {
-        refused(
+        assert_rejected(
             &mut function,
             RequestBuilder::new("GET", &format!("/movies?{query}")),
         )
         .await;
     }
-    function.unharmed().await;
+    function.assert_recovered().await;
 }
 
 /// Fault F39.
@@ -287,7 +287,7 @@ async fn headers_do_not_affect_identity_or_operation() {
         ("X-Long", &"x".repeat(8192)),
     ] {
         let seen = function.send(get().header(name, value)).await;
-        seen.served().calls(1);
+        seen.served().table_requests(1);
         assert!(!seen.headers.to_string().contains("evil"), "{seen:#?}");
     }
     let mut hundred = get();
@@ -296,7 +296,7 @@ async fn headers_do_not_affect_identity_or_operation() {
     }
     function.send(hundred).await.served();
 
-    // No header stands in for a token.
+    // No header replaces a token.
     let anonymous = get().scope(None).header("Authorization", "Bearer x");
     let anonymous = anonymous
         .header("X-Amzn-Oidc-Identity", "admin")
@@ -304,10 +304,10 @@ async fn headers_do_not_affect_identity_or_operation() {
     function
         .send(anonymous)
         .await
-        .refused(403, "forbidden")
-        .calls(0);
+        .rejected(403, "forbidden")
+        .table_requests(0);
 
-    // The multi-value map holds all; the single one, where they disagree, is not looked at.
+    // The multi-value map has every value. The single-value map is ignored, even if it differs.
     let mut event = get().event();
     event["headers"] = json!({ "If-None-Match": "\"0123456789abcdef0123456789abcdef\"" });
     event["multiValueHeaders"] = json!({ "Accept": ["*/*"] });
@@ -328,6 +328,6 @@ async fn headers_do_not_affect_identity_or_operation() {
     function
         .send(types)
         .await
-        .refused(415, "unsupported_media_type");
-    function.unharmed().await;
+        .rejected(415, "unsupported_media_type");
+    function.assert_recovered().await;
 }

@@ -1,10 +1,11 @@
-//! The faults of `lambda/RELIABILITY.md`, each on the compiled binary, by the Runtime API, with a table that misbehaves as told.
-//! The doc comment of a test names its fault.
+//! Tests of the faults in `lambda/RELIABILITY.md`. They start the compiled binary on an emulated
+//! Runtime API, with a table behind a proxy that injects faults. The doc comment of a test names its
+//! fault.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that cannot go on has failed"
+    reason = "a test that cannot continue has failed"
 )]
 
 mod answers;
@@ -34,22 +35,23 @@ fn contract() -> &'static Contract {
     &testkit::service!().contract
 }
 
-/// The binary that Cargo built for the tests, or another by the variable `BOOTSTRAP`, such as the one that ships.
+/// Returns the binary of the variable `BOOTSTRAP`, such as that of a package, or the one that Cargo
+/// built for the tests.
 fn binary() -> String {
     std::env::var("BOOTSTRAP").unwrap_or_else(|_| env!("CARGO_BIN_EXE_movies").to_owned())
 }
 
-/// A function in its environment, and the way to its table.
+/// A function in its environment, and the proxy in front of its table.
 struct Function {
     environment: Environment,
     proxy: Proxy,
     requests: usize,
-    /// Of the log, that have been looked at.
+    /// Number of log lines that were already read.
     lines: usize,
 }
 
 impl Function {
-    /// On a table of one movie.
+    /// Starts a function whose table has one movie.
     async fn start() -> Self {
         Self::on(
             Proxy::start(dynamodb::canned(vec![rush_item()]))
@@ -75,46 +77,46 @@ impl Function {
         }
     }
 
-    async fn get(&mut self) -> Seen {
+    async fn get(&mut self) -> Exchange {
         self.ask("GET", "/movies/2013/Rush").await
     }
 
-    async fn ask(&mut self, method: &str, target: &str) -> Seen {
+    async fn ask(&mut self, method: &str, target: &str) -> Exchange {
         self.send(RequestBuilder::new(method, target)).await
     }
 
-    async fn send(&mut self, request: RequestBuilder) -> Seen {
+    async fn send(&mut self, request: RequestBuilder) -> Exchange {
         let seen = self.deliver(request.event(), request.limit()).await;
         request.assert_contract(contract(), &seen);
         seen
     }
 
-    /// Invokes the function with an event as it is, but for the request's id.
-    async fn deliver(&mut self, mut event: Value, time_limit: Duration) -> Seen {
+    /// Invokes the function with an event. Only the request id is replaced.
+    async fn deliver(&mut self, mut event: Value, time_limit: Duration) -> Exchange {
         self.requests += 1;
         let id = format!("request-{}", self.requests);
         event["requestContext"]["requestId"] = json!(id);
         let _ = self.proxy.calls();
-        let answer = self
+        let invocation = self
             .environment
             .invoke(Event::new(event.to_string()).time_limit(time_limit))
             .await
             .unwrap();
-        let Outcome::Response(response) = &answer.outcome else {
-            panic!("{answer:?}: {:#?}", self.environment.lines())
+        let Outcome::Response(response) = &invocation.outcome else {
+            panic!("{invocation:?}: {:#?}", self.environment.lines())
         };
         let response = Response::from_proxy(&serde_json::from_slice(response).unwrap());
         let lines = self.lines_of(&id).await;
-        Seen {
+        Exchange {
             id,
             response,
-            took: answer.latency,
-            calls: self.proxy.calls(),
+            took: invocation.latency,
+            table_requests: self.proxy.calls(),
             lines,
         }
     }
 
-    /// What a request left in the log: its last line is the one that every request leaves.
+    /// Returns the log lines of a request. The last one is its line of the access log.
     async fn lines_of(&mut self, id: &str) -> Vec<Value> {
         let begin = Instant::now();
         loop {
@@ -131,22 +133,22 @@ impl Function {
             }
             assert!(
                 begin.elapsed() < Duration::from_secs(2),
-                "{id} left no line: {:#?}",
+                "no line of {id} in the access log: {:#?}",
                 self.environment.lines()
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// The next request is served as if nothing had been.
-    async fn unharmed(&mut self) {
+    /// Asserts that the next request succeeds at the first attempt.
+    async fn assert_recovered(&mut self) {
         self.proxy.script([]);
         self.proxy.otherwise(Fault::None);
-        self.get().await.served().calls(1);
+        self.get().await.served().table_requests(1);
     }
 }
 
-/// The variables of a function, but for where its table is.
+/// Returns a function with its variables, except the endpoint of its table.
 fn launch() -> Launch {
     Launch::new(binary())
         .variable("TABLE_NAME", "movies")
@@ -162,14 +164,16 @@ fn error(status: u16, code: &str) -> Fault {
     }
 }
 
-/// DynamoDB's answer to a transaction that it cancelled, one reason for each of its writes.
+/// Returns DynamoDB's response for a cancelled transaction, with one reason for each write.
 fn cancelled(reasons: &[&str]) -> Fault {
     let reasons: Vec<_> = reasons
         .iter()
         .map(|code| json!({ "Code": code, "Message": "as scripted" }))
         .collect();
     let body = json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "Message": "as scripted", "CancellationReasons": reasons,
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message": "as scripted",
+        "CancellationReasons": reasons,
     });
     Fault::Answer {
         status: 400,
@@ -178,17 +182,17 @@ fn cancelled(reasons: &[&str]) -> Fault {
     }
 }
 
-/// What came of a request.
+/// A response with the requests to the table and the log lines that it caused.
 #[derive(Debug)]
-struct Seen {
+struct Exchange {
     id: String,
     response: Response,
     took: Duration,
-    calls: Vec<Call>,
+    table_requests: Vec<Call>,
     lines: Vec<Value>,
 }
 
-impl Deref for Seen {
+impl Deref for Exchange {
     type Target = Response;
 
     fn deref(&self) -> &Response {
@@ -196,7 +200,7 @@ impl Deref for Seen {
     }
 }
 
-impl Seen {
+impl Exchange {
     fn line(&self) -> &Value {
         self.lines
             .iter()
@@ -211,20 +215,20 @@ impl Seen {
             .collect()
     }
 
-    /// Says what was measured, for `lambda/RELIABILITY.md`: seen with `--nocapture`.
-    fn say(&self) -> &Self {
+    /// Prints the measurement for `lambda/RELIABILITY.md`; visible with `--nocapture`.
+    fn print(&self) -> &Self {
         let test = std::thread::current().name().unwrap_or_default().to_owned();
         let cause = self.line()["cause"].as_str().unwrap_or("no fault");
         println!(
-            "{test}: {} after {:.0} ms, {} calls, {cause}",
+            "{test}: {} after {:.0} ms, {} table requests, {cause}",
             self.status,
             self.took.as_secs_f64() * 1e3,
-            self.calls.len()
+            self.table_requests.len()
         );
         self
     }
 
-    /// As it should be, and nothing is reported.
+    /// Asserts a 200 with the movie, without an error in the log.
     #[track_caller]
     fn served(&self) -> &Self {
         assert_eq!(
@@ -246,9 +250,9 @@ impl Seen {
         self
     }
 
-    /// A refusal of the caller's request; nothing is our fault.
+    /// Asserts a 4xx problem document, without an error in the log.
     #[track_caller]
-    fn refused(&self, status: u16, code: &str) -> &Self {
+    fn rejected(&self, status: u16, code: &str) -> &Self {
         assert_eq!(
             (self.status, self.json()["code"].as_str()),
             (status, Some(code)),
@@ -257,7 +261,8 @@ impl Seen {
         self.problem().no_fault()
     }
 
-    /// A fault of ours: told as a problem, counted by its cause, logged in one line, within the budget.
+    /// Asserts a 5xx problem document within the time limit, one ERROR line, and a metric with
+    /// `cause`.
     #[track_caller]
     fn failed(&self, status: u16, cause: &str) -> &Self {
         let code = if status == 503 {
@@ -303,10 +308,10 @@ impl Seen {
             !format!("{:?}", self.lines).contains(SESSION_TOKEN),
             "{self:#?}"
         );
-        self.say().problem().within(3000)
+        self.print().problem().within(3000)
     }
 
-    /// A problem document that tells nothing of what is inside.
+    /// Asserts a problem document without internal details.
     #[track_caller]
     fn problem(&self) -> &Self {
         let body = self.json();
@@ -319,7 +324,7 @@ impl Seen {
             (&json!(self.id), &json!(self.id)),
             "{self:#?}"
         );
-        for inside in [
+        for detail in [
             "amazon",
             "dynamodb",
             "127.0.0.1",
@@ -328,8 +333,8 @@ impl Seen {
             SESSION_TOKEN,
         ] {
             assert!(
-                !self.text.to_lowercase().contains(inside),
-                "{inside}: {}",
+                !self.text.to_lowercase().contains(detail),
+                "{detail}: {}",
                 self.text
             );
         }
@@ -347,8 +352,8 @@ impl Seen {
     }
 
     #[track_caller]
-    fn calls(&self, count: usize) -> &Self {
-        assert_eq!(self.calls.len(), count, "{self:#?}");
+    fn table_requests(&self, count: usize) -> &Self {
+        assert_eq!(self.table_requests.len(), count, "{self:#?}");
         self
     }
 }

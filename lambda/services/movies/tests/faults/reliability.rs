@@ -1,9 +1,9 @@
-//! `lambda/RELIABILITY.md` and the tests agree.
+//! Checks that `lambda/RELIABILITY.md` names the tests that exist.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// The tests of each fault in `code`: those whose doc comment has a line such as `/// Fault F01.`, and
-/// those outside of this crate's tests whose name begins with the id, such as `f29_`.
+/// Returns the fault and name of each test in `code` whose doc comment has a line such as
+/// `/// Fault F01.`, or whose name begins with the id, such as `f27_`.
 fn tests(code: &str) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     let mut faults: Vec<String> = Vec::new();
@@ -26,7 +26,7 @@ fn tests(code: &str) -> BTreeSet<(String, String)> {
     found
 }
 
-/// The tests that each row of a fault names, one in each pair of backticks.
+/// Returns the fault and name of each test that the table's rows have in backticks.
 fn rows(table: &str) -> BTreeSet<(String, String)> {
     let faults = table.lines().filter(|line| line.starts_with("| F"));
     let named = faults.flat_map(|line| {
@@ -52,7 +52,7 @@ fn sources(folder: &Path, found: &mut String) {
 }
 
 #[test]
-fn the_table_names_every_test_of_a_fault_and_no_other() {
+fn reliability_md_names_every_test_of_a_fault() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let table = fs::read_to_string(root.join("RELIABILITY.md")).unwrap();
     let mut code = String::new();
@@ -69,9 +69,9 @@ fn the_table_names_every_test_of_a_fault_and_no_other() {
     let unknown: Vec<_> = rows.difference(&tests).collect();
     assert!(
         missing.is_empty() && unknown.is_empty(),
-        "no row names {missing:?}; no test is {unknown:?}"
+        "RELIABILITY.md lacks the tests {missing:?}; its tests {unknown:?} do not exist"
     );
-    // F40 is delivery's; its tests are in scripts/, in Python.
+    // The tests of F40, delivery, are in scripts/, in Python.
     for fault in (1..40).map(|number| format!("F{number:02}")) {
         assert!(
             rows.iter().any(|(named, _)| *named == fault),
@@ -97,7 +97,7 @@ fn the_table_names_every_test_of_a_fault_and_no_other() {
 }
 
 #[test]
-fn the_tests_that_the_http_servers_table_names_exist() {
+fn tests_in_reliability_md_of_the_http_server_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let document = fs::read_to_string(root.join("RELIABILITY.md")).unwrap();
     let section = document

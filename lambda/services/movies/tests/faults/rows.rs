@@ -1,4 +1,4 @@
-//! What the table holds is not what this API writes, or comes in odd pages.
+//! Items that this API would not write, and unusual pages.
 
 use super::Function;
 use bytes::Bytes;
@@ -8,20 +8,20 @@ use serde_json::{Value, json};
 use std::future::ready;
 use testkit::{RequestBuilder, sample::rush_item};
 
-/// A function on a table that gives these answers to each call in turn, and the last one from then on.
-async fn answering(answers: Vec<Value>) -> Function {
-    let answers = std::sync::Mutex::new(answers);
+/// Starts a function whose table returns these responses in turn and then repeats the last one.
+async fn function_with(responses: Vec<Value>) -> Function {
+    let responses = std::sync::Mutex::new(responses);
     let table = move |request: Request<Bytes>| {
-        let mut answers = answers.lock().unwrap();
-        // The start's own read is not among them.
+        let mut responses = responses.lock().unwrap();
+        // The read at the start of the function does not count.
         let start = dynamodb::operation(&request) == "GetItem"
             && String::from_utf8_lossy(request.body()).contains(r#""N":"0""#);
-        let answer = match answers.len() {
+        let response = match responses.len() {
             _ if start => json!({}),
-            1 => answers[0].clone(),
-            _ => answers.remove(0),
+            1 => responses[0].clone(),
+            _ => responses.remove(0),
         };
-        ready(Some(dynamodb::success(&answer) as Response<Bytes>))
+        ready(Some(dynamodb::success(&response) as Response<Bytes>))
     };
     Function::on(Proxy::start(table).await.unwrap()).await
 }
@@ -35,18 +35,18 @@ fn item(change: impl FnOnce(&mut Value)) -> Value {
 /// Fault F21.
 #[tokio::test]
 async fn item_without_some_attributes_is_returned_and_counted() {
-    for lacking in [&["info"][..], &["etag"], &["info", "etag"]] {
+    for missing in [&["info"][..], &["etag"], &["info", "etag"]] {
         let item = item(|item| {
-            lacking
+            missing
                 .iter()
                 .for_each(|name| drop(item.as_object_mut().unwrap().remove(*name)))
         });
-        let mut function = answering(vec![json!({ "Item": item })]).await;
+        let mut function = function_with(vec![json!({ "Item": item })]).await;
         let seen = function.get().await;
         seen.served();
         assert_eq!(
             seen.json()["info"].get("plot").is_some(),
-            !lacking.contains(&"info"),
+            !missing.contains(&"info"),
             "{seen:#?}"
         );
         assert!(seen.headers.get("etag").is_some(), "{seen:#?}");
@@ -58,7 +58,7 @@ async fn item_without_some_attributes_is_returned_and_counted() {
 #[tokio::test]
 async fn value_of_a_wrong_type_omits_only_that_value_or_item() {
     let partly = item(|item| item["info"]["M"]["rating"] = json!({ "BOOL": true }));
-    let mut function = answering(vec![json!({ "Item": partly })]).await;
+    let mut function = function_with(vec![json!({ "Item": partly })]).await;
     let seen = function.get().await;
     seen.served();
     assert_eq!(
@@ -68,7 +68,8 @@ async fn value_of_a_wrong_type_omits_only_that_value_or_item() {
     assert_eq!(seen.line()["damaged_rows"], 1, "{seen:#?}");
 
     let no_movie = item(|item| item["year"] = json!({ "S": "2013" }));
-    let mut function = answering(vec![json!({ "Items": [no_movie, partly, rush_item()] })]).await;
+    let mut function =
+        function_with(vec![json!({ "Items": [no_movie, partly, rush_item()] })]).await;
     let seen = function.ask("GET", "/movies").await;
     assert_eq!(
         (
@@ -80,7 +81,7 @@ async fn value_of_a_wrong_type_omits_only_that_value_or_item() {
     );
     assert_eq!(seen.line()["damaged_rows"], 2, "{seen:#?}");
 
-    // A row as it should be is none of them.
+    // A well-formed item is not counted.
     let mut function = Function::start().await;
     assert!(function.get().await.line().get("damaged_rows").is_none());
 }
@@ -89,7 +90,7 @@ async fn value_of_a_wrong_type_omits_only_that_value_or_item() {
 #[tokio::test]
 async fn stored_number_keeps_every_digit() {
     let large = format!("1{}", "0".repeat(125));
-    for (stored, answered) in [
+    for (stored, returned) in [
         (
             "7.1234567890123456789012345678901234567",
             "7.1234567890123456789012345678901234567",
@@ -98,13 +99,13 @@ async fn stored_number_keeps_every_digit() {
         ("-0", "0"),
     ] {
         let item = item(|item| item["info"]["M"]["rating"] = json!({ "N": stored }));
-        let mut function = answering(vec![json!({ "Item": item })]).await;
-        // The last of these is beyond the contract's limit, and returned as it is.
+        let mut function = function_with(vec![json!({ "Item": item })]).await;
+        // 1E125 exceeds the contract's limit and is returned unchanged.
         let seen = function
             .send(RequestBuilder::new("GET", "/movies/2013/Rush").without_contract())
             .await;
         assert!(
-            seen.status == 200 && seen.text.contains(&format!("\"rating\":{answered},")),
+            seen.status == 200 && seen.text.contains(&format!("\"rating\":{returned},")),
             "{seen:#?}"
         );
         seen.no_fault();
@@ -115,7 +116,7 @@ async fn stored_number_keeps_every_digit() {
 #[tokio::test]
 async fn large_items_and_pages_cut_at_1_mb_are_read_on() {
     let large = item(|item| item["padding"] = json!({ "S": "x".repeat(400 * 1024 - 300) }));
-    let mut function = answering(vec![json!({ "Item": large })]).await;
+    let mut function = function_with(vec![json!({ "Item": large })]).await;
     function.get().await.served();
 
     let named = |title: &str| item(|item| item["title"] = json!({ "S": title }));
@@ -124,7 +125,7 @@ async fn large_items_and_pages_cut_at_1_mb_are_read_on() {
         json!({ "Items": [named("a"), named("b")], "LastEvaluatedKey": key }),
         json!({ "Items": [named("c")] }),
     ];
-    let mut function = answering(pages).await;
+    let mut function = function_with(pages).await;
     let first = function.ask("GET", "/movies?limit=100").await;
     let next = first.json()["next"]
         .as_str()
@@ -133,7 +134,7 @@ async fn large_items_and_pages_cut_at_1_mb_are_read_on() {
     let second = function
         .ask("GET", &format!("/movies?limit=100&cursor={next}"))
         .await;
-    let titles = |seen: &super::Seen| {
+    let titles = |seen: &super::Exchange| {
         seen.json()["movies"]
             .as_array()
             .unwrap()
@@ -151,8 +152,9 @@ async fn large_items_and_pages_cut_at_1_mb_are_read_on() {
 /// Fault F25.
 #[tokio::test]
 async fn at_most_five_empty_pages_are_read_for_one_response() {
-    let empty = json!({ "Items": [], "LastEvaluatedKey": { "year": { "N": "2013" }, "title": { "S": "b" } } });
-    let mut function = answering(vec![
+    let last = json!({ "year": { "N": "2013" }, "title": { "S": "b" } });
+    let empty = json!({ "Items": [], "LastEvaluatedKey": last });
+    let mut function = function_with(vec![
         empty.clone(),
         empty.clone(),
         json!({ "Items": [rush_item()] }),
@@ -161,15 +163,15 @@ async fn at_most_five_empty_pages_are_read_for_one_response() {
     let seen = function.ask("GET", "/movies").await;
     assert_eq!(
         (
-            seen.no_fault().calls(3).status,
+            seen.no_fault().table_requests(3).status,
             seen.json()["movies"].as_array().unwrap().len()
         ),
         (200, 1)
     );
-    let mut function = answering(vec![empty]).await;
+    let mut function = function_with(vec![empty]).await;
     let seen = function.ask("GET", "/movies").await;
     assert_eq!(
-        seen.no_fault().calls(5).json()["movies"],
+        seen.no_fault().table_requests(5).json()["movies"],
         json!([]),
         "{seen:#?}"
     );
@@ -190,7 +192,7 @@ async fn attribute_of_an_unknown_type_is_ignored() {
     let outside = item(|item| item["embedding"] = unknown.clone());
     let inside = item(|item| item["info"]["M"]["embedding"] = unknown.clone());
     for item in [outside, inside] {
-        let mut function = answering(vec![json!({ "Item": item })]).await;
+        let mut function = function_with(vec![json!({ "Item": item })]).await;
         let seen = function.get().await;
         seen.served();
         assert_eq!(
@@ -198,7 +200,7 @@ async fn attribute_of_an_unknown_type_is_ignored() {
             "Two drivers, one season.",
             "{seen:#?}"
         );
-        let mut function = answering(vec![json!({ "Items": [item] })]).await;
+        let mut function = function_with(vec![json!({ "Items": [item] })]).await;
         assert_eq!(
             function.ask("GET", "/movies").await.no_fault().json()["movies"]
                 .as_array()
@@ -211,8 +213,11 @@ async fn attribute_of_an_unknown_type_is_ignored() {
 
 #[tokio::test]
 async fn idempotency_key_of_another_movie_differs_from_a_repeated_one() {
-    // In DynamoDB's words; on an emulator it is in `writes`.
-    let reason = |etag: &str| json!({ "Code": "ConditionalCheckFailed", "Message": "-", "Item": { "etag": { "S": etag } } });
+    // This is DynamoDB's response as documented; the tests in `writes` use the emulator.
+    let reason = |etag: &str| {
+        let item = json!({ "etag": { "S": etag } });
+        json!({ "Code": "ConditionalCheckFailed", "Message": "-", "Item": item })
+    };
     let post = || {
         RequestBuilder::new("POST", "/movies")
             .json(&json!({ "year": 2013, "title": "Rush" }))
@@ -226,7 +231,8 @@ async fn idempotency_key_of_another_movie_differs_from_a_repeated_one() {
         .to_owned();
     for (found, status) in [(etag.as_str(), 201), ("other", 422)] {
         let body = json!({
-            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "Message": "-",
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+            "Message": "-",
             "CancellationReasons": [reason("a movie's"), reason(found)],
         });
         function.proxy.script([super::Fault::Answer {
@@ -235,12 +241,16 @@ async fn idempotency_key_of_another_movie_differs_from_a_repeated_one() {
             body: body.to_string(),
         }]);
         let seen = function.send(post()).await;
-        assert_eq!(seen.no_fault().calls(1).status, status, "{seen:#?}");
+        assert_eq!(
+            seen.no_fault().table_requests(1).status,
+            status,
+            "{seen:#?}"
+        );
     }
 }
 
-/// What cannot be read cannot be compared or sent either: it stays as it is, and keeps nobody from
-/// the movie.
+/// A value of an unknown type can be neither compared nor sent. It stays unchanged and does not
+/// prevent writes of the movie.
 ///
 /// Fault F26.
 #[tokio::test]
@@ -257,7 +267,7 @@ async fn movie_with_an_attribute_of_an_unknown_type_can_be_written() {
                 .json(&json!({ "info": { "rank": 1 } }));
             let seen = function.send(request.header("If-Match", &etag)).await;
             assert_eq!(
-                seen.no_fault().calls(2).status,
+                seen.no_fault().table_requests(2).status,
                 if method == "DELETE" { 204 } else { 200 },
                 "{seen:#?}"
             );
@@ -265,9 +275,9 @@ async fn movie_with_an_attribute_of_an_unknown_type_can_be_written() {
     }
 }
 
-/// The tests' sample is as this API writes it: its ETag is that of what it holds.
+/// The sample of testkit is an item as this API writes it: its stored ETag is that of its content.
 #[tokio::test]
-async fn a_read_returns_the_etag_of_what_the_item_holds() {
+async fn read_returns_the_etag_of_the_items_content() {
     let mut function = Function::start().await;
     let seen = function.get().await;
     let stored = rush_item()["etag"]["S"].as_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! Lambda itself fails the function, or sends what is no request.
+//! Faults of Lambda: failed polls, little remaining time, invalid events and invalid configuration.
 
 use super::{Fault, Function, binary};
 use lambda_emulator::{Environment, Event, Launch, NextFault, Outcome};
@@ -65,25 +65,25 @@ async fn failed_poll_of_the_runtime_api_is_retried() {
 async fn request_with_too_little_time_left_is_503_without_a_table_request() {
     let mut function = Function::start().await;
     for left in [0, 250] {
-        let ask =
+        let request =
             RequestBuilder::new("GET", "/movies/2013/Rush").time_limit(Duration::from_millis(left));
         function
-            .send(ask)
+            .send(request)
             .await
             .failed(503, "deadline")
-            .calls(0)
+            .table_requests(0)
             .within(200);
     }
-    // With some, it is asked for as long as that lasts.
+    // With more time left, requests to the table are attempted until the deadline.
     function.proxy.otherwise(Fault::Silence);
-    let ask =
+    let request =
         RequestBuilder::new("GET", "/movies/2013/Rush").time_limit(Duration::from_millis(1200));
     function
-        .send(ask)
+        .send(request)
         .await
         .failed(503, "deadline")
         .within(1150);
-    function.unharmed().await;
+    function.assert_recovered().await;
 }
 
 #[cfg(target_os = "linux")]
@@ -96,8 +96,8 @@ async fn too_long_or_malformed_bodies_are_rejected_in_bounded_memory() {
         function
             .send(post(&" ".repeat(length)))
             .await
-            .refused(413, "payload_too_large")
-            .calls(0);
+            .rejected(413, "payload_too_large")
+            .table_requests(0);
     }
     for (body, status, code) in [
         ("!", 400, "invalid_request"),
@@ -106,40 +106,40 @@ async fn too_long_or_malformed_bodies_are_rejected_in_bounded_memory() {
         function
             .send(post(body).base64())
             .await
-            .refused(status, code)
-            .calls(0);
+            .rejected(status, code)
+            .table_requests(0);
     }
-    // Compressed bodies are not unpacked at all, so that none can be a bomb.
+    // Compressed bodies are rejected without decompression, so that none can be a bomb.
     function
         .send(post("H4sIAAAAAAAA").header("Content-Encoding", "gzip"))
         .await
-        .refused(415, "unsupported_media_type")
-        .calls(0);
+        .rejected(415, "unsupported_media_type")
+        .table_requests(0);
     let most = function
         .environment
         .function()
         .max_resident_bytes()
         .unwrap();
     assert!(most < 64 << 20, "{} MiB", most >> 20);
-    function.unharmed().await;
+    function.assert_recovered().await;
 }
 
 #[tokio::test]
-async fn event_that_is_no_request_is_400() {
+async fn event_that_is_not_a_request_is_400() {
     let mut function = Function::start().await;
     for event in ["{}", "[]", "null", "{\"httpMethod\":1}"] {
-        let answer = function
+        let invocation = function
             .environment
             .invoke(Event::new(event))
             .await
             .unwrap();
-        let Outcome::Response(response) = &answer.outcome else {
-            panic!("{answer:?}")
+        let Outcome::Response(response) = &invocation.outcome else {
+            panic!("{invocation:?}")
         };
         assert!(
             String::from_utf8_lossy(response).contains("\"statusCode\":400"),
             "{response:?}"
         );
     }
-    function.unharmed().await;
+    function.assert_recovered().await;
 }

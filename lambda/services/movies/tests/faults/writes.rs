@@ -1,7 +1,7 @@
-//! No write is lost, and none is done twice, whatever becomes of the answers.
+//! Writes are applied exactly once, even if responses of the table are lost.
 
 use super::{
-    Fault, Function, Seen, TABLES,
+    Exchange, Fault, Function, TABLES,
     emulator::{at_random, on},
 };
 use aws_sdk_dynamodb::types::Select;
@@ -13,7 +13,7 @@ use std::{
 };
 use testkit::{RequestBuilder, Tables};
 
-/// Faults after which the table has done what was asked and the function does not know it.
+/// Faults that lose the response after the table has applied the write.
 const AFTER: [Fault; 3] = [Fault::Lost, Fault::HalfThenReset, Fault::HalfThenEnd];
 
 fn movie(title: &str, rank: u64) -> serde_json::Value {
@@ -29,7 +29,7 @@ async fn write_whose_response_is_lost_is_applied_once() {
     let path = "/movies/2013/Rush";
     for fault in AFTER {
         for lost in 1..=2 {
-            // Two retries in a row cost more than they give back: no bucket lasts for all of these.
+            // Each function has its own retry token bucket. One bucket would not last for all writes.
             let mut function = Function::emulated(&tables).await;
             let mut sent = async |request: RequestBuilder, reads: usize, status: u16| {
                 // A conditional write reads first. Only responses to the write are lost.
@@ -39,7 +39,7 @@ async fn write_whose_response_is_lost_is_applied_once() {
                     .script(reading.chain(vec![fault.clone(); lost]));
                 let seen = function.send(request).await;
                 assert_eq!(
-                    seen.no_fault().calls(reads + lost + 1).status,
+                    seen.no_fault().table_requests(reads + lost + 1).status,
                     status,
                     "{fault:?}: {seen:#?}"
                 );
@@ -84,7 +84,7 @@ async fn one_of_two_equal_creates_succeeds_though_every_response_is_lost() {
     }
 }
 
-/// One write of a sequence, and what it makes of the movies there are.
+/// One write of a sequence.
 #[derive(Clone, Debug)]
 enum Write {
     Create { key: Option<String> },
@@ -121,7 +121,7 @@ impl Write {
     }
 }
 
-/// What there ought to be: the rank of each movie, and what was created under each key.
+/// The expected state: the rank of each movie, and the movie that was created with each key.
 #[derive(Clone, Debug, Default)]
 struct Model {
     movies: BTreeMap<String, u64>,
@@ -129,7 +129,7 @@ struct Model {
 }
 
 impl Model {
-    /// Does a write, and gives the status that it is answered with.
+    /// Applies a write and returns the expected status.
     fn apply(&mut self, write: &Write, title: &str, rank: u64) -> u16 {
         let found = self.movies.get(title).copied();
         let mut put = |status| {
@@ -138,16 +138,16 @@ impl Model {
         };
         match write {
             Write::Create { key } => {
-                let made = (title.to_owned(), rank);
+                let created = (title.to_owned(), rank);
                 match key.as_ref().and_then(|key| self.keys.get(key)) {
-                    Some(known) if *known == made => return 201,
+                    Some(known) if *known == created => return 201,
                     Some(_) => return 422,
                     None if found.is_some() => return 409,
                     None => {}
                 }
                 self.movies.insert(title.to_owned(), rank);
                 if let Some(key) = key {
-                    self.keys.insert(key.clone(), made);
+                    self.keys.insert(key.clone(), created);
                 }
                 201
             }
@@ -159,7 +159,7 @@ impl Model {
                     put(201)
                 }
             }
-            // What is there already, as a repeated write finds it, is no conflict.
+            // A write that is already stored is not a conflict.
             Write::PutIfMatch { stale: true } if found == Some(rank) => 200,
             Write::PutIfMatch { stale } => {
                 if *stale || found.is_none() {
@@ -199,12 +199,12 @@ struct Sequences {
     writes: usize,
     open: usize,
     movies: usize,
-    /// Calls to the table, and those of them that a fault befell.
-    calls: [usize; 2],
+    /// Requests to the table, and those of them with a fault.
+    table_requests: [usize; 2],
 }
 
 impl Sequences {
-    /// A sequence of writes on movies of its own.
+    /// Runs a sequence of writes on movies of its own.
     async fn run(&mut self, sequence: usize) {
         let mut model = Model::default();
         for _ in 0..self.random.usize(3..=6) {
@@ -229,9 +229,9 @@ impl Sequences {
                 }
             };
             let body = movie(&title, rank);
-            let ask = match &write {
+            let request = match &write {
                 Write::Create { key: None } => RequestBuilder::new("POST", "/movies").json(&body),
-                // Keys are of one sequence alone, as its movies are.
+                // Each sequence has its own client, and so its own keys.
                 Write::Create { key: Some(key) } => RequestBuilder::new("POST", "/movies")
                     .json(&body)
                     .client(&format!("client-{sequence}"))
@@ -257,16 +257,16 @@ impl Sequences {
             self.function
                 .proxy
                 .script(at_random(&mut self.random, 0.3, 9));
-            let seen = self.function.send(ask).await;
+            let seen = self.function.send(request).await;
             self.writes += 1;
-            self.calls[0] += seen.calls.len();
-            self.calls[1] += seen
-                .calls
+            self.table_requests[0] += seen.table_requests.len();
+            self.table_requests[1] += seen
+                .table_requests
                 .iter()
-                .filter(|call| call.fault != Fault::None)
+                .filter(|request| request.fault != Fault::None)
                 .count();
             if seen.status == 503 {
-                // Given up: done or not done, and nothing else. The next write of a key would tell, a read tells of the movie.
+                // The write was applied completely or not at all. A read shows which.
                 self.open += 1;
                 let now = self.read(&title).await;
                 let rank = self.rank(&now);
@@ -290,7 +290,7 @@ impl Sequences {
         self.movies += model.movies.len();
     }
 
-    async fn read(&mut self, title: &str) -> Seen {
+    async fn read(&mut self, title: &str) -> Exchange {
         self.function.proxy.script([]);
         self.function
             .send(
@@ -300,7 +300,7 @@ impl Sequences {
             .await
     }
 
-    fn rank(&self, seen: &Seen) -> Option<u64> {
+    fn rank(&self, seen: &Exchange) -> Option<u64> {
         match seen.status {
             200 => seen.json()["info"]["rank"].as_u64(),
             404 => None,
@@ -309,15 +309,15 @@ impl Sequences {
     }
 }
 
-/// How often, from the environment: `make fault-drill` asks for more than `make test` does.
-fn number(variable: &str, otherwise: usize) -> usize {
+/// Returns the number in a variable if it is set, as `make fault-drill` does.
+fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable)
         .ok()
-        .map_or(otherwise, |number| number.parse().unwrap())
+        .map_or(default, |number| number.parse().unwrap())
 }
 
 #[tokio::test]
-async fn random_writes_under_faults_do_what_a_model_says() {
+async fn random_writes_under_faults_match_a_model() {
     let (many, seed) = (number("SEQUENCES", 100), number("SEED", 20_261_121) as u64);
     println!("SEED={seed} SEQUENCES={many}");
     let Some(tables) = Tables::create(TABLES).await else {
@@ -329,7 +329,7 @@ async fn random_writes_under_faults_do_what_a_model_says() {
         writes: 0,
         open: 0,
         movies: 0,
-        calls: [0; 2],
+        table_requests: [0; 2],
     };
     for sequence in 0..many {
         sequences.run(sequence).await;
@@ -338,7 +338,7 @@ async fn random_writes_under_faults_do_what_a_model_says() {
         writes,
         open,
         movies,
-        calls: [calls, faults],
+        table_requests: [table_requests, faults],
         ..
     } = sequences;
     let mut pages = tables
@@ -348,21 +348,23 @@ async fn random_writes_under_faults_do_what_a_model_says() {
         .select(Select::Count)
         .into_paginator()
         .send();
-    let mut rows = 0;
+    let mut items = 0;
     while let Some(page) = pages.next().await {
-        rows += page.unwrap().count;
+        items += page.unwrap().count;
     }
-    assert_eq!(usize::try_from(rows).unwrap(), movies);
+    assert_eq!(usize::try_from(items).unwrap(), movies);
     println!(
-        "{many} sequences, {writes} writes, {calls} calls to the table, {faults} of them disturbed; {open} writes answered 503"
+        "{many} sequences, {writes} writes, {table_requests} requests to the table, {faults} of them with a \
+         fault; {open} responses of 503"
     );
-    assert!(faults * 5 > calls && open * 5 < writes);
+    assert!(faults * 5 > table_requests && open * 5 < writes);
 }
 
-/// Fifty functions at once raise a movie's rank by one and sign it, each on what it has read, until
-/// each has done it once. (Two that write the same content would both get 200.)
+/// Each of fifty concurrent functions reads a movie's rank and writes it increased by one, until it
+/// succeeds once. Each writes its own number into the plot, because two writes of equal content
+/// would both get 200.
 #[tokio::test]
-async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
+async fn fifty_concurrent_writers_under_faults_lose_and_repeat_no_write() {
     const WRITERS: usize = 50;
     let Some(tables) = Tables::create(TABLES).await else {
         return;
@@ -393,7 +395,7 @@ async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
                     lines: 0,
                 };
                 let mut random = fastrand::Rng::with_seed(writer as u64);
-                let (mut open, mut refused) = (Vec::new(), 0);
+                let (mut open, mut rejected) = (Vec::new(), 0);
                 loop {
                     function.proxy.script([]);
                     let read = function
@@ -402,7 +404,7 @@ async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
                                 .header("Cache-Control", "no-cache"),
                         )
                         .await;
-                    // Fifty processes on few cores: a read may run out of its time.
+                    // With fifty processes on few cores, a read may exceed its time limit.
                     let Some(rank) =
                         (read.status == 200).then(|| read.json()["info"]["rank"].as_u64().unwrap())
                     else {
@@ -415,8 +417,8 @@ async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
                         .json(&body)
                         .header("If-Match", read.headers["etag"].as_str().unwrap());
                     match function.send(put).await.status {
-                        200 => return (rank + 1, open, refused),
-                        412 => refused += 1,
+                        200 => return (rank + 1, open, rejected),
+                        412 => rejected += 1,
                         503 => open.push(rank + 1),
                         other => panic!("{other}"),
                     }
@@ -425,12 +427,12 @@ async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
             })
         })
         .collect();
-    let (mut done, mut open, mut refusals) = (Vec::new(), BTreeSet::new(), 0);
+    let (mut done, mut open, mut rejections) = (Vec::new(), BTreeSet::new(), 0);
     for writer in writing {
-        let (rank, unclear, refused) = writer.await.unwrap();
+        let (rank, unclear, rejected) = writer.await.unwrap();
         done.push(rank);
         open.extend(unclear);
-        refusals += refused;
+        rejections += rejected;
     }
     let last = first
         .send(RequestBuilder::new("GET", "/movies/2013/Rush").header("Cache-Control", "no-cache"))
@@ -439,22 +441,23 @@ async fn fifty_writers_at_once_under_faults_lose_and_double_nothing() {
         .as_u64()
         .unwrap();
     println!(
-        "{WRITERS} writers, {refusals} refusals, {} answers of 503; the rank went from 1 to {last}",
+        "{WRITERS} writers, {rejections} rejections, {} responses of 503; \
+         the rank went from 1 to {last}",
         open.len()
     );
-    // Each rank was written by one writer, and each that was written is known to the one who wrote it.
+    // Each rank was written by one writer, who got a 200, or a 503 if the outcome was unknown.
     let distinct: BTreeSet<_> = done.iter().copied().collect();
     assert_eq!(
         distinct.len(),
         WRITERS,
-        "two were told that they wrote the same: {done:?}"
+        "two writers got a 200 for the same rank: {done:?}"
     );
     let unknown: Vec<_> = (2..=last)
         .filter(|rank| !distinct.contains(rank) && !open.contains(rank))
         .collect();
     assert!(
         unknown.is_empty(),
-        "written, and told to nobody: {unknown:?}"
+        "ranks that no writer wrote: {unknown:?}"
     );
     assert!(done.iter().all(|rank| *rank <= last));
 }
