@@ -1,4 +1,4 @@
-//! The compiled service behind one of its entry points, on tables of its own.
+//! The compiled service behind one of its entry points, with its own tables.
 
 use super::{TABLES, movies};
 use std::{ops::Deref, process::Command};
@@ -13,34 +13,34 @@ macro_rules! behaviours {
     };
 }
 
-/// How the binary is started, if there is an emulator for its tables.
+/// Returns the entry point, or `None` if there is no emulator.
 pub(super) async fn on_emulator(entry_point: testkit::EntryPoint) -> Option<EntryPoint> {
     testkit::emulator().map(|_| EntryPoint(entry_point))
 }
 
-/// How the binary is started.
+/// The entry point that a test starts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EntryPoint(testkit::EntryPoint);
 
 impl EntryPoint {
-    /// By an emulated Lambda environment.
+    /// An emulated Lambda environment.
     pub(super) const LAMBDA: Self = Self(testkit::EntryPoint::Lambda);
 
-    /// The service on empty tables.
+    /// Starts the service with empty tables.
     pub(super) async fn start(self) -> App {
         self.start_with(&[]).await
     }
 
-    /// The service on empty tables, with more environment variables.
+    /// Starts the service with empty tables and additional environment variables.
     pub(super) async fn start_with(self, variables: &[(&str, &str)]) -> App {
         let tables = Tables::create(TABLES)
             .await
-            .expect("behaviours! asks for an emulator");
+            .expect("behaviours! requires an emulator");
         let app = self.start_on(&tables, variables).await;
         App { app, tables }
     }
 
-    /// The service on tables that exist.
+    /// Starts the service with existing tables.
     pub(super) async fn start_on(self, tables: &Tables, variables: &[(&str, &str)]) -> TestApp {
         let url = std::env::var("AWS_ENDPOINT_URL").unwrap();
         let names = [
@@ -51,7 +51,7 @@ impl EntryPoint {
         self.start_service(&[&names, variables].concat()).await
     }
 
-    /// The service with these variables besides credentials.
+    /// Starts the service with these variables and credentials.
     pub(super) async fn start_service(self, variables: &[(&str, &str)]) -> TestApp {
         let required = [
             ("AWS_ACCESS_KEY_ID", "test"),
@@ -64,7 +64,7 @@ impl EntryPoint {
     }
 }
 
-/// The binary as an HTTP server on a free port, without an environment.
+/// Returns the command of the HTTP server on a free port, without environment variables.
 pub(super) fn server() -> Command {
     let mut command = movies().server();
     command.env("TABLE_NAME", "movies");
@@ -87,7 +87,7 @@ impl Deref for App {
 }
 
 impl App {
-    /// The table of movies.
+    /// Returns the name of the table of movies.
     pub(super) fn table(&self) -> &str {
         self.tables.name("movies")
     }

@@ -1,4 +1,4 @@
-//! The binary as it is started: what it refuses, and in which words.
+//! Starting the binary: invalid arguments and variables, and their error messages.
 
 use std::process::{Command, Output};
 
@@ -17,15 +17,15 @@ fn movies(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     command
 }
 
-fn said(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 #[track_caller]
-fn refused(arguments: &[&str], variables: &[(&str, &str)], word: &str) {
+fn assert_start_fails(arguments: &[&str], variables: &[(&str, &str)], word: &str) {
     let output = movies(arguments, variables).output().unwrap();
     assert!(
-        !output.status.success() && said(&output).contains(word),
+        !output.status.success() && output_text(&output).contains(word),
         "{output:?}"
     );
 }
@@ -36,40 +36,40 @@ fn start_fails_and_names_a_missing_or_invalid_variable() {
         ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9"),
         ("AWS_LAMBDA_FUNCTION_NAME", "mvdb-test-movies"),
     ];
-    refused(&[], &lambda, "TABLE_NAME");
-    refused(
+    assert_start_fails(&[], &lambda, "TABLE_NAME");
+    assert_start_fails(
         &["--listen", "127.0.0.1:0"],
         &[("TABLE_NAME", "")],
         "TABLE_NAME",
     );
-    refused(
+    assert_start_fails(
         &["--listen", "127.0.0.1:0"],
         &[("TABLE_NAME", "t"), ("REGION", "Ireland!")],
         "REGION",
     );
-    refused(
+    assert_start_fails(
         &["--listen", "127.0.0.1:0"],
         &[("TABLE_NAME", "t"), ("AWS_SECRET_ACCESS_KEY", "")],
         "AWS_SECRET_ACCESS_KEY",
     );
-    refused(
+    assert_start_fails(
         &["--listen", "127.0.0.1:0"],
         &[("TABLE_NAME", "t"), ("SSL_CERT_FILE", "/nowhere.pem")],
         "/nowhere.pem: No such file",
     );
-    refused(
+    assert_start_fails(
         &["--listen", "127.0.0.1:0"],
         &[("TABLE_NAME", "t"), ("SSL_CERT_FILE", "/dev/null")],
         "/dev/null holds no root certificate",
     );
-    refused(
+    assert_start_fails(
         &["--listen", "127.0.0.1:0"],
         &[("TABLE_NAME", "t"), ("SSL_CERT_DIR", "/nowhere")],
         "/nowhere: No such file",
     );
     let empty = concat!(env!("CARGO_TARGET_TMPDIR"), "/no-roots");
     std::fs::create_dir_all(empty).unwrap();
-    refused(
+    assert_start_fails(
         &["--listen", "127.0.0.1:0"],
         &[("TABLE_NAME", "t"), ("SSL_CERT_DIR", empty)],
         "no-roots holds no root certificate",
@@ -79,7 +79,7 @@ fn start_fails_and_names_a_missing_or_invalid_variable() {
         ("CORS_ORIGINS", "*"),
         ("AWS_LAMBDA_LOG_LEVEL", "VERBOSE"),
     ] {
-        refused(
+        assert_start_fails(
             &["--listen", "127.0.0.1:0"],
             &[("TABLE_NAME", "t"), (name, value)],
             name,
@@ -90,9 +90,9 @@ fn start_fails_and_names_a_missing_or_invalid_variable() {
 #[test]
 fn listening_beyond_loopback_needs_jwks() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
-        refused(&["--listen", address], &[("TABLE_NAME", "t")], "--jwks");
+        assert_start_fails(&["--listen", address], &[("TABLE_NAME", "t")], "--jwks");
     }
-    refused(
+    assert_start_fails(
         &[
             "--listen",
             "0.0.0.0:0",
@@ -111,7 +111,7 @@ fn listening_beyond_loopback_needs_jwks() {
 
 #[test]
 fn invalid_arguments_are_rejected_with_a_hint() {
-    refused(&[], &[("TABLE_NAME", "t")], "--listen");
+    assert_start_fails(&[], &[("TABLE_NAME", "t")], "--listen");
     for listen in [
         "8080",
         "127.0.0.1",
@@ -119,18 +119,18 @@ fn invalid_arguments_are_rejected_with_a_hint() {
         "127.0.0.1:70000",
         "no-such-host.invalid:8080",
     ] {
-        refused(
+        assert_start_fails(
             &["--listen", listen],
             &[("TABLE_NAME", "t")],
             "it must be HOST:PORT, such as 127.0.0.1:8080",
         );
     }
-    refused(
+    assert_start_fails(
         &["--listen", "127.0.0.1:0", "--jwks", "keys.json"],
         &[("TABLE_NAME", "t")],
         "--issuer",
     );
-    refused(
+    assert_start_fails(
         &[
             "--listen",
             "127.0.0.1:0",
@@ -142,17 +142,17 @@ fn invalid_arguments_are_rejected_with_a_hint() {
     );
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    refused(
+    assert_start_fails(
         &["--listen", &address],
         &[("TABLE_NAME", "t")],
         "Address already in use",
     );
-    refused(&["--port", "8080"], &[("TABLE_NAME", "t")], "--port");
+    assert_start_fails(&["--port", "8080"], &[("TABLE_NAME", "t")], "--port");
     let help = movies(&["--help"], &[]).output().unwrap();
-    assert!(help.status.success() && said(&help).contains("--jwks FILE"));
+    assert!(help.status.success() && output_text(&help).contains("--jwks FILE"));
 }
 
-/// While it starts it waits for a table that does not answer: it need not be waited for.
+/// The server waits for a table that does not respond. A signal ends it without waiting.
 #[tokio::test]
 async fn sigterm_and_sigint_during_start_end_the_server_successfully() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -165,7 +165,7 @@ async fn sigterm_and_sigint_during_start_end_the_server_successfully() {
         .spawn()
         .unwrap();
         let _waiting = silent.accept().unwrap();
-        // It has asked the table, and so has long begun to listen for signals.
+        // It has connected to the table, so the signal handlers are installed.
         let begin = std::time::Instant::now();
         let killed = Command::new("kill")
             .args([format!("-{signal}"), child.id().to_string()])

@@ -1,5 +1,5 @@
-//! Every movie of AWS's sample data set, by path and by query. The data is not this project's to keep: where the file is
-//! absent the test says so and passes.
+//! Reads and writes every movie of AWS's sample data set. The data cannot be part of this
+//! repository. Without the file, the test prints that it was skipped.
 
 use super::{EntryPoint, READ};
 use serde_json::Value;
@@ -26,7 +26,7 @@ async fn every_movie_of_the_sample_data_set_round_trips() {
     };
     let app = EntryPoint::LAMBDA.start().await;
     let movies: Vec<Value> = serde_json::from_str(&text).unwrap();
-    // A float's text in this data is its exact decimal, so that comparing parsed documents compares exactly.
+    // No number of this data loses digits as a float, so comparing parsed documents is exact.
     let mut callers = JoinSet::new();
     for movies in movies.chunks(1000) {
         let (app, movies) = (app.clone(), movies.to_vec());

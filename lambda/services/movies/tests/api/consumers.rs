@@ -1,4 +1,4 @@
-//! A client is served until the day on which its consumer expires, and rejected by name from then on.
+//! Consumers: clients are served until the day on which their consumer expires.
 
 use super::{App, EntryPoint, READ, contract};
 use testkit::RequestBuilder;
@@ -9,7 +9,7 @@ behaviours![
     rejection_of_an_expired_consumer_has_cors_headers,
 ];
 
-/// Two clients of a consumer whose access has ended, and one whose access has not.
+/// Starts a service with two clients of an expired consumer and one of a valid consumer.
 async fn app(entry_point: EntryPoint) -> App {
     let consumers = "old=shop:2020-01-01,next=shop:2020-01-01,valid=library:2999-12-31";
     let variables = [
@@ -53,7 +53,7 @@ async fn valid_and_unknown_consumers_are_served(entry_point: EntryPoint) {
     }
 }
 
-/// A page of an expired client has to be able to read why.
+/// A web page of an expired client must be able to read the error.
 async fn rejection_of_an_expired_consumer_has_cors_headers(entry_point: EntryPoint) {
     let response = app(entry_point)
         .await

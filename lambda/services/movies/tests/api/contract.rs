@@ -1,4 +1,4 @@
-//! Operations, scopes and limits are those of the contract, in both directions.
+//! Compares operations, scopes and limits with the contract, in both directions.
 
 use super::{EntryPoint, contract};
 use movies::domain::{Field, Info};

@@ -1,10 +1,10 @@
-//! Events of API Gateway's REST proxy integration: what reaches the function is the client's path, percent-encoded, and
-//! any map may be null.
+//! Events of API Gateway's REST proxy integration. They have the client's percent-encoded path, and
+//! any map can be null.
 //!
-//! `recorded.json` holds what AWS delivered, as others published it: each with the target that was asked for and its
-//! source, without ids, addresses and the headers that the network adds. The other events have the same form in full,
-//! with paths and tokens of this API; their ids are made up. The local AWS is held to the recordings too:
-//! `scripts/local-aws/test_gateway.py`.
+//! `recorded.json` has events that AWS delivered and that others published, each with the requested
+//! target and its source. Ids, addresses and headers of the network are removed. The other events
+//! have the complete form, with paths and tokens of this API and invented ids.
+//! `scripts/local-aws/test_gateway.py` compares the emulated gateway with the same recordings.
 
 use super::EntryPoint;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ async fn recorded_events_are_read_as_they_were_sent() {
             .await
             .assert_problem(404, "route_not_found");
 
-        // The same request, had it been for a movie of this API.
+        // The same request for a movie of this API.
         let title = event["path"]
             .as_str()
             .unwrap()
@@ -43,11 +43,11 @@ async fn recorded_events_are_read_as_they_were_sent() {
         event["requestContext"]["authorizer"] =
             json!({ "claims": { "scope": "movies/read movies/write" } });
         let answer = app.invoke(&event.to_string()).await;
-        let asked = RequestBuilder::new(event["httpMethod"].as_str().unwrap(), &target);
-        if asked.method() != "GET" {
+        let requested = RequestBuilder::new(event["httpMethod"].as_str().unwrap(), &target);
+        if requested.method() != "GET" {
             answer.assert_problem(405, "method_not_allowed");
-        } else if !asked.parameters().is_empty() {
-            let mut names: Vec<_> = asked
+        } else if !requested.parameters().is_empty() {
+            let mut names: Vec<_> = requested
                 .parameters()
                 .into_iter()
                 .map(|(name, _)| name)
@@ -183,7 +183,7 @@ async fn repeated_parameter_of_an_event_is_400() {
         "Rush"
     );
     event["queryStringParameters"] = json!(["year"]);
-    event["requestContext"]["requestId"] = Value::Null; // what is no request has no id but the invocation's
+    event["requestContext"]["requestId"] = Value::Null; // then the id is that of the invocation
     app.invoke(&event.to_string())
         .await
         .assert_problem(400, "invalid_request");
@@ -212,7 +212,7 @@ async fn event_without_a_verified_scope_is_403() {
 }
 
 #[tokio::test]
-async fn event_that_is_no_request_is_400() {
+async fn event_that_is_not_a_request_is_400() {
     if testkit::emulator().is_none() {
         return;
     }

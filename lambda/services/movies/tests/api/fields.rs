@@ -1,4 +1,4 @@
-//! Every field that the contract gives a movie is in the item, in the response and in the ETag.
+//! Checks that every field of the contract is in the item, in the response and in the ETag.
 
 use super::{EntryPoint, contract};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -138,7 +138,7 @@ async fn malformed_stored_value_is_omitted_and_can_be_replaced(entry_point: Entr
             let mut expected = samples();
             expected.remove(&name);
             let mut found = read.json()["info"].clone();
-            // Of the right type and beyond the limits: returned as it is.
+            // A value of the right type that exceeds the limits is returned unchanged.
             found.as_object_mut().unwrap().remove(&name);
             assert_eq!(found, json!(expected), "{name} {malformed:?}");
             let patch = RequestBuilder::new("PATCH", PATH)

@@ -1,6 +1,6 @@
-//! Hostile input in quantity, to the binary, by the Runtime API. Whatever is sent: the answer is no fault and one that the
-//! contract has, what was sent comes back as text alone, the next request is served as ever, nothing panics, and little memory
-//! is taken. (What each trick is answered with is asserted where its rule is.)
+//! Hostile input in large quantities, sent to the binary through the Runtime API. Every response is
+//! declared in the contract and below 500, and repeats input only as inert text. The next request
+//! succeeds, nothing panics, and memory stays bounded. (Other tests assert the exact responses.)
 
 use super::{contract, logs};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -21,22 +21,23 @@ use testkit::{
     sample::{path_of, rush, rush_item},
 };
 
-/// What the process may ever hold, of the 256 MB that the function is given.
+/// Maximum memory of the process. The function has 256 MB.
 const MEMORY_BYTES: u64 = 64 * 1024 * 1024;
 const SEED: &[u8; 32] = b"the same input in every run, ok?";
 
-/// On a busy machine a debug build takes its time for six megabytes; how long anything may take is not what is asked here.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Maximum time for a response. A debug build on a busy machine is slow, and these tests do not
+/// measure time.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The function on a table of two movies.
+/// A function with a table of two movies.
 struct Function {
     environment: Environment,
     _table: Server,
-    /// What a good request is answered with.
-    good: Response,
-    /// After how many hostile requests a good one is sent.
-    looks_every: usize,
-    looks: usize,
+    /// The response to a valid request.
+    valid: Response,
+    /// Number of hostile requests after which a valid one is sent.
+    check_interval: usize,
+    checks: usize,
     sent: usize,
 }
 
@@ -51,41 +52,44 @@ impl Function {
             .variable("AWS_ENDPOINT_URL", table.url())
             .variable("TABLE_NAME", "movies");
         let mut environment = Environment::start(launch.never_frozen()).await.unwrap();
-        let good = invoke(
+        let valid = invoke(
             &mut environment,
             RequestBuilder::new("GET", "/movies/2013/Rush").event(),
             0,
         )
         .await;
-        assert_eq!((good.status, &good.json()["title"]), (200, &json!("Rush")));
+        assert_eq!(
+            (valid.status, &valid.json()["title"]),
+            (200, &json!("Rush"))
+        );
         Self {
             environment,
             _table: table,
-            good,
-            looks_every: 1,
-            looks: 1,
+            valid,
+            check_interval: 1,
+            checks: 1,
             sent: 0,
         }
     }
 
-    /// For the many, each of which is the next of another.
-    async fn of_many() -> Self {
+    /// Starts a function for many requests, with a valid request after every twenty.
+    async fn start_with_few_checks() -> Self {
         Self {
-            looks_every: 20,
+            check_interval: 20,
             ..Self::start().await
         }
     }
 
-    async fn send(&mut self, ask: &RequestBuilder) -> Response {
-        self.deliver(ask.event()).await
+    async fn send(&mut self, request: &RequestBuilder) -> Response {
+        self.deliver(request.event()).await
     }
 
-    /// Gives it an event, then asks for a movie.
+    /// Sends an event and, at the interval, a valid request.
     async fn deliver(&mut self, event: Value) -> Response {
         self.sent += 1;
         let answer = invoke(&mut self.environment, event.clone(), self.sent).await;
-        if self.sent.is_multiple_of(self.looks_every) {
-            self.looks += 1;
+        if self.sent.is_multiple_of(self.check_interval) {
+            self.checks += 1;
             let next = invoke(
                 &mut self.environment,
                 RequestBuilder::new("GET", "/movies/2013/Rush").event(),
@@ -94,7 +98,7 @@ impl Function {
             .await;
             assert_eq!(
                 (next.status, &next.text),
-                (self.good.status, &self.good.text),
+                (self.valid.status, &self.valid.text),
                 "after {}",
                 cut(&event.to_string())
             );
@@ -102,7 +106,7 @@ impl Function {
         answer
     }
 
-    /// Looks at what it leaves: its log and its memory. Gives the number of hostile requests.
+    /// Checks the log and the memory, and returns the number of hostile requests.
     async fn end(self) -> usize {
         let memory = self.environment.function().max_resident_bytes().unwrap();
         assert!(memory <= MEMORY_BYTES, "{memory} bytes");
@@ -112,19 +116,19 @@ impl Function {
             .map(|line| logs::fields(&line.text))
             .filter(|line| line["message"] == "request")
             .count();
-        // An event that is no request leaves a warning besides.
-        let refused = lines
+        // An event that is not a request logs a warning as well.
+        let warnings = lines
             .iter()
             .filter(|line| line.text.contains("the event is no request"))
             .count();
         assert_eq!(
             served,
-            self.sent + self.looks,
-            "every request leaves a line"
+            self.sent + self.checks,
+            "every request has a line in the access log"
         );
-        assert_eq!(lines.len(), served + refused, "{lines:#?}");
+        assert_eq!(lines.len(), served + warnings, "{lines:#?}");
         println!(
-            "{} hostile requests, {} MiB at the most",
+            "{} hostile requests, at most {} MiB",
             self.sent,
             memory >> 20
         );
@@ -142,7 +146,7 @@ async fn invoke(environment: &mut Environment, mut event: Value, number: usize) 
     }
     let text = event.to_string();
     let answer = environment
-        .invoke(Event::new(text.clone()).time_limit(PATIENCE))
+        .invoke(Event::new(text.clone()).time_limit(TIMEOUT))
         .await
         .unwrap();
     let Outcome::Response(response) = answer.outcome else {
@@ -155,7 +159,7 @@ async fn invoke(environment: &mut Environment, mut event: Value, number: usize) 
         .pointer("/requestContext/requestId")
         .and_then(Value::as_str);
     if seen.header("x-request-id") == Some(&*answer.id) {
-        // What is no request has no operation; and what is no id is not taken for one.
+        // An event that is not a request has no operation, and an invalid id is not used.
         let (method, path) = if seen.status == 400 {
             Default::default()
         } else {
@@ -166,14 +170,14 @@ async fn invoke(environment: &mut Environment, mut event: Value, number: usize) 
         assert_eq!(seen.header("x-request-id"), given, "{}", cut(&text));
         assert_contract(contract(), &part("httpMethod"), &part("path"), None, &seen);
     }
-    harmless(&seen);
+    assert_harmless(&seen);
     seen
 }
 
-/// What comes back means nothing to a browser, a terminal or a proxy on the way.
+/// Asserts that the response is inert text for browsers, terminals and proxies.
 #[track_caller]
-fn harmless(answer: &Response) {
-    // Declared by the contract, or of HTTP in general. `Allow` is of a 405, which no operation has.
+fn assert_harmless(answer: &Response) {
+    // Headers that no operation declares. `Allow` belongs to 405.
     const GENERAL: [&str; 5] = [
         "allow",
         "cache-control",
@@ -223,7 +227,7 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// A request with a path as it is, whatever it holds.
+/// Returns a request with a path that is not encoded.
 fn raw(method: &str, path: impl Into<String>) -> RequestBuilder {
     RequestBuilder::new(method, "").path(path)
 }
@@ -241,12 +245,12 @@ fn of(method: &str, title: &str) -> RequestBuilder {
         .parameter("title", title)
 }
 
-/// A place that a caller's text can stand in: what it is, and the request with a text there.
+/// A part of a request that a caller controls: its name, and the request with a text in this part.
 type Position = (String, Box<dyn Fn(&str) -> RequestBuilder>);
 
 fn positions() -> Vec<Position> {
-    fn at(name: impl Into<String>, ask: impl Fn(&str) -> RequestBuilder + 'static) -> Position {
-        (name.into(), Box::new(ask))
+    fn at(name: impl Into<String>, request: impl Fn(&str) -> RequestBuilder + 'static) -> Position {
+        (name.into(), Box::new(request))
     }
     let mut positions = vec![
         // aws_lambda_events reads an empty method as GET. The gateway sends none.
@@ -264,24 +268,20 @@ fn positions() -> Vec<Position> {
         at("title, encoded twice", |text| {
             raw("GET", path_of(2013, &encoded(text)))
         }),
-        at("title of a movie that is put", |text| {
+        at("title of PUT", |text| {
             raw("PUT", path_of(2013, text)).json(&json!({}))
         }),
-        at("title of a movie that is patched", |text| {
+        at("title of PATCH", |text| {
             raw("PATCH", path_of(2013, text)).json(&json!({ "info": {} }))
         }),
-        at("title of a movie that is deleted", |text| {
-            raw("DELETE", path_of(2013, text))
-        }),
-        at("title of a movie that is put by query", |text| {
+        at("title of DELETE", |text| raw("DELETE", path_of(2013, text))),
+        at("title of PUT, query form", |text| {
             of("PUT", text).json(&json!({}))
         }),
-        at("title of a movie that is patched by query", |text| {
+        at("title of PATCH, query form", |text| {
             of("PATCH", text).json(&json!({ "info": {} }))
         }),
-        at("title of a movie that is deleted by query", |text| {
-            of("DELETE", text)
-        }),
+        at("title of DELETE, query form", |text| of("DELETE", text)),
         at("parameter year", |text| query(&[("year", text)])),
         at("parameter title", |text| {
             query(&[("year", "2013"), ("title", text)])
@@ -296,8 +296,8 @@ fn positions() -> Vec<Position> {
         at("parameter cursor", |text| {
             query(&[("year", "2013"), ("cursor", text)])
         }),
-        at("parameter of no name", |text| query(&[(text, "1")])),
-        at("header of no name", |text| {
+        at("name of a parameter", |text| query(&[(text, "1")])),
+        at("name of a header", |text| {
             RequestBuilder::new("GET", "/movies/2013/Rush").header(text, "1")
         }),
         at("body", |text| {
@@ -316,7 +316,7 @@ fn positions() -> Vec<Position> {
         at("year in the body", |text| {
             RequestBuilder::new("POST", "/movies").json(&json!({ "year": text, "title": "Rush" }))
         }),
-        at("year in the body, as it is", |text| {
+        at("year in the body, not encoded", |text| {
             RequestBuilder::new("POST", "/movies").body(
                 "application/json",
                 &format!(r#"{{"year":{text},"title":"Rush"}}"#),
@@ -325,7 +325,7 @@ fn positions() -> Vec<Position> {
         at("title in the body", |text| {
             RequestBuilder::new("POST", "/movies").json(&json!({ "year": 2013, "title": text }))
         }),
-        at("title in the body, as it is", |text| {
+        at("title in the body, not encoded", |text| {
             RequestBuilder::new("POST", "/movies").body(
                 "application/json",
                 &format!(r#"{{"year":2013,"title":"{text}"}}"#),
@@ -387,18 +387,19 @@ fn positions() -> Vec<Position> {
     positions
 }
 
-/// All by `make hostile`; by `make test` a part in which every string and every position is.
+/// `make hostile` combines all strings with all positions. `make test` sends a tenth of this, which
+/// includes every string and every position.
 #[tokio::test]
 async fn every_naughty_string_in_every_position_gets_a_declared_response() {
     let all = std::env::var_os("HOSTILE").is_some();
-    let mut function = Function::of_many().await;
-    for (number, (name, ask)) in positions().into_iter().enumerate() {
+    let mut function = Function::start_with_few_checks().await;
+    for (number, (name, request)) in positions().into_iter().enumerate() {
         for text in BLNS
             .iter()
             .skip(if all { 0 } else { number % 10 })
             .step_by(if all { 1 } else { 10 })
         {
-            let answer = function.send(&ask(text)).await;
+            let answer = function.send(&request(text)).await;
             if name == "title, encoded" {
                 // No such movie, or rejected as a title. Without a title the path is no route.
                 let is_not_found = text.is_empty() || text.parse::<Title>().is_ok();
@@ -413,10 +414,10 @@ async fn every_naughty_string_in_every_position_gets_a_declared_response() {
     assert!(function.end().await >= if all { 20_000 } else { 2_000 });
 }
 
-/// What is made up, the same in every run.
-struct Made(TestRunner);
+/// Generates values from a fixed seed.
+struct Generator(TestRunner);
 
-impl Made {
+impl Generator {
     fn new() -> Self {
         Self(TestRunner::new_with_rng(
             Config::default(),
@@ -429,7 +430,7 @@ impl Made {
     }
 }
 
-/// The names of the members of a movie and of its fields.
+/// Returns the names of the members of a movie and of its fields.
 fn members() -> Vec<String> {
     let schemas = ["Movie", "Info"].map(|name| contract().schema(name));
     schemas
@@ -438,13 +439,13 @@ fn members() -> Vec<String> {
         .collect()
 }
 
-/// Every path of the contract.
+/// Returns every path of the contract.
 fn paths() -> Vec<String> {
     let paths = contract().document["paths"].as_object().unwrap().keys();
     paths.map(|template| contract().path(template)).collect()
 }
 
-/// The names of every parameter of the contract in `query` or `header`.
+/// Returns the names of the contract's parameters in `query` or `header`.
 fn parameter_names(place: &str) -> Vec<String> {
     let mut names = BTreeSet::new();
     for (method, template) in contract().operations() {
@@ -458,7 +459,7 @@ fn parameter_names(place: &str) -> Vec<String> {
     names.into_iter().collect()
 }
 
-/// JSON that is a movie, nearly one, or nothing of the sort.
+/// Generates JSON that is similar to a movie, or arbitrary.
 fn document() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -499,7 +500,8 @@ fn request() -> impl Strategy<Value = RequestBuilder> {
         "-?title",
         any::<String>()
     ];
-    let parameters = prop_oneof![2 => Just(Vec::new()), 1 => vec((prop_oneof![6 => name, 1 => any::<String>()], value), 0..5)];
+    let name = prop_oneof![6 => name, 1 => any::<String>()];
+    let parameters = prop_oneof![2 => Just(Vec::new()), 1 => vec((name, value), 0..5)];
     let mut names = parameter_names("header");
     names.extend(["Content-Encoding", "content-type", "Origin"].map(String::from));
     let name = prop::sample::select(names);
@@ -517,32 +519,34 @@ fn request() -> impl Strategy<Value = RequestBuilder> {
         any::<String>().prop_map(Some)
     ];
     (method, path, parameters, headers, body).prop_map(|(method, path, query, headers, body)| {
-        let ask = query.iter().fold(raw(method, path), |ask, (name, value)| {
-            ask.parameter(name, value)
-        });
-        let ask = headers
+        let request = query
             .iter()
-            .fold(ask, |ask, (name, value)| ask.header(name, value));
+            .fold(raw(method, path), |request, (name, value)| {
+                request.parameter(name, value)
+            });
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(name, value)
+        });
         match body {
-            Some(text) => ask.body("application/json", &text),
-            None => ask,
+            Some(text) => request.body("application/json", &text),
+            None => request,
         }
     })
 }
 
 #[tokio::test]
 async fn random_requests_get_a_declared_response() {
-    let (mut function, mut made) = (Function::of_many().await, Made::new());
+    let (mut function, mut generator) = (Function::start_with_few_checks().await, Generator::new());
     let request = request();
     for number in 0..3_000 {
-        let mut event = made.one(&request).event();
+        let mut event = generator.one(&request).event();
         if number % 10 == 0 {
             event["isBase64Encoded"] = json!(true);
-            let bytes = made.one(&vec(any::<u8>(), 0..60));
+            let bytes = generator.one(&vec(any::<u8>(), 0..60));
             event["body"] = if number % 20 == 0 {
                 json!(STANDARD.encode(bytes))
             } else {
-                made.one(&document())
+                generator.one(&document())
             };
         }
         function.deliver(event).await;
@@ -550,11 +554,11 @@ async fn random_requests_get_a_declared_response() {
     function.end().await;
 }
 
-/// Every byte as an escape, every two that could begin a character wrongly, and escapes that are none: each is read as another
-/// decoder of UTF-8 reads it, once.
+/// Sends every byte as an escape, invalid UTF-8 sequences, and invalid escapes. The expected title is
+/// that of another UTF-8 decoder.
 #[tokio::test]
 async fn every_percent_escape_is_decoded_once_or_400() {
-    let mut function = Function::of_many().await;
+    let mut function = Function::start_with_few_checks().await;
     let mut parts: Vec<String> = (0..=255u8)
         .flat_map(|byte| {
             [
@@ -598,8 +602,11 @@ async fn every_percent_escape_is_decoded_once_or_400() {
         parts.push(part.to_owned());
     }
     for part in &parts {
-        let escapes =
-            part.split('%').skip(1).all(|rest| matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()));
+        let is_escape = |rest: &str| {
+            let digits = rest.as_bytes().iter().take(2);
+            digits.filter(|digit| digit.is_ascii_hexdigit()).count() == 2
+        };
+        let escapes = part.split('%').skip(1).all(is_escape);
         let title = percent_decode_str(part)
             .decode_utf8()
             .ok()
@@ -630,9 +637,9 @@ async fn every_percent_escape_is_decoded_once_or_400() {
 
 #[tokio::test]
 async fn numbers_of_every_size_keep_their_value_or_are_400() {
-    let (mut function, mut made) = (Function::of_many().await, Made::new());
+    let (mut function, mut generator) = (Function::start_with_few_checks().await, Generator::new());
     let number = "-?(0|[1-9][0-9]{0,45})(\\.[0-9]{1,45})?([eE][+-]?[0-9]{1,12})?";
-    let mut numbers: Vec<String> = (0..150).map(|_| made.one(&number)).collect();
+    let mut numbers: Vec<String> = (0..150).map(|_| generator.one(&number)).collect();
     for bits in [7, 8, 15, 16, 31, 32, 52, 53, 63, 64, 127, 128] {
         let power = if bits == 128 {
             "340282366920938463463374607431768211456".to_owned()
@@ -689,11 +696,11 @@ async fn numbers_of_every_size_keep_their_value_or_are_400() {
         .collect();
     assert!(!number_fields.is_empty());
     for number in &numbers {
-        for ask in [
+        for request in [
             raw("GET", format!("/movies/{number}/Rush")),
             query(&[("year", number)]),
         ] {
-            let answer = function.send(&ask).await;
+            let answer = function.send(&request).await;
             assert_eq!(
                 answer.status == 400,
                 number.parse::<Year>().is_err(),
@@ -716,13 +723,13 @@ async fn numbers_of_every_size_keep_their_value_or_are_400() {
                 )
                 .await;
             if answer.status < 400 {
-                let (sent, kept): (f64, f64) = (
+                let (sent, returned): (f64, f64) = (
                     number.parse().unwrap(),
                     answer.json()["info"][field].as_f64().unwrap(),
                 );
                 assert!(
-                    (sent - kept).abs() <= sent.abs() * f64::EPSILON,
-                    "{field}: {number} became {kept}"
+                    (sent - returned).abs() <= sent.abs() * f64::EPSILON,
+                    "{field}: {number} became {returned}"
                 );
             } else {
                 answer.assert_problem(400, "invalid_request");
@@ -732,7 +739,7 @@ async fn numbers_of_every_size_keep_their_value_or_are_400() {
     function.end().await;
 }
 
-/// The longest and deepest there is: an event of Lambda's 6 MB.
+/// Sends the longest and deepest bodies that fit into an event of 6 MB, which is Lambda's maximum.
 #[tokio::test]
 async fn oversized_and_nested_input_is_rejected_in_64_mib() {
     let mut function = Function::start().await;
@@ -819,8 +826,9 @@ async fn oversized_and_nested_input_is_rejected_in_64_mib() {
             .assert_problem(415, "unsupported_media_type");
     }
     let get = || RequestBuilder::new("GET", "/movies/2013/Rush");
-    let headers =
-        |count, value: &str| (0..count).fold(get(), |ask, n| ask.header(&format!("X-{n}"), value));
+    let headers = |count, value: &str| {
+        (0..count).fold(get(), |request, n| request.header(&format!("X-{n}"), value))
+    };
     assert_eq!(
         function
             .send(&headers(100, &"x".repeat(8 * 1024)))
@@ -840,7 +848,9 @@ async fn oversized_and_nested_input_is_rejected_in_64_mib() {
         .send(&query(&[(&long, &long)]))
         .await
         .assert_problem(400, "invalid_request");
-    let parameters = (0..50_000).fold(query(&[]), |ask, n| ask.parameter(&format!("p{n}"), ""));
+    let parameters = (0..50_000).fold(query(&[]), |request, n| {
+        request.parameter(&format!("p{n}"), "")
+    });
     function
         .send(&parameters)
         .await
@@ -860,38 +870,38 @@ async fn oversized_and_nested_input_is_rejected_in_64_mib() {
     function.end().await;
 }
 
-/// An event is made by the gateway, or by whoever may invoke the function: then any member may be anything.
+/// Clients that can invoke the function directly can send any event.
 #[tokio::test]
 async fn malformed_events_get_a_declared_response() {
-    let (mut function, mut made) = (Function::start().await, Made::new());
+    let (mut function, mut generator) = (Function::start().await, Generator::new());
     let (document, text) = (document(), any::<String>());
-    let whole = RequestBuilder::new("PUT", "/movies/2013/Rush")
+    let valid = RequestBuilder::new("PUT", "/movies/2013/Rush")
         .json(&json!({}))
         .event();
-    let members: Vec<_> = whole.as_object().unwrap().keys().cloned().collect();
+    let members: Vec<_> = valid.as_object().unwrap().keys().cloned().collect();
     let deep =
         serde_json::from_str::<Value>(&format!("{}{}", "[".repeat(100), "]".repeat(100))).unwrap();
     for _ in 0..60 {
-        function.deliver(made.one(&document)).await;
+        function.deliver(generator.one(&document)).await;
         for member in &members {
-            let mut event = whole.clone();
-            event[member] = made.one(&document);
+            let mut event = valid.clone();
+            event[member] = generator.one(&document);
             function.deliver(event.clone()).await;
             event[member] = deep.clone();
             function.deliver(event).await;
         }
         for member in ["requestId", "authorizer"] {
-            let mut event = whole.clone();
-            event["requestContext"][member] = made.one(&document);
+            let mut event = valid.clone();
+            event["requestContext"][member] = generator.one(&document);
             function.deliver(event).await;
         }
         for id in [
-            made.one(&text),
+            generator.one(&text),
             String::new(),
             "a\r\nSet-Cookie: b=c".to_owned(),
             "x".repeat(9_000),
         ] {
-            let mut event = whole.clone();
+            let mut event = valid.clone();
             event["requestContext"]["requestId"] = json!(id);
             function.deliver(event).await;
         }
@@ -908,26 +918,26 @@ async fn changed_cursor_is_400() {
         .await;
     let cursor = first.json()["next"].as_str().unwrap().to_owned();
     assert_eq!(function.send(&of(&cursor)).await.status, 200);
-    let mut touched: Vec<String> = (0..cursor.len())
+    let mut changed_cursors: Vec<String> = (0..cursor.len())
         .map(|length| cursor[..length].to_owned())
         .collect();
     for place in 0..cursor.len() {
         for other in ["A", "B", "_", "-", "=", "+", "/", " ", "%", "é", "\0"] {
             let changed = format!("{}{other}{}", &cursor[..place], &cursor[place + 1..]);
-            touched.extend([
+            changed_cursors.extend([
                 changed,
                 format!("{}{other}{}", &cursor[..place], &cursor[place..]),
             ]);
         }
     }
-    touched.extend([
+    changed_cursors.extend([
         format!("{cursor}="),
         format!("{cursor}{cursor}"),
         encoded(&format!("{cursor}/")),
         cursor.to_lowercase(),
         cursor.repeat(1_000),
     ]);
-    for cursor in touched.iter().filter(|text| **text != cursor) {
+    for cursor in changed_cursors.iter().filter(|text| **text != cursor) {
         assert_eq!(
             function
                 .send(&of(cursor))

@@ -1,6 +1,6 @@
-//! The compiled binary as an HTTP server (`--listen`): clients that hang up, stall or send half a
-//! request, logs that cannot be written, tokens, readiness, shutdown. The other modules test what both
-//! entry points have in common.
+//! The compiled binary as an HTTP server (`--listen`): clients that disconnect, stall or send half a
+//! request, logs that cannot be written, tokens, readiness, shutdown. The other modules test the
+//! behaviour that both entry points share.
 
 use super::{app, contract, logs::fields};
 use bytes::Bytes;
@@ -30,7 +30,7 @@ use tokio::{
 
 const ORIGIN: &str = "https://app.example.org";
 
-/// A table on loopback: its server, and how many write transactions it has got.
+/// A fake table on loopback that counts write transactions.
 struct Table {
     server: Server,
     writes: Arc<AtomicUsize>,
@@ -41,7 +41,7 @@ impl Table {
         Self::slow(Duration::ZERO).await
     }
 
-    /// One whose writes take this long.
+    /// Starts a table whose writes take this long.
     async fn slow(write: Duration) -> Self {
         let writes = Arc::<AtomicUsize>::default();
         let counter = Arc::clone(&writes);
@@ -88,7 +88,7 @@ fn command(table: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// As [`command`], listening elsewhere than on a free port.
+/// Returns the same as [`command`], with this address instead of a free port.
 fn command_on(address: &str, table: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_movies"));
     let from = self::command(table, &[]);
@@ -102,13 +102,13 @@ fn command_on(address: &str, table: &str) -> Command {
     command
 }
 
-/// The access log's lines.
+/// Returns the lines of the access log.
 fn requests(log: &[String]) -> Vec<Value> {
     let lines = log.iter().map(|line| fields(line));
     lines.filter(|line| line["message"] == "request").collect()
 }
 
-/// Waits until the access log has so many lines.
+/// Waits until the access log has `count` lines, and returns them.
 async fn logged(server: &HttpServer, count: usize) -> Vec<Value> {
     let begin = Instant::now();
     loop {
@@ -125,7 +125,7 @@ fn put() -> RequestBuilder {
     RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({ "info": { "rank": 1 } }))
 }
 
-/// Sends bytes, keeps the connection open, and returns the response held to the contract.
+/// Sends bytes without closing the connection, and checks the response against the contract.
 async fn send(server: &HttpServer, method: &str, path: &str, request: &str) -> Response {
     let response = Response::from_http1(&server.send_bytes(request.as_bytes()).await);
     assert_contract(contract(), method, path, None, &response);
@@ -259,7 +259,7 @@ async fn rejected_and_malformed_requests_are_logged() {
     }
 }
 
-/// Serves a hundred requests with this standard output.
+/// Starts a server with this standard output and asserts that it serves a hundred requests.
 async fn serves_with_output(table: &Table, output: impl Into<Stdio>) -> HttpServer {
     let mut command = table.command(&[]);
     command.stdout(output);
@@ -301,7 +301,7 @@ async fn http_server_serves_though_nobody_reads_its_log() {
             200
         );
     }
-    // What was not read was kept: nothing is lost.
+    // Lines that were not read are queued, so none is lost.
     let begin = Instant::now();
     let reading = std::thread::spawn(move || {
         let mut text = String::new();
@@ -334,7 +334,7 @@ async fn shutdown_does_not_wait_for_a_log_that_nobody_reads() {
     );
 }
 
-/// `movies --listen … 2>/dev/full`: what is printed at the start may be lost, and nothing else.
+/// With `movies --listen … 2>/dev/full`, only the lines that are printed at the start are lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn http_server_serves_though_standard_error_cannot_be_written() {
     let table = Table::start().await;
@@ -400,7 +400,8 @@ async fn missing_body_is_awaited_only_if_the_response_depends_on_it() {
         ("PUT", "/movies/2013/Rush?a=b", write.as_str(), 400),
     ] {
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 10\r\n{headers}\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: 10\r\n{headers}\r\n"
         );
         let response = send(&server, method, path.split('?').next().unwrap(), &request).await;
         assert_eq!(response.status, status, "{method} {path}: {response:?}");
@@ -429,8 +430,7 @@ async fn slow_upload_is_408() {
     assert_eq!(logged(&server, 1).await[0]["status"], 408);
 }
 
-/// As many connections as are allowed are open and idle: another waits until one of them ends, and
-/// is served then.
+/// If the maximum number of connections is open, a further one waits until one of them ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_beyond_the_limit_wait() {
     const LIMIT: usize = 512;
@@ -484,7 +484,7 @@ async fn unreachable_table_is_503_without_internal_details() {
     assert!(status.success(), "{status}");
 }
 
-/// The socket opens after the first successful read: until then a load balancer must send nothing.
+/// The socket opens after the first successful read, so that load balancers send no requests before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_listens_after_its_first_successful_read() {
     let failures = Arc::new(AtomicUsize::new(2));
@@ -507,14 +507,14 @@ async fn server_listens_after_its_first_successful_read() {
         .unwrap();
     assert!(
         begin.elapsed() >= Duration::from_secs(2),
-        "it listens before the table can be read"
+        "the server listens before the table can be read"
     );
     let warned = server
         .log()
         .iter()
         .filter(|line| fields(line)["level"] == "WARN")
         .count();
-    assert!(warned > 0, "nothing says why it does not listen");
+    assert!(warned > 0, "no warning says why the server does not listen");
     assert_eq!(
         server
             .send(&RequestBuilder::new("GET", "/health"))
@@ -558,7 +558,7 @@ fn sigterm_while_waiting_for_the_table_ends_the_server() {
     );
 }
 
-/// An issuer whose keys are in a file of this name.
+/// Returns an issuer whose keys are in a file of this name.
 fn issuer(name: &str) -> Issuer {
     Issuer::new(format!("{}/jwks-{name}.json", env!("CARGO_TARGET_TMPDIR")))
 }
@@ -567,7 +567,7 @@ fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 
-/// The status of a read with this Authorization header.
+/// Returns the status of a read with this Authorization header.
 async fn status_with(app: &TestApp, authorization: &str) -> u16 {
     let request = RequestBuilder::new("GET", "/movies/2013/Rush");
     app.send(request.header("Authorization", authorization))
@@ -650,7 +650,7 @@ async fn forged_or_foreign_token_is_401() {
     }
 }
 
-/// RFC 9110, section 11.4: a scheme in any case, and one or more spaces.
+/// RFC 9110, section 11.4 allows any case of the scheme, and one or more spaces.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bearer_scheme_is_case_insensitive_and_followed_by_any_number_of_spaces() {
     let (issuer, table) = (issuer("scheme"), Table::start().await);
@@ -713,7 +713,7 @@ async fn unknown_key_id_reloads_the_jwks_file() {
         (200, 401),
         "the removed key is not accepted"
     );
-    // While the file is being written the known keys stay in use.
+    // While the file is half written, the known keys stay in use.
     std::fs::write(issuer.file(), "{").unwrap();
     assert_eq!((get("3").await, get("2").await), (401, 200));
 }
@@ -781,7 +781,7 @@ async fn shutdown_closes_idle_connections_at_once() {
     );
 }
 
-/// A request that is still open ten seconds after the signal is given up.
+/// A request that is still open ten seconds after the signal is aborted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shutdown_waits_at_most_ten_seconds_for_open_requests() {
     let table = Table::start().await;
@@ -823,7 +823,7 @@ async fn slow_headers_end_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_of_one_connection_are_answered_in_their_order() {
+async fn pipelined_requests_get_responses_in_their_order() {
     let table = Table::start().await;
     let server = table.server(&[]);
     let pipelined = ["/health", "/version", "/nothing"]
@@ -840,8 +840,8 @@ async fn requests_of_one_connection_are_answered_in_their_order() {
     assert_eq!(logged(&server, 4).await[1]["route"], "/version");
 }
 
-/// Each write takes 200 ms, so that 64 of them one after the other would need 13 seconds. (On a busy
-/// machine a write may be attempted again, so that the table counts more.)
+/// Each write takes 200 ms, so 64 sequential writes would take 13 seconds. (On a busy machine a write
+/// may be retried, so the table may count more.)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_requests_are_served_in_parallel() {
     const CLIENTS: usize = 64;
@@ -883,7 +883,7 @@ async fn body_that_is_not_utf_8_is_400() {
     assert_eq!(response.assert_problem(400, "invalid_request"), ["body"]);
 }
 
-/// Credentials of a role that expire are renewed from the container's endpoint.
+/// Credentials that expire are renewed from the container endpoint.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn credentials_are_renewed_from_the_container_endpoint() {
     let given = Arc::new(AtomicUsize::new(0));
@@ -917,11 +917,11 @@ async fn credentials_are_renewed_from_the_container_endpoint() {
     );
 }
 
-/// Pods of EKS have a token of the cluster, which STS exchanges for credentials.
+/// Pods in EKS have a token of the cluster, which STS exchanges for credentials.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn credentials_are_exchanged_for_a_web_identity_token() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&asked);
+    let exchanges = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&exchanges);
     let sts = Server::http(move |_| {
         counter.fetch_add(1, Ordering::Relaxed);
         let response = format!(
@@ -946,10 +946,10 @@ async fn credentials_are_exchanged_for_a_web_identity_token() {
     let server = HttpServer::start(command);
     let get = RequestBuilder::new("GET", "/movies/2013/Rush");
     assert_eq!(server.send(&get).await.status, 200);
-    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    assert_eq!(exchanges.load(Ordering::Relaxed), 1);
 }
 
-/// A time from now, as RFC 3339.
+/// Returns the time after `span`, as RFC 3339.
 fn time_in(span: Duration) -> String {
     let time = time::OffsetDateTime::now_utc() + span;
     let (date, clock) = (time.date(), time.time());

@@ -41,7 +41,7 @@ fn titles(list: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Walks a list to its end by its Link headers, and holds those to `next`.
+/// Follows the Link headers of a list to its end, and compares them with `next`.
 async fn walk(app: &App, query: &str) -> Vec<(u64, String)> {
     let (mut all, mut query) = (Vec::new(), query.to_owned());
     for _ in 0..100 {
@@ -264,7 +264,7 @@ async fn list_continues_after_many_malformed_items(entry_point: EntryPoint) {
     for title in ["c", "d"] {
         app.create(&json!({ "year": 2013, "title": title })).await;
     }
-    // No movie has such a title; one has no such year. An import bug makes hundreds of them.
+    // Titles and years that this API rejects. An import with a bug could write hundreds of them.
     let titles = (1..32).flat_map(|one| {
         [0x80, 0x81, 0x82, 0x83].map(|two| format!("c{}{}", char::from(one), char::from(two)))
     });

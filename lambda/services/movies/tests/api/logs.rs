@@ -1,4 +1,4 @@
-//! What reaches the log, of the binary: fields that are on a list, and nothing that a caller or the environment holds in confidence.
+//! The log of the binary: only allow-listed fields, no request data and no secrets.
 
 use super::{EntryPoint, app};
 use bytes::Bytes;
@@ -18,7 +18,7 @@ behaviours![every_request_is_logged_once_with_its_route];
 
 const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
-/// Every field that a line may have.
+/// The fields that a line may have.
 const FIELDS: [&str; 22] = [
     "_aws",
     "cause",
@@ -44,7 +44,7 @@ const FIELDS: [&str; 22] = [
     "version",
 ];
 
-/// A line as the fields it has, each of which is on the list.
+/// Returns the fields of a line and asserts that each is allow-listed.
 #[track_caller]
 pub(super) fn fields(line: &str) -> Value {
     let fields: Value =
@@ -59,7 +59,7 @@ pub(super) fn fields(line: &str) -> Value {
     fields
 }
 
-/// The variables of a function whose every secret is marked.
+/// Returns a function whose secrets contain the canary.
 fn launch(level: &str) -> Launch {
     [
         "AWS_ACCESS_KEY_ID",
@@ -77,10 +77,10 @@ fn launch(level: &str) -> Launch {
     .never_frozen()
 }
 
-/// A request that is marked wherever a caller can write something, and another in which as much is refused.
-fn marked() -> Vec<RequestBuilder> {
-    let mark = |place: &str| format!("{CANARY}-{place}");
-    let confident = |ask: RequestBuilder| {
+/// Returns valid and invalid requests with the canary in every place that a caller controls.
+fn requests_with_canaries() -> Vec<RequestBuilder> {
+    let canary = |place: &str| format!("{CANARY}-{place}");
+    let with_headers = |request: RequestBuilder| {
         [
             "Authorization",
             "Cookie",
@@ -94,48 +94,52 @@ fn marked() -> Vec<RequestBuilder> {
             "X-Amz-Security-Token",
         ]
         .iter()
-        .fold(ask, |ask, name| ask.header(name, &mark(name)))
-        .header(&mark("header-name"), "1")
+        .fold(request, |request, name| request.header(name, &canary(name)))
+        .header(&canary("header-name"), "1")
     };
-    let path = format!("/movies/2013/{}", mark("title"));
-    let info = json!({ "info": { "plot": mark("plot"), "actors": [mark("actor")], "image_url": format!("https://{}", mark("image")) } });
-    let asks = vec![
+    let path = format!("/movies/2013/{}", canary("title"));
+    let info = json!({ "info": {
+        "plot": canary("plot"),
+        "actors": [canary("actor")],
+        "image_url": format!("https://{}", canary("image")),
+    } });
+    let requests = vec![
         RequestBuilder::new("GET", &path),
-        RequestBuilder::new("GET", &path).header("If-None-Match", &format!("\"{}\"", mark("etag"))),
+        RequestBuilder::new("GET", &path).header("If-None-Match", &format!("\"{}\"", canary("etag"))),
         RequestBuilder::new("PUT", &path).json(&info),
         RequestBuilder::new("PUT", &path)
             .json(&info)
-            .header("If-Match", &format!("\"{}\"", mark("etag"))),
+            .header("If-Match", &format!("\"{}\"", canary("etag"))),
         RequestBuilder::new("PATCH", &path).json(&info),
         RequestBuilder::new("DELETE", &path),
         RequestBuilder::new("POST", "/movies")
-            .json(&json!({ "year": 2013, "title": mark("title"), "info": info["info"] })),
+            .json(&json!({ "year": 2013, "title": canary("title"), "info": info["info"] })),
         RequestBuilder::new("POST", "/movies").json(
-            &json!({ "year": mark("year"), "title": mark("title"), mark("member"): mark("value") }),
+            &json!({ "year": canary("year"), "title": canary("title"), canary("member"): canary("value") }),
         ),
-        RequestBuilder::new("POST", "/movies").body("application/json", &mark("body")),
-        RequestBuilder::new("POST", "/movies").body(&mark("content-type"), "{}"),
+        RequestBuilder::new("POST", "/movies").body("application/json", &canary("body")),
+        RequestBuilder::new("POST", "/movies").body(&canary("content-type"), "{}"),
         RequestBuilder::new(
             "GET",
-            &format!("/movies?year=2013&title_prefix={}", mark("prefix")),
+            &format!("/movies?year=2013&title_prefix={}", canary("prefix")),
         ),
         RequestBuilder::new(
             "GET",
-            &format!("/movies?{}={}", mark("parameter"), mark("value")),
+            &format!("/movies?{}={}", canary("parameter"), canary("value")),
         ),
-        RequestBuilder::new("GET", &format!("/movies?cursor={}", mark("cursor"))),
-        RequestBuilder::new("GET", &format!("/movies/{}/x", mark("year"))),
-        RequestBuilder::new("GET", &format!("/{}", mark("path"))),
-        RequestBuilder::new(&mark("method"), "/movies"),
+        RequestBuilder::new("GET", &format!("/movies?cursor={}", canary("cursor"))),
+        RequestBuilder::new("GET", &format!("/movies/{}/x", canary("year"))),
+        RequestBuilder::new("GET", &format!("/{}", canary("path"))),
+        RequestBuilder::new(&canary("method"), "/movies"),
         RequestBuilder::new("OPTIONS", "/movies")
-            .header("Access-Control-Request-Headers", &mark("cors")),
+            .header("Access-Control-Request-Headers", &canary("cors")),
         RequestBuilder::new("GET", &path).scope(None),
     ];
-    asks.into_iter().map(confident).collect()
+    requests.into_iter().map(with_headers).collect()
 }
 
-/// Everything that a request holds, as a table might repeat it.
-fn repeated(request: &Request<Bytes>) -> String {
+/// Returns the headers and the body of a request, as an error message of a table could repeat them.
+fn echo(request: &Request<Bytes>) -> String {
     format!(
         "{:?} {}",
         request.headers(),
@@ -155,13 +159,17 @@ fn reply(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Res
     response
 }
 
-/// A table that says again, in its failure, all that it was asked.
+/// Returns a table whose error message repeats the complete request.
 fn failing(
     status: u16,
     code: &'static str,
 ) -> impl Fn(&Request<Bytes>) -> Option<Response<Bytes>> + Send + Sync {
     move |request| {
-        let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": repeated(request), "Item": { "title": { "S": repeated(request) } } });
+        let body = json!({
+            "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"),
+            "message": echo(request),
+            "Item": { "title": { "S": echo(request) } },
+        });
         Some(reply(
             status,
             "application/x-amz-json-1.0",
@@ -172,11 +180,17 @@ fn failing(
 
 type Table = Box<dyn Fn(&Request<Bytes>) -> Option<Response<Bytes>> + Send + Sync>;
 
-/// Tables that serve, that refuse, and that break in every way which gives them something to say.
+/// Returns tables that respond with items, with each kind of error, or not at all.
 fn tables() -> Vec<Table> {
     const JSON: &str = "application/x-amz-json-1.0";
-    let row = json!({ "year": { "N": "2013" }, "title": { "S": format!("{CANARY}-row") }, "etag": { "S": format!("{CANARY}-etag") } });
-    let served = json!({ "Item": row, "Attributes": row, "Items": [row, { "year": { "S": format!("{CANARY}-no-year") } }] }).to_string();
+    let item = json!({
+        "year": { "N": "2013" },
+        "title": { "S": format!("{CANARY}-item") },
+        "etag": { "S": format!("{CANARY}-etag") },
+    });
+    let malformed = json!({ "year": { "S": format!("{CANARY}-no-year") } });
+    let served =
+        json!({ "Item": item, "Attributes": item, "Items": [item, malformed] }).to_string();
     vec![
         Box::new(move |_| Some(reply(200, JSON, served.clone()))),
         Box::new(failing(400, "ConditionalCheckFailedException")),
@@ -186,20 +200,20 @@ fn tables() -> Vec<Table> {
         Box::new(failing(400, "InvalidSignatureException")),
         Box::new(failing(400, "ProvisionedThroughputExceededException")),
         Box::new(failing(500, "InternalServerError")),
-        Box::new(|request| Some(reply(503, "text/html", repeated(request)))),
-        Box::new(|request| Some(reply(200, JSON, repeated(request)))),
+        Box::new(|request| Some(reply(503, "text/html", echo(request)))),
+        Box::new(|request| Some(reply(200, JSON, echo(request)))),
         Box::new(|request| {
             Some(reply(
                 200,
                 JSON,
-                json!({ "Item": repeated(request), "Items": repeated(request) }).to_string(),
+                json!({ "Item": echo(request), "Items": echo(request) }).to_string(),
             ))
         }),
         Box::new(|request| {
             Some(reply(
                 200,
                 JSON,
-                json!({ "Item": { "year": { repeated(request): 1 } } }).to_string(),
+                json!({ "Item": { "year": { echo(request): 1 } } }).to_string(),
             ))
         }),
         Box::new(|_| None),
@@ -207,7 +221,7 @@ fn tables() -> Vec<Table> {
 }
 
 #[track_caller]
-fn without_marks(lines: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+fn assert_no_canaries(lines: impl IntoIterator<Item = String>) -> BTreeSet<String> {
     let mut messages = BTreeSet::new();
     for line in lines {
         assert!(!line.contains(CANARY), "{line}");
@@ -216,21 +230,22 @@ fn without_marks(lines: impl IntoIterator<Item = String>) -> BTreeSet<String> {
     messages
 }
 
-async fn nothing_leaks_at(level: &'static str) {
-    // At once, for most of the time goes into waiting between tries.
-    let asked: Vec<_> = tables()
+async fn assert_nothing_leaks_at(level: &'static str) {
+    // In parallel, because most of the time is backoff between attempts.
+    let running: Vec<_> = tables()
         .into_iter()
         .map(|table| tokio::spawn(messages(level, table)))
         .collect();
     let mut all = BTreeSet::new();
-    for messages in asked {
+    for messages in running {
         all.extend(messages.await.unwrap());
     }
-    // Had nothing been logged, nothing could leak.
+    // Without log lines, the test would prove nothing.
     assert!(all.len() >= 4, "{all:?}");
 }
 
-/// What a function wrote, in which there is no mark, while it was asked everything.
+/// Sends every request to a function with this table. Returns the messages of its log, which has no
+/// canary.
 async fn messages(level: &str, table: Table) -> BTreeSet<String> {
     let traces = Arc::new(Mutex::new(Vec::new()));
     let taken = Arc::clone(&traces);
@@ -249,10 +264,13 @@ async fn messages(level: &str, table: Table) -> BTreeSet<String> {
         .variable("AWS_ENDPOINT_URL", table.url())
         .variable("OTEL_EXPORTER_OTLP_ENDPOINT", layer.url());
     let mut environment = Environment::start(launch).await.unwrap();
-    for ask in marked() {
-        let event = Event::new(ask.event().to_string()).trace(TRACE);
-        let answer = environment.invoke(event).await.unwrap();
-        assert!(matches!(answer.outcome, Outcome::Response(_)), "{answer:?}");
+    for request in requests_with_canaries() {
+        let event = Event::new(request.event().to_string()).trace(TRACE);
+        let invocation = environment.invoke(event).await.unwrap();
+        assert!(
+            matches!(invocation.outcome, Outcome::Response(_)),
+            "{invocation:?}"
+        );
     }
     for event in [
         format!("\"{CANARY}\""),
@@ -266,17 +284,17 @@ async fn messages(level: &str, table: Table) -> BTreeSet<String> {
         !traces.is_empty() && traces.iter().all(|trace| !trace.contains(CANARY)),
         "{traces:#?}"
     );
-    without_marks(lines.into_iter().map(|line| line.text))
+    assert_no_canaries(lines.into_iter().map(|line| line.text))
 }
 
 #[tokio::test]
 async fn log_contains_neither_request_data_nor_secrets() {
-    nothing_leaks_at("INFO").await;
+    assert_nothing_leaks_at("INFO").await;
 }
 
 #[tokio::test]
 async fn trace_level_log_contains_neither_request_data_nor_secrets() {
-    nothing_leaks_at("TRACE").await;
+    assert_nothing_leaks_at("TRACE").await;
 }
 
 fn get_rush() -> Event {
@@ -300,10 +318,10 @@ async fn every_lambda_event_is_logged_once() {
         Environment::start(launch("INFO").variable("AWS_ENDPOINT_URL", table.url()))
             .await
             .unwrap();
-    let no_request = ("other", "none", 400);
+    let not_a_request = ("other", "none", 400);
     for (event, (method, route, status)) in [
-        (Event::new(r#""no request""#), no_request),
-        (Event::new(r#"{"httpMethod":"GET"}"#), no_request),
+        (Event::new(r#""no request""#), not_a_request),
+        (Event::new(r#"{"httpMethod":"GET"}"#), not_a_request),
         (get_rush(), ("GET", "/movies/{year}/{title}", 404)),
         (
             get_rush().time_limit(Duration::from_millis(1)),
@@ -349,7 +367,7 @@ async fn every_request_is_logged_once_with_its_route(entry_point: EntryPoint) {
         assert_eq!(app.ask(method, target).await.status, status);
         expected.push(json!([logged_method, route, status, "client-1"]));
     }
-    // The output of a process comes through a pipe.
+    // The log is read through a pipe, so lines arrive later than responses.
     let begin = Instant::now();
     let lines = loop {
         let lines: Vec<_> = app.log().iter().map(|line| fields(line)).collect();
@@ -394,17 +412,20 @@ async fn lambda_serves_though_its_log_cannot_be_written() {
         (Event::new("{}"), 400),
         (get_rush(), 404),
     ] {
-        let answer = environment.invoke(event).await.unwrap();
-        let Outcome::Response(response) = &answer.outcome else {
-            panic!("{answer:?}")
+        let invocation = environment.invoke(event).await.unwrap();
+        let Outcome::Response(response) = &invocation.outcome else {
+            panic!("{invocation:?}")
         };
         let response: Value = serde_json::from_slice(response).unwrap();
         assert_eq!(response["statusCode"], status);
     }
-    // DynamoDB fails: then there is more to log.
+    // If DynamoDB fails, an ERROR line is logged as well.
     drop(table);
-    let answer = environment.invoke(get_rush()).await.unwrap();
-    assert!(matches!(answer.outcome, Outcome::Response(_)), "{answer:?}");
+    let invocation = environment.invoke(get_rush()).await.unwrap();
+    assert!(
+        matches!(invocation.outcome, Outcome::Response(_)),
+        "{invocation:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -442,7 +463,7 @@ async fn http_server_log_contains_no_request_data() {
         requests.len(),
         "{log:#?}"
     );
-    assert!(!without_marks(log).is_empty());
+    assert!(!assert_no_canaries(log).is_empty());
 }
 
 #[test]
@@ -451,7 +472,7 @@ fn log_assertions_reject_unknown_fields_and_request_data() {
         std::panic::catch_unwind(|| fields(r#"{"message":"request","title":"Rush"}"#)).is_err()
     );
     assert!(
-        std::panic::catch_unwind(|| without_marks([format!(r#"{{"message":"{CANARY}"}}"#)]))
+        std::panic::catch_unwind(|| assert_no_canaries([format!(r#"{{"message":"{CANARY}"}}"#)]))
             .is_err()
     );
 }

@@ -1,8 +1,8 @@
-//! The API's behaviour, asserted once and run behind both entry points of the compiled binary. Every
-//! response is held to the contract.
+//! Tests of the API's behaviour, each run behind both entry points of the compiled binary. Every
+//! response is checked against the contract.
 //!
-//! `make test` starts the DynamoDB emulator. Each test has tables of its own, created from the schema
-//! that is deployed.
+//! `make test` starts the DynamoDB emulator. Each test has its own tables, created from
+//! `tables.json`, which Terraform deploys.
 
 #![allow(
     clippy::unwrap_used,

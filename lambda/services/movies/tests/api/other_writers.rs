@@ -1,5 +1,4 @@
-//! Items that something else than this version of the API wrote: a newer version during a canary, a
-//! script, a person.
+//! Items that other writers wrote: a newer version during a canary release, a script, a person.
 
 use super::{App, EntryPoint};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -23,10 +22,10 @@ behaviours![
     patch_succeeds_though_another_stored_value_is_beyond_the_limits,
     item_with_any_stored_etag_can_be_replaced_patched_and_deleted,
     etag_from_before_another_writers_edit_is_412,
-    the_etag_covers_every_attribute_but_the_stored_etag,
+    etag_covers_every_attribute_but_the_stored_etag,
     write_returns_the_etag_of_the_next_read,
     item_with_only_its_key_can_be_read_listed_patched_and_deleted,
-    an_edit_between_a_read_and_its_write_is_not_overwritten,
+    edit_between_a_read_and_its_write_is_not_overwritten,
 ];
 
 type Item = HashMap<String, AttributeValue>;
@@ -77,7 +76,7 @@ impl App {
             .unwrap()
     }
 
-    /// Replaces the item as another writer does.
+    /// Replaces the item as another writer would.
     async fn write(&self, item: Item) {
         self.tables
             .client
@@ -89,7 +88,7 @@ impl App {
             .unwrap();
     }
 
-    /// Edits the item as a writer does that maintains no ETags.
+    /// Edits the item without updating the stored ETag.
     async fn edit(&self, change: impl FnOnce(&mut Item)) {
         let mut item = self.item().await;
         change(&mut item);
@@ -99,12 +98,13 @@ impl App {
 
 fn info(item: &mut Item) -> &mut Item {
     let Some(AttributeValue::M(info)) = item.get_mut("info") else {
-        panic!("no map of info")
+        panic!("info is not a map")
     };
     info
 }
 
-/// A movie with a malformed rank and rating, an unknown field in `info` and one beside it.
+/// Starts a service with a movie that has a malformed rank and rating, and unknown attributes inside
+/// and outside of `info`.
 async fn edited(entry_point: EntryPoint) -> App {
     let app = entry_point.start().await;
     app.create(&rush()).await;
@@ -213,14 +213,14 @@ async fn patch_succeeds_though_another_stored_value_is_beyond_the_limits(entry_p
         "{patched:?}"
     );
     assert_eq!(patched.json()["info"]["rating"], json!(11));
-    let refused = app.send(patch(json!({ "rating": 11 }))).await;
+    let rejected = app.send(patch(json!({ "rating": 11 }))).await;
     assert_eq!(
-        refused.assert_problem(400, "invalid_request"),
+        rejected.assert_problem(400, "invalid_request"),
         ["info.rating"]
     );
 }
 
-/// Each way in which an item's stored etag can differ from what the item holds.
+/// Returns stored ETags that differ from the ETag of the item's content.
 fn stored_etags() -> Vec<Option<AttributeValue>> {
     vec![
         None,
@@ -232,7 +232,7 @@ fn stored_etags() -> Vec<Option<AttributeValue>> {
     ]
 }
 
-/// Stores a movie with this etag, and a rank that the etag is not of.
+/// Stores a movie with this ETag, and changes its rank without updating the ETag.
 async fn store_with_etag(app: &App, etag: Option<AttributeValue>) {
     let _ = app.send(delete()).await;
     app.create(&rush()).await;
@@ -277,10 +277,10 @@ async fn etag_from_before_another_writers_edit_is_412(entry_point: EntryPoint) {
     for stored in stored_etags() {
         let _ = app.send(delete()).await;
         let before = app.create(&rush()).await.etag();
-        let kept = app.item().await["etag"].clone();
-        // The edit leaves the etag that the first read returned, or any other.
+        let unchanged = app.item().await["etag"].clone();
+        // The edit keeps the stored ETag or writes another one.
         app.edit(|item| {
-            item.insert("etag".into(), stored.clone().unwrap_or(kept));
+            item.insert("etag".into(), stored.clone().unwrap_or(unchanged));
             info(item).insert("rank".into(), AttributeValue::N("9".into()));
         })
         .await;
@@ -304,7 +304,7 @@ async fn etag_from_before_another_writers_edit_is_412(entry_point: EntryPoint) {
     }
 }
 
-async fn the_etag_covers_every_attribute_but_the_stored_etag(entry_point: EntryPoint) {
+async fn etag_covers_every_attribute_but_the_stored_etag(entry_point: EntryPoint) {
     let app = entry_point.start().await;
     let created = app.create(&rush()).await.etag();
     let etag = async |change: fn(&mut Item)| {
@@ -343,7 +343,7 @@ async fn the_etag_covers_every_attribute_but_the_stored_etag(entry_point: EntryP
         let etag = etag(change).await;
         assert!(
             !seen.contains(&etag),
-            "change {number} leaves the ETag as it was"
+            "change {number} does not change the ETag"
         );
         seen.push(etag);
     }
@@ -394,8 +394,8 @@ async fn item_with_only_its_key_can_be_read_listed_patched_and_deleted(entry_poi
     assert_eq!(app.send(delete()).await.status, 204);
 }
 
-/// The service on a table that another writer edits between a read and its write, once for each time
-/// it is armed: the edit changes the rank to 9 and leaves the stored ETag unchanged.
+/// Starts the service with a table that another writer edits between a read and its write, once
+/// each time the flag is set. The edit sets the rank to 9 and does not change the stored ETag.
 async fn raced(entry_point: EntryPoint, app: &App) -> (TestApp, Arc<AtomicBool>, Server) {
     let armed = Arc::<AtomicBool>::default();
     let (client, table) = (app.tables.client.clone(), app.table().to_owned());
@@ -425,7 +425,7 @@ async fn raced(entry_point: EntryPoint, app: &App) -> (TestApp, Arc<AtomicBool>,
     (service, armed, server)
 }
 
-async fn an_edit_between_a_read_and_its_write_is_not_overwritten(entry_point: EntryPoint) {
+async fn edit_between_a_read_and_its_write_is_not_overwritten(entry_point: EntryPoint) {
     let app = entry_point.start().await;
     let (function, armed, _server) = raced(entry_point, &app).await;
     for request in [
@@ -445,7 +445,7 @@ async fn an_edit_between_a_read_and_its_write_is_not_overwritten(entry_point: En
                 edited["info"]["rank"] = json!(9);
                 assert_eq!(app.send(get()).await.json(), edited, "{request:?}");
             } else {
-                // The condition still holds on what is there now: the write is done on that.
+                // The precondition is still true after the edit, so the write is applied to it.
                 assert!(matches!(response.status, 200 | 204), "{response:?}");
             }
         }

@@ -219,7 +219,7 @@ async fn preconditions_of_an_unknown_movie_are_ignored(entry_point: EntryPoint) 
 async fn header_lines_of_one_name_are_one_list(entry_point: EntryPoint) {
     let app = entry_point.start().await;
     let etag = app.create(&rush()).await.etag();
-    // A wildcard is no member of a list: it does not overrule the tags beside it.
+    // A wildcard in a list is not valid and does not override the tags.
     for request in [
         put("If-Match", "\"0\""),
         patch("If-Match", "\"0\""),
@@ -322,8 +322,8 @@ async fn malformed_preconditions_are_rejected_by_every_method(entry_point: Entry
     }
 }
 
-/// The client repeats a write whose response was lost: RFC 9110, 13.1.1 allows success where the
-/// state is already as asked.
+/// A client repeats a write whose response was lost. RFC 9110, 13.1.1 allows success if the
+/// requested state is already stored.
 async fn repeated_conditional_write_succeeds(entry_point: EntryPoint) {
     let app = entry_point.start().await;
     let etag = app.create(&rush()).await.etag();
@@ -334,7 +334,7 @@ async fn repeated_conditional_write_succeeds(entry_point: EntryPoint) {
         let again = app.send(request.clone()).await;
         assert_eq!((first.status, again.status), (200, 200), "{again:?}");
         assert_eq!((first.json(), first.etag()), (again.json(), again.etag()));
-        // Another writer changed something else since: nothing is claimed to have been applied.
+        // Another writer has changed something else, so the repeated write fails.
         app.send(
             RequestBuilder::new("PATCH", "/movies/2013/Rush")
                 .json(&json!({ "info": { "rank": 8 } })),

@@ -1,4 +1,5 @@
-//! Problem details: they name every invalid field, the scope and the next step, with the texts of the contract.
+//! Problem details: they name every invalid field, the required scope and the next step, with the
+//! texts of the contract.
 
 use super::{EntryPoint, READ, WRITE, contract};
 use serde_json::Value;
@@ -11,7 +12,7 @@ behaviours![
     common_mistakes_are_400_with_the_field_named,
 ];
 
-/// The messages of a problem by field.
+/// Returns the field and the message of each error of a problem.
 fn messages(response: &Response) -> Vec<(String, String)> {
     let text = |error: &Value, member: &str| error[member].as_str().unwrap().to_owned();
     let errors = response.json()["errors"].as_array().unwrap().clone();
@@ -22,7 +23,7 @@ fn messages(response: &Response) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_contract_has_a_valid_example_of_every_error_code() {
+fn contract_has_a_valid_example_of_every_error_code() {
     let problem = contract().schema("Problem");
     let codes: Vec<_> = problem["properties"]["code"]["enum"]
         .as_array()
@@ -45,7 +46,7 @@ fn the_contract_has_a_valid_example_of_every_error_code() {
     assert_eq!(examples.len(), codes.len());
 }
 
-/// A response of HEAD and a 204 have no body.
+/// Responses to HEAD, and 204, have no body.
 #[test]
 fn every_body_of_the_contract_has_an_example() {
     let contract = contract();
@@ -159,7 +160,7 @@ async fn unknown_path_is_404_and_unknown_method_405_for_every_scope(entry_point:
     }
 }
 
-/// The seven mistakes of a new client; `smoke` sends them through the whole stack.
+/// Seven mistakes of new clients. `smoke` sends the same requests through the gateway.
 async fn common_mistakes_are_400_with_the_field_named(entry_point: EntryPoint) {
     let app = entry_point.start().await;
     for (body, field) in [

@@ -1,4 +1,4 @@
-//! Properties of documents and values. (Those of titles, cursors and numbers are beside the code.)
+//! Properties of documents and values. (Those of titles, cursors and numbers are unit tests.)
 
 use movies::domain::{Decimal, Year};
 use proptest::prelude::*;

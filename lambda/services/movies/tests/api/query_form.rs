@@ -1,4 +1,5 @@
-//! `/movies?year=…&title=…`: the form that addresses every movie, those too whose titles no path carries.
+//! The query form, `/movies?year=…&title=…`. It addresses every movie, also those whose titles do not
+//! survive in a path.
 
 use super::{EntryPoint, READ};
 use lambda_emulator::{Server, dynamodb};
@@ -175,7 +176,7 @@ async fn query_form_of_an_unknown_movie_is_an_empty_list_without_etag(entry_poin
         .assert_problem(412, "precondition_failed");
 }
 
-/// The service on a table of one movie, and the requests to that table.
+/// Starts the service with a table of one movie, and records the requests to the table.
 async fn on_recorded_table(entry_point: EntryPoint) -> (TestApp, Arc<Mutex<Vec<Value>>>, Server) {
     let requests = Arc::<Mutex<Vec<Value>>>::default();
     let (recorded, table) = (Arc::clone(&requests), dynamodb::canned(vec![rush_item()]));
@@ -217,10 +218,10 @@ async fn no_cache_and_max_age_0_request_a_consistent_read_in_every_form(entry_po
                     request.header("Cache-Control", value)
                 });
                 assert_eq!(app.send(request).await.status, 200, "{target} {value:?}");
-                let asked = std::mem::take(&mut *requests.lock().unwrap());
-                assert_eq!(asked.len(), 1, "{asked:?}");
+                let recorded = std::mem::take(&mut *requests.lock().unwrap());
+                assert_eq!(recorded.len(), 1, "{recorded:?}");
                 assert_eq!(
-                    asked[0]["ConsistentRead"].as_bool().unwrap_or_default(),
+                    recorded[0]["ConsistentRead"].as_bool().unwrap_or_default(),
                     consistent,
                     "{method} {target} {value:?}"
                 );

@@ -207,15 +207,15 @@ async fn malformed_items_do_not_end_a_list(entry_point: EntryPoint) {
     for title in ["c", "d", "e"] {
         app.create(&titled(title)).await;
     }
-    // Titles that no movie has, in between: a page of one reads two rows, and ends with such a one.
+    // Invalid titles in between: a page of one movie reads two items and ends with an invalid one.
     for title in ["c\u{1}", "c\u{2}", "c\u{3}", "d\u{1}"] {
-        let row = app
+        let item = app
             .tables
             .client
             .put_item()
             .table_name(app.table())
             .item("year", AttributeValue::N("2013".into()));
-        row.item("title", AttributeValue::S(title.into()))
+        item.item("title", AttributeValue::S(title.into()))
             .send()
             .await
             .unwrap();

@@ -86,7 +86,7 @@ async fn body_other_than_one_json_object_is_400(entry_point: EntryPoint) {
     );
 }
 
-/// API Gateway replaces what is not UTF-8 by U+FFFD.
+/// API Gateway replaces bytes that are not UTF-8 by U+FFFD.
 async fn replacement_character_in_a_body_is_400(entry_point: EntryPoint) {
     let app = entry_point.start().await;
     let create = |plot: &str| {
@@ -105,16 +105,16 @@ async fn replacement_character_in_a_body_is_400(entry_point: EntryPoint) {
 async fn control_characters_are_400(entry_point: EntryPoint) {
     let app = entry_point.start().await;
     let info = |plot: &str| json!({ "year": 2013, "title": "a", "info": { "plot": plot, "actors": [plot] } });
-    let refused = app
+    let rejected = app
         .send(RequestBuilder::new("POST", "/movies").json(&info("a\u{1}b")))
         .await
         .assert_problem(400, "invalid_request");
-    assert_eq!(refused, ["info.actors", "info.plot"]);
-    let refused = app
+    assert_eq!(rejected, ["info.actors", "info.plot"]);
+    let rejected = app
         .send(RequestBuilder::new("POST", "/movies").json(&info("one\n\ttwo\r\n")))
         .await
         .assert_problem(400, "invalid_request");
-    assert_eq!(refused, ["info.actors"]);
+    assert_eq!(rejected, ["info.actors"]);
 }
 
 async fn body_larger_than_64_kib_is_413(entry_point: EntryPoint) {

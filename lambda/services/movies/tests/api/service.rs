@@ -22,7 +22,7 @@ async fn linked(entry_point: EntryPoint) -> App {
     entry_point.start_with(&variables).await
 }
 
-/// Where the token URL is in an OpenAPI document.
+/// The path of the token URL in an OpenAPI document.
 const PLACE: &str = "/components/securitySchemes/oauth2/flows/clientCredentials/tokenUrl";
 
 async fn root_links_to_contract_and_documentation(entry_point: EntryPoint) {

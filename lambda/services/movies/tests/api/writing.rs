@@ -8,7 +8,7 @@ use testkit::{
 behaviours![
     create_of_an_existing_movie_is_409,
     location_of_a_created_movie_returns_it,
-    put_creates_or_replaces_the_whole_movie,
+    put_creates_or_replaces_the_complete_movie,
     patch_changes_only_the_fields_it_names,
     patch_of_an_unknown_movie_is_404,
     invalid_patch_of_an_unknown_movie_is_400,
@@ -56,7 +56,7 @@ async fn location_of_a_created_movie_returns_it(entry_point: EntryPoint) {
     }
 }
 
-async fn put_creates_or_replaces_the_whole_movie(entry_point: EntryPoint) {
+async fn put_creates_or_replaces_the_complete_movie(entry_point: EntryPoint) {
     let app = entry_point.start().await;
     let created = app
         .send(RequestBuilder::new("PUT", "/movies/2013/Rush").json(&rush()))
@@ -118,8 +118,8 @@ async fn invalid_patch_of_an_unknown_movie_is_400(entry_point: EntryPoint) {
     );
 }
 
-/// Each patch is written onto the item that it read, so of patches at the same time at least one
-/// succeeds. A patch that lost against others for as many rounds as it may try is 409.
+/// A patch is applied only if the item is unchanged since it was read, so at least one of several
+/// concurrent patches succeeds. A patch that is overtaken at every attempt gets a 409.
 async fn concurrent_patches_lose_no_change(entry_point: EntryPoint) {
     let app = entry_point.start().await;
     app.create(&rush()).await;
@@ -144,7 +144,7 @@ async fn concurrent_patches_lose_no_change(entry_point: EntryPoint) {
             response.assert_problem(409, "edit_conflict");
         }
     }
-    // Everything that succeeded is there, and nothing that was rejected.
+    // Every change that succeeded is stored, and no rejected one.
     assert_eq!(
         app.ask("GET", "/movies/2013/Rush").await.json(),
         expected,
@@ -194,8 +194,7 @@ fn create_with_key(movie: &serde_json::Value, key: &str) -> RequestBuilder {
         .header("Idempotency-Key", key)
 }
 
-/// Asserts that a repeated creation got the first response again. Its date and its request id are
-/// its own.
+/// Asserts that a repeated creation gets the first response again, except date and request id.
 #[track_caller]
 fn assert_repeated(first: &Response, again: &Response) {
     assert_eq!((again.status, &again.text), (first.status, &first.text));
@@ -210,7 +209,7 @@ async fn create_with_same_key_is_idempotent(entry_point: EntryPoint) {
     let first = app.send(create.clone()).await;
     assert_eq!(first.status, 201);
     assert_repeated(&first, &app.send(create.clone()).await);
-    // Neither a change of the movie since nor its deletion makes it be created again.
+    // The movie is not created again, even after it was changed or deleted.
     let put = RequestBuilder::new("PUT", "/movies/2013/Rush").json(&json!({ "info": {} }));
     app.send(put).await;
     assert_repeated(&first, &app.send(create.clone()).await);
@@ -265,7 +264,7 @@ async fn idempotency_key_expires_after_a_day(entry_point: EntryPoint) {
             .header("Idempotency-Key", "k")
     };
     app.send(post()).await;
-    let mut row = app
+    let mut item = app
         .tables
         .client
         .scan()
@@ -280,14 +279,14 @@ async fn idempotency_key_expires_after_a_day(entry_point: EntryPoint) {
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap()
         .as_secs();
-    let expires: u64 = row["expires_at"].as_n().unwrap().parse().unwrap();
+    let expires: u64 = item["expires_at"].as_n().unwrap().parse().unwrap();
     assert!(
         (now + 24 * 3600 - 60..=now + 24 * 3600).contains(&expires),
         "{expires}"
     );
 
-    // DynamoDB deletes it when it comes to it; by then it has long been no key any more.
-    row.insert(
+    // DynamoDB deletes expired items within days. The key must be invalid from the expiry on.
+    item.insert(
         "expires_at".into(),
         aws_sdk_dynamodb::types::AttributeValue::N((now - 1).to_string()),
     );
@@ -295,7 +294,7 @@ async fn idempotency_key_expires_after_a_day(entry_point: EntryPoint) {
         .client
         .put_item()
         .table_name(app.tables.name("creations"))
-        .set_item(Some(row))
+        .set_item(Some(item))
         .send()
         .await
         .unwrap();
