@@ -18,19 +18,19 @@ use std::{
 
 /// The metrics' namespace in CloudWatch.
 const NAMESPACE: &str = "mvdb";
-/// The status that is logged where the client hung up before the response (as nginx has it).
+/// The status that is logged if the client disconnects before the response (nginx uses the same).
 const CANCELLED: u16 = 499;
-/// The route of a path that no operation has.
+/// The logged route of a path that matches no operation.
 const NO_ROUTE: &str = "none";
-/// The name of a method that HTTP does not define. A name that a caller invented is not logged.
+/// The logged name of a method that HTTP does not define. Names that callers invent are not logged.
 const UNKNOWN_METHOD: &str = "other";
 
-/// The Lambda function that the process is: metrics are by function.
+/// The Lambda function of the process, a dimension of the metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
     /// Its name.
     pub name: String,
-    /// The published version, a number; `$LATEST` for what is not published.
+    /// The published version, a number, or `$LATEST`.
     pub version: String,
 }
 
@@ -137,7 +137,7 @@ fn method_name(method: &Method) -> &'static str {
         .unwrap_or(UNKNOWN_METHOD)
 }
 
-/// What is known of a request when its line is written.
+/// The properties of a request that its line is written from.
 struct AccessLogRecord<'a> {
     time: SystemTime,
     service: &'static str,
@@ -146,10 +146,10 @@ struct AccessLogRecord<'a> {
     method: &'static str,
     route: &'a str,
     client_id: Option<&'a str>,
-    /// The consumer that the client belongs to, if the environment knows it.
+    /// The consumer of the client, if one is configured.
     consumer: Option<&'a str>,
     status: u16,
-    /// Why the service failed, if it did.
+    /// The kind of failure of the service, if there was one.
     cause: Option<&'static str>,
     damaged_rows: usize,
     latency: Duration,
@@ -209,14 +209,14 @@ struct Metric {
     unit: &'static str,
 }
 
-/// Each list is a metric of its own for every combination of values, and is paid for as such.
+/// Lists of dimensions. CloudWatch bills every combination of values of each list as a metric.
 const DIMENSIONS_ANONYMOUS: &[&[&str]] = &[&["function"], &["function", "route"]];
 const DIMENSIONS_CONSUMER: &[&[&str]] = &[
     &["function"],
     &["function", "route"],
     &["function", "consumer"],
 ];
-/// What stops a release: for Lambda an invocation whose response is 5xx is a success.
+/// The metric that stops a release. Lambda counts an invocation whose response is 5xx as a success.
 const DIMENSIONS_VERSION: &[&[&str]] = &[&["function", "version"]];
 
 /// A failure that no retry fixes has an alarm of its own.
@@ -373,7 +373,11 @@ mod tests {
         let line = line(Some("mvdb-dev-movies"), None);
         assert_eq!(
             line["_aws"]["CloudWatchMetrics"][1],
-            json!({ "Namespace": "mvdb", "Dimensions": [["function", "version"]], "Metrics": [{ "Name": "faults", "Unit": "Count" }] })
+            json!({
+                "Namespace": "mvdb",
+                "Dimensions": [["function", "version"]],
+                "Metrics": [{ "Name": "faults", "Unit": "Count" }],
+            })
         );
         assert_eq!(
             (&line["version"], &line["faults"]),
@@ -387,7 +391,11 @@ mod tests {
         let directive = &line(Some("mvdb-dev-movies"), None)["_aws"]["CloudWatchMetrics"][2];
         assert_eq!(
             directive,
-            &json!({ "Namespace": "mvdb", "Dimensions": [["function", "cause"]], "Metrics": [{ "Name": "faults", "Unit": "Count" }] })
+            &json!({
+                "Namespace": "mvdb",
+                "Dimensions": [["function", "cause"]],
+                "Metrics": [{ "Name": "faults", "Unit": "Count" }],
+            })
         );
     }
 
@@ -398,8 +406,10 @@ mod tests {
         found.as_object_mut().unwrap().remove("_aws");
         assert_eq!(
             found,
-            json!({ "level": "INFO", "message": "request", "service": "movies", "function": "mvdb-dev-movies", "version": "8", "request_id": "r",
-                "method": "GET", "route": "/movies/{year}/{title}", "client_id": "c", "consumer": "shop", "status": 503, "requests": 1, "faults": 1,
+            json!({ "level": "INFO", "message": "request", "service": "movies",
+                "function": "mvdb-dev-movies", "version": "8", "request_id": "r",
+                "method": "GET", "route": "/movies/{year}/{title}", "client_id": "c",
+                "consumer": "shop", "status": 503, "requests": 1, "faults": 1,
                 "cause": "denied", "damaged_rows": 2, "latency": 1.235, "cold_starts": 1 })
         );
     }

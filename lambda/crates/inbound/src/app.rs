@@ -23,27 +23,27 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What the layers of a service are configured by.
+/// The configuration of the layers around a service.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The name of the service in logs.
     pub service: &'static str,
     /// The scopes of its operations.
     pub scopes: Scopes,
-    /// The web origins whose pages may call it.
+    /// The web origins whose pages may call the service.
     pub cors_origins: Vec<String>,
-    /// The consumers that the environment knows.
+    /// The configured consumers.
     pub consumers: Consumers,
-    /// Where the API reference is; each 401 links to it.
+    /// The URL of the API reference; each 401 links to it.
     pub documentation_url: Option<String>,
-    /// The Lambda function; elsewhere there is none, and access log lines are no metrics.
+    /// The Lambda function. Without one, the lines of the access log have no metrics.
     pub function: Option<Function>,
     /// The destination of access log lines.
     pub log: Arc<Log>,
 }
 
 impl Settings {
-    /// The settings of a service without origins, consumers, documentation and function.
+    /// Creates the settings of a service without origins, consumers, documentation and function.
     #[must_use]
     pub fn new(service: &'static str, scopes: Scopes, log: Arc<Log>) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Settings {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    /// Whether a request has been served by this process.
+    /// True after this process has served a request.
     pub(crate) warm: AtomicBool,
 }
 
@@ -90,7 +90,8 @@ impl App {
         });
         let with = || Arc::clone(&shared);
         let authenticating = with();
-        // The fallback for methods is set after the layer of the operations, so that it is not in it.
+        // The fallback for methods is set after the layer of the operations, so that it is not in
+        // it.
         let router = router
             .route_layer(from_fn_with_state(with(), auth::layer))
             .method_not_allowed_fallback(method_not_allowed)
@@ -117,7 +118,7 @@ impl App {
         response
     }
 
-    /// Rejects what is not even a request.
+    /// Rejects an event that is not a request.
     pub(crate) fn reject(&self, context: RequestContext) -> Response {
         let mut response = finish(
             &self.shared,
@@ -129,7 +130,7 @@ impl App {
         response
     }
 
-    /// Logs what a server rejected by itself.
+    /// Logs a request that hyper rejected itself.
     pub(crate) fn log_unreadable(&self, context: RequestContext, status: StatusCode) {
         access_log::Entry::unreadable(Arc::clone(&self.shared), context).finish_with(status);
     }
@@ -142,8 +143,8 @@ async fn method_not_allowed(context: RequestContext) -> Problem {
     }
 }
 
-/// Notes the route that the router has matched. It takes an empty segment for a parameter, too; the
-/// contract does not.
+/// Records the route that the router has matched. Rejects an empty parameter, which the router
+/// accepts and the contract does not.
 fn record_route(request: Request) -> Request {
     let extensions = request.extensions();
     if let (Some(context), Some(route)) = (
@@ -162,19 +163,20 @@ fn record_route(request: Request) -> Request {
     request
 }
 
-/// The panic hook logs where it was. The message is dropped: it can contain request data.
+/// Responds to a panic, which the panic hook has logged. The message is dropped, because it can
+/// contain request data.
 fn panicked() -> Response {
     Failure::defect("a handler panicked").into_response()
 }
 
-/// The router's list of methods, `GET,HEAD`, as it is written elsewhere: `GET, HEAD`.
+/// Formats the router's list of methods, `GET,HEAD`, as `GET, HEAD`.
 pub(crate) fn allowed_methods(headers: &HeaderMap) -> Option<HeaderValue> {
     let methods = headers.get(header::ALLOW)?.to_str().ok()?;
     HeaderValue::try_from(methods.replace(',', ", ")).ok()
 }
 
-/// The layer that knows the request's id: adds the headers of every response, writes problem
-/// documents, and logs failures.
+/// The layer with the request id. It adds the headers of every response, writes problem documents
+/// and logs failures.
 async fn complete(
     State(shared): State<Arc<Shared>>,
     context: RequestContext,
@@ -396,7 +398,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn empty_parameter_is_no_match() {
+    async fn empty_path_parameter_is_404() {
         let (app, _) = app(&[]);
         for (method, path, expected) in [
             ("GET", "/2013/a", 200),

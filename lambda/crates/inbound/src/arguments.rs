@@ -7,14 +7,14 @@ use std::{
     path::PathBuf,
 };
 
-/// What a process is asked for.
+/// The command that the arguments select.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Serve the Runtime API of Lambda.
     Lambda,
     /// Serve HTTP.
     Listen {
-        /// The addresses of `--listen`, those of IPv4 first: a client tries either.
+        /// The addresses of `--listen`, those of IPv4 first.
         addresses: Vec<SocketAddr>,
         /// The JWKS file and the issuer of tokens; without, requests are not authenticated.
         jwks: Option<(PathBuf, String)>,
@@ -29,7 +29,7 @@ impl Command {
     /// Reads the arguments of the process.
     ///
     /// # Errors
-    /// What is wrong with them, and what to do.
+    /// An argument is invalid or missing. The message says what to do.
     pub fn from_arguments() -> Result<Self, String> {
         Self::parse(lexopt::Parser::from_env())
     }

@@ -1,4 +1,4 @@
-//! JSON in request bodies: length, time, type and encoding. What it means is the service's.
+//! JSON request bodies: length, time, media type and encoding. The service parses the content.
 
 use crate::{Problem, RequestContext, deadline::BODY_TIMEOUT};
 use axum::{
@@ -10,7 +10,7 @@ use http::header;
 use http_body_util::{BodyExt, LengthLimitError};
 use std::{error::Error, iter, time::Instant};
 
-/// Maximum length of a body, in bytes. (WAF inspects as much; the gateway's rule says the same.)
+/// Maximum length of a body, in bytes. WAF inspects as much, and its rule has the same limit.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 const JSON: &str = "application/json";
@@ -24,14 +24,14 @@ pub struct JsonBody(pub String);
 #[derive(Clone, Debug)]
 pub struct MergePatchBody(pub String);
 
-/// Why a body could not be read: an extension of the request where an entry point knows.
+/// An error that the entry point found in the body, an extension of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
-    /// Longer than [`MAX_BODY_BYTES`].
+    /// The body is longer than [`MAX_BODY_BYTES`].
     TooLong,
-    /// Not what its transfer encoding says.
+    /// The body cannot be decoded.
     Malformed,
-    /// It did not arrive in time.
+    /// The body did not arrive in time.
     TimedOut,
 }
 
@@ -69,7 +69,7 @@ async fn text(mut request: Request, types: &[&str]) -> Result<String, Problem> {
     }
     let text = String::from_utf8(bytes)
         .map_err(|_| Problem::invalid_field("body", "is not valid UTF-8"))?;
-    // API Gateway replaces bytes that are not UTF-8 by U+FFFD: what was sent is lost.
+    // API Gateway replaces bytes that are not UTF-8 by U+FFFD, so the original bytes are lost.
     if text.contains(char::REPLACEMENT_CHARACTER) {
         return Err(Problem::invalid_field(
             "body",

@@ -1,7 +1,8 @@
 //! The configuration that every service has, from its environment variables. The service reads the
 //! environment, so that one place of each does, and passes a function that returns a value by name.
 //!
-//! A value without effect is an error: otherwise nobody notices it until the setting is needed.
+//! A value without effect is an error. Otherwise it would only be noticed when the setting is
+//! needed.
 
 use crate::{Consumer, Consumers, Function};
 use std::{fmt, time::SystemTime};
@@ -23,15 +24,14 @@ pub struct Config {
     /// and the first day on which it is rejected. None by default: every client that has a token
     /// is served.
     pub consumers: Consumers,
-    /// `TOKEN_URL`: where clients request access tokens, for the contract that is served. That of
-    /// the contract by default.
+    /// `TOKEN_URL`: the URL for access tokens in the served contract. Default: that of the file.
     pub token_url: Option<String>,
-    /// `DOCUMENTATION_URL`: where the API reference is; `GET /` links to it. No link by default.
+    /// `DOCUMENTATION_URL`: the API reference, to which `GET /` links. No link by default.
     pub documentation_url: Option<String>,
     /// `AWS_LAMBDA_FUNCTION_NAME` and `AWS_LAMBDA_FUNCTION_VERSION`: set where Lambda started the
     /// process, and nowhere else.
     pub function: Option<Function>,
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where the telemetry layer takes traces, such as
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the endpoint of the telemetry layer, such as
     /// <http://127.0.0.1:4318>. No traces by default.
     pub otlp_endpoint: Option<String>,
     /// `AWS_LAMBDA_LOG_LEVEL`, set by the function's logging configuration: TRACE, DEBUG, INFO (the

@@ -1,16 +1,16 @@
-//! The consumers of an API, and when they are rejected. A consumer that rotates its secret has two
-//! clients, so that logs and metrics name the consumer and not the client.
+//! Consumers of an API and their expiry. A consumer that rotates its secret has two clients, so
+//! logs and metrics name the consumer.
 
 use std::{collections::HashMap, time::SystemTime};
 
-/// The clients that the environment knows, by their id.
+/// The configured consumers, by client id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Consumers(HashMap<String, Consumer>);
 
 /// The consumer that a client belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consumer {
-    /// The name by which logs and metrics know it.
+    /// The name in logs and metrics.
     pub name: String,
     /// The start of the first day, in UTC, on which its requests are rejected.
     pub expires: SystemTime,
@@ -23,7 +23,7 @@ impl Consumer {
 }
 
 impl Consumers {
-    /// The consumer of a client, if the environment knows it.
+    /// Returns the consumer of a client, if one is configured.
     pub(crate) fn of(&self, client_id: Option<&str>) -> Option<&Consumer> {
         self.0.get(client_id?)
     }

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// What an entry point knows of a request beside its HTTP: an extension of every request. Clones
-/// share it.
+/// Properties of a request that are not part of HTTP. Entry points add them as an extension. Clones
+/// share them.
 #[derive(Clone, Debug)]
 pub struct RequestContext(Arc<Shared>);
 
@@ -22,8 +22,8 @@ struct Shared {
 }
 
 impl RequestContext {
-    /// A request that arrives now and is found in the logs by this id. `remaining` is the time
-    /// until Lambda ends the function; elsewhere there is no such limit.
+    /// Creates the context of a request that arrives now, with the id for logs. `remaining` is the
+    /// time until Lambda ends the function, if Lambda runs it.
     #[must_use]
     pub fn new(id: String, remaining: Option<Duration>) -> Self {
         let begin = Instant::now();
@@ -37,7 +37,7 @@ impl RequestContext {
         }))
     }
 
-    /// Sets who sends the request. Without a principal the response is 401.
+    /// Sets the sender. Without a principal the response is 401.
     pub fn authenticate(&self, principal: Principal) {
         let _ = self.0.principal.set(principal); // A request is authenticated once.
     }
@@ -48,19 +48,19 @@ impl RequestContext {
         &self.0.id
     }
 
-    /// When the request arrived.
+    /// The time of arrival.
     #[must_use]
     pub fn time(&self) -> SystemTime {
         self.0.time
     }
 
-    /// Who sends the request, if that is known.
+    /// The sender, if it is authenticated.
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
         self.0.principal.get()
     }
 
-    /// The client's id, if that is known.
+    /// The client's id, if it is authenticated.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.principal()?.client_id.as_deref()

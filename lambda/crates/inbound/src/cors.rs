@@ -8,9 +8,9 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
 
-/// The layer: lets pages of the configured origins read responses. Without origins no response
-/// mentions CORS. (`tower_http::cors` answers a preflight request to any path, with one list of
-/// methods for all of them; here it is the router's list, and 404 stays 404.)
+/// The layer: lets pages of the configured origins read responses. Without origins no response has
+/// CORS headers. (`tower_http::cors` responds to preflight requests of any path with one list of
+/// methods. This layer returns the router's list for the path, and 404 for an unknown path.)
 pub(crate) async fn layer(
     State(shared): State<Arc<Shared>>,
     request: Request,

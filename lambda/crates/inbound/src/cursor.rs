@@ -11,8 +11,8 @@ const HASH: usize = 12;
 /// The position at which a listing continues, bound to the query that it came from.
 ///
 /// It consists of the position and a hash over the query and the position. The hash is not a
-/// signature: a forged cursor reaches only what the query reaches anyway. It keeps honest clients
-/// from continuing in the wrong listing.
+/// signature: a forged cursor reaches only what the query reaches anyway. It prevents clients from
+/// continuing in the wrong listing by mistake.
 ///
 /// The service chooses the bytes of a query and of a position. No query's bytes may begin with
 /// another query's.
@@ -93,14 +93,14 @@ mod tests {
         })]
 
         #[test]
-        fn a_cursor_returns_its_position_to_its_query(query in bytes(), position in bytes()) {
+        fn cursor_returns_its_position_to_its_query(query in bytes(), position in bytes()) {
             let cursor = Cursor::new(&query, position.clone());
             let read: Cursor = cursor.to_string().parse().unwrap();
             prop_assert_eq!(read.position(&query), Ok(&position[..]));
         }
 
         #[test]
-        fn a_cursor_is_invalid_for_a_query_that_differs_in_a_byte(
+        fn cursor_is_invalid_for_a_query_that_differs_in_a_byte(
             query in prop::collection::vec(any::<u8>(), 1..40), position in bytes(),
             at in any::<prop::sample::Index>(), change in 1_u8..,
         ) {
@@ -111,7 +111,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cursor_with_a_changed_byte_is_invalid(
+        fn cursor_with_a_changed_byte_is_invalid(
             query in bytes(), position in bytes(), at in any::<prop::sample::Index>(),
             change in 1_u8..,
         ) {
@@ -123,14 +123,14 @@ mod tests {
         }
 
         #[test]
-        fn a_random_string_is_no_cursor(text in "[A-Za-z0-9_-]{0,80}", query in bytes()) {
+        fn random_string_is_an_invalid_cursor(text in "[A-Za-z0-9_-]{0,80}", query in bytes()) {
             let read = text.parse::<Cursor>();
             prop_assert!(read.is_err() || read.unwrap().position(&query).is_err());
         }
     }
 
     #[test]
-    fn a_string_that_is_shorter_than_the_hash_or_not_base64url_is_no_cursor() {
+    fn string_shorter_than_the_hash_or_not_base64url_is_an_invalid_cursor() {
         for text in [
             "",
             "AAAA",
@@ -143,10 +143,10 @@ mod tests {
         assert!("AAAAAAAAAAAAAAAA".parse::<Cursor>().is_ok());
     }
 
-    /// Clients hold cursors across releases. A change of the form sends them back to the first
-    /// page.
+    /// Clients store cursors across releases. If the format changes, they have to restart at the
+    /// first page.
     #[test]
-    fn the_form_of_a_cursor_is_stable_over_releases() {
+    fn cursor_format_is_stable_over_releases() {
         let cursor = Cursor::new(b"a", [&2013_u16.to_be_bytes()[..], b"Rush"].concat());
         assert_eq!(cursor.to_string(), "dNU44hgGK4p1gUNbB91SdXNo");
     }

@@ -1,7 +1,7 @@
-//! How long a request may take. Every number of it is here.
+//! Time limits of a request. This file has every one of them.
 //!
 //! ```text
-//! the caller waits        REQUEST_TIMEOUT 3 s, or until SHUTDOWN_MARGIN before Lambda ends the function
+//! the caller waits        REQUEST_TIMEOUT 3 s, or until SHUTDOWN_MARGIN before Lambda's timeout
 //!   to send its headers   HEADER_TIMEOUT 10 s (HTTP server)
 //!   to send its body      BODY_TIMEOUT 10 s (HTTP server); REQUEST_TIMEOUT begins after it
 //! a stopping server       DRAIN_TIMEOUT 10 s for open requests
@@ -20,8 +20,8 @@ use std::{
 
 /// Maximum time for a response.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
-/// A response is sent this long before Lambda's own timeout. Lambda would end the process, and the
-/// caller would get a response that is not ours.
+/// Time between the last possible response and Lambda's own timeout. At that timeout, Lambda ends
+/// the process and the caller gets an error of the gateway.
 pub const SHUTDOWN_MARGIN: Duration = Duration::from_millis(200);
 /// Minimum remaining time to begin: with less, the caller gets 503 at once.
 pub const MIN_REMAINING: Duration = Duration::from_millis(100);
@@ -32,10 +32,10 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum time for open requests after a signal to stop.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// When the response to a request is due.
+/// The deadline of a response.
 #[derive(Debug)]
 pub(crate) struct Deadline {
-    /// The time of Lambda, less the margin.
+    /// Lambda's deadline, less the margin.
     limit: Option<Instant>,
     /// `None` while the body is received: that has a limit of its own.
     due: Mutex<Option<Instant>>,
@@ -59,7 +59,7 @@ impl Deadline {
         }
     }
 
-    /// Gives the request its time from now on, within Lambda's.
+    /// Starts the request's time limit, at most Lambda's deadline.
     pub(crate) fn restart(&self, now: Instant) {
         let due = now + REQUEST_TIMEOUT;
         self.set(Some(self.limit.map_or(due, |limit| limit.min(due))));
@@ -73,7 +73,7 @@ impl Deadline {
         *self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Resolves when the response is overdue.
+    /// Resolves at the deadline.
     async fn passed(&self) {
         loop {
             let due = self.due();
@@ -86,7 +86,7 @@ impl Deadline {
     }
 }
 
-/// The layer: responds 503 where there is too little time, or when the time is over.
+/// The layer that responds 503 if too little time remains or the deadline passes.
 pub(crate) async fn layer(context: RequestContext, request: Request, next: Next) -> Response {
     let deadline = context.deadline();
     let remaining = deadline.due().map_or(REQUEST_TIMEOUT, |due| {

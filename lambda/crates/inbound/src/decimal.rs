@@ -1,7 +1,7 @@
 //! Exact decimal numbers.
 //!
-//! `rust_decimal` holds 28 digits, DynamoDB 38. `bigdecimal` would still need the grammar, the
-//! limits and the single spelling that are this module, and brings big integers for them.
+//! `rust_decimal` has 28 digits, DynamoDB 38. `bigdecimal` would still need the grammar, the limits
+//! and the canonical spelling of this module, and adds big integers.
 
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::value::RawValue;

@@ -1,4 +1,4 @@
-//! What a service says of itself: `GET /`, `/openapi.json`, `/health` and `/version`.
+//! Documents about the service itself: `GET /`, `/openapi.json`, `/health` and `/version`.
 
 use crate::{
     Failure, NoQuery, Problem,
@@ -15,15 +15,15 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// The token URL of the contract's file, which the environment's replaces.
+/// The path of the token URL in the contract, which the environment's URL replaces.
 const TOKEN_URL: &str = r#""tokenUrl":"/oauth2/token""#;
 
 /// URLs of the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
-    /// Where clients request access tokens; the served contract names it.
+    /// The URL for access tokens in the served contract.
     pub token_url: Option<String>,
-    /// Where the API reference is.
+    /// The URL of the API reference.
     pub documentation_url: Option<String>,
 }
 
@@ -67,13 +67,13 @@ struct VersionBody {
 }
 
 impl Documents {
-    /// The documents of a build in an environment.
+    /// Creates the documents of a build in an environment.
     #[must_use]
     pub fn new(build: Build, links: Links) -> Self {
         Self(Arc::new((build, links)))
     }
 
-    /// Their routes: `/`, `/openapi.json`, `/health` and `/version`.
+    /// Returns the routes `/`, `/openapi.json`, `/health` and `/version`.
     pub fn router(self) -> Router {
         Router::new()
             .route("/", get(service))

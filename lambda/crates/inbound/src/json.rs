@@ -145,7 +145,7 @@ fn member(path: &str, name: &str) -> String {
     }
 }
 
-/// An object's members in order, with repetitions. A map would hold the last of two with one name.
+/// An object's members in order, with repetitions. A map would drop all but the last of one name.
 struct Object<'a>(Members<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {

@@ -1,8 +1,8 @@
 //! The entry point for AWS Lambda: proxy events of an API Gateway REST API.
 //!
 //! The runtime and the event types are lambda_http's. `lambda_http::run` is not used: it prefixes
-//! the path with the stage, normalises `%2e%2e`, keeps only the last of repeated headers, takes the
-//! path from what `Host` says, and panics on five kinds of event.
+//! the path with the stage, normalises `%2e%2e`, keeps only the last of repeated headers, lets
+//! `Host` change the path, and panics on five kinds of event.
 
 use crate::{
     App, Principal, Query, RequestContext,
@@ -43,16 +43,17 @@ use std::{
 };
 use tracing::Instrument;
 
-/// Maximum number of failures of the Runtime API in a row. Then the process ends, and Lambda starts
-/// another.
+/// Maximum number of consecutive failures of the Runtime API. The process then ends, and Lambda
+/// starts another.
 const MAX_FAILURES: u32 = 5;
 /// Pause after a failure of the Runtime API.
 const FAILURE_BACKOFF: Duration = Duration::from_millis(50);
 /// Maximum number of headers.
 const MAX_HEADERS: usize = 20_000;
-/// Maximum length of a path. A URI holds no more than 65,534 bytes, and the gateway passes on fewer.
+/// Maximum length of a path. A URI has at most 65,534 bytes, and the gateway passes on fewer.
 const MAX_PATH: usize = 60_000;
-/// What a path may have, but a URI may not: it is encoded, and decoded again with the rest.
+/// Characters that a path may contain and a URI may not. They are encoded here and decoded with the
+/// rest of the path.
 const NOT_IN_URI: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -65,7 +66,7 @@ const NOT_IN_URI: &AsciiSet = &CONTROLS
 /// Serves events until Lambda ends the process.
 ///
 /// # Errors
-/// The Runtime API fails again and again.
+/// The Runtime API fails repeatedly.
 pub async fn run(app: Arc<App>, tracer: Tracer) -> Result<(), lambda_runtime::Error> {
     let (tracer, failures) = (Arc::new(tracer), Arc::new(AtomicU32::new(0)));
     loop {
@@ -129,7 +130,7 @@ async fn serve(
 }
 
 /// Handles one event and responds before `deadline`, when Lambda ends the function. An event that
-/// is no request of a REST API gets 400: a direct invocation opens nothing.
+/// is not a request of a REST API, such as a direct invocation, gets 400.
 pub async fn invoke(
     app: &App,
     event: &str,
@@ -152,7 +153,7 @@ pub async fn invoke(
     proxy_response(response).await
 }
 
-/// The request that an event is. `None` if it is none.
+/// Converts an event to a request. `None` if it is not a request.
 #[must_use]
 pub fn request(event: &str, invocation_id: &str, remaining: Option<Duration>) -> Option<Request> {
     if has_too_many_headers(event) {
@@ -169,7 +170,8 @@ pub fn request(event: &str, invocation_id: &str, remaining: Option<Duration>) ->
     let mut request = Request::default();
     *request.method_mut() = event.http_method;
     *request.uri_mut() = uri(&event.path?).ok()?;
-    // API Gateway sends each map twice: the multi-value one has all, the other the last of a name.
+    // API Gateway sends each map twice. The multi-value map has every value, the other map the
+    // last.
     let is_multi = !event.multi_value_headers.is_empty();
     *request.headers_mut() = if is_multi {
         event.multi_value_headers
@@ -222,7 +224,7 @@ fn has_too_many_headers(event: &str) -> bool {
     })
 }
 
-/// The claims of the gateway's authorizer. Without any nothing is allowed.
+/// Returns the claims of the gateway's authorizer. Without claims, no operation is allowed.
 fn principal(mut authorizer: ApiGatewayRequestAuthorizer) -> Principal {
     let mut claims = authorizer.fields.remove("claims").unwrap_or_default();
     let mut claim = |name| match claims.get_mut(name).map(Value::take) {
@@ -235,24 +237,24 @@ fn principal(mut authorizer: ApiGatewayRequestAuthorizer) -> Principal {
     }
 }
 
-/// The path as the client sent it. Nothing in it is a query.
+/// Returns the path as the client sent it. A question mark in it does not begin a query.
 fn uri(path: &str) -> Result<Uri, InvalidUri> {
     if !path.starts_with('/') {
-        return Ok(Uri::from_static("*")); // No route has it.
+        return Ok(Uri::from_static("*")); // No route matches this.
     }
     let mut path = utf8_percent_encode(path, NOT_IN_URI).to_string();
     path.truncate(MAX_PATH);
     Ok(Uri::from(PathAndQuery::try_from(path)?))
 }
 
-/// Whether an id can stand in a header and a log. The gateway's can; that of a direct invocation
-/// may be anything.
+/// Returns whether an id is valid in a header and a log. The gateway's ids are. A direct invocation
+/// can have any string.
 fn is_quotable(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn decode(body: &str) -> Result<Bytes, BodyError> {
-    // A body that cannot fit is not decoded at all.
+    // A body that is too long is not decoded.
     if body.len() / 4 * 3 > MAX_BODY_BYTES + 3 {
         return Err(BodyError::TooLong);
     }

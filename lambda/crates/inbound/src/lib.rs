@@ -1,5 +1,5 @@
-//! What an HTTP service is served by: one [`axum::Router`] behind two entry points, AWS Lambda and
-//! a plain HTTP server, with the same layers around it. No AWS SDK: the service brings its store.
+//! Serves an [`axum::Router`] behind two entry points, AWS Lambda and an HTTP server, with the same
+//! layers around it. This crate has no AWS SDK; the service has its own store.
 //!
 //! A service is a router and a readiness check. Its package has an `openapi.yaml` and a build
 //! script that calls `contract_build::convert_contract`:
@@ -19,8 +19,8 @@
 //! ```
 //!
 //! [`run`] reads the arguments and serves Lambda's Runtime API or HTTP. [`App`], [`lambda`] and
-//! [`server`] are its parts, for a program with other arguments. `services/template` is the smallest
-//! complete service; `make new NAME=demo` copies it.
+//! [`server`] are its parts, for a program with other arguments. `services/template` is the
+//! smallest complete service; `make new NAME=demo` copies it.
 //!
 //! The layers, outermost first: [`access_log`], request id and problem documents, [`cors`], catch
 //! panic, [`deadline`], body limit, and the router with both of its fallbacks. Each operation is

@@ -1,6 +1,6 @@
-//! The log: lines on standard output. A log that cannot be written, or that nobody reads, must not
-//! stop a request. Lines are lost then, and counted. Their number follows the next line that can be
-//! written.
+//! The log: lines on standard output. If the log cannot be written or its reader stalls, requests
+//! continue. Lines are then lost and counted, and the next line that can be written is followed by
+//! their number.
 
 use crate::trace::SpanLayer;
 use std::{
@@ -25,7 +25,7 @@ use tracing_subscriber::{
 
 /// Maximum number of lines that wait for a stalled reader: about 4 MB.
 const MAX_QUEUED: usize = 10_000;
-/// How often [`Log::flush`] looks whether the queue is empty.
+/// Interval at which [`Log::flush`] checks whether the queue is empty.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A destination of log lines. As an [`io::Write`] it takes complete lines and never fails.
@@ -60,8 +60,8 @@ pub fn standard_output() -> io::Result<File> {
 }
 
 impl Log {
-    /// A log whose lines are written when [`Log::line`] returns: for Lambda, which freezes the
-    /// process after a response.
+    /// Creates a log whose lines are written when [`Log::line`] returns. For Lambda, which freezes
+    /// the process after a response.
     #[must_use]
     pub fn direct(writer: impl Write + Send + 'static) -> Self {
         let (lost, queued) = (AtomicU64::new(0), AtomicUsize::new(0));
@@ -75,8 +75,8 @@ impl Log {
         }
     }
 
-    /// A log whose lines are written by a thread of its own: for a server, whose requests must not
-    /// wait for the log's reader.
+    /// Creates a log whose lines are written by its own thread. For a server, whose requests must
+    /// not wait for the log's reader.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -151,10 +151,10 @@ impl Write for &Log {
     }
 }
 
-/// The subscriber for events: JSON lines of the crates in `targets`. Of other crates only warnings
-/// and errors are logged. Below a warning their lines have what must not be in a log: at `debug`
-/// the AWS SDK logs requests, at `trace` the Lambda runtime logs events. `spans` records those of
-/// sampled requests, at every level.
+/// Returns the subscriber that logs the events of the crates in `targets` as JSON lines. Other
+/// crates log only warnings and errors, because their other lines contain request data: at `debug`
+/// the AWS SDK logs requests, at `trace` the Lambda runtime logs events. `spans` records the spans
+/// of sampled requests at every level.
 pub fn subscriber<W>(
     targets: &[&str],
     level: Level,
@@ -192,8 +192,8 @@ where
         .with(filter.with_max_level_hint(most))
 }
 
-/// Logs where a panic was. The message is omitted because it can contain request data: slicing a
-/// string inside a character prints the string.
+/// Logs the location of a panic. The message is omitted because it can contain request data:
+/// slicing a string inside a character prints the string.
 pub fn panic_hook(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     tracing::error!(place, "panicked");
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(messages(Level::ERROR), ["their error"]);
     }
 
-    /// A writer that fails so many times and collects what is written afterwards.
+    /// A writer that fails a number of times and then collects what is written.
     struct Unreliable {
         failures: usize,
         written: Arc<Mutex<Vec<u8>>>,

@@ -2,19 +2,19 @@ use crate::Problem;
 use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use std::convert::Infallible;
 
-/// What the layers need of a response that its HTTP does not say: an extension of the response,
-/// written here and nowhere else, and taken out by the access log.
+/// Properties of a response that are not part of HTTP. It is an extension that only this module
+/// sets and the access log removes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
     /// The rejection that becomes the body.
     pub(crate) problem: Option<Problem>,
-    /// Why the service failed, if it did.
+    /// The failure of the service, if there was one.
     pub(crate) failure: Option<Failure>,
-    /// How many malformed items the response was made of.
+    /// Number of malformed items in the result.
     pub(crate) malformed_items: usize,
 }
 
-/// How many malformed items a response was made of, for the metrics: a part of a response.
+/// Number of malformed items in the result, for the metrics. A part of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MalformedItems(pub usize);
 
@@ -33,7 +33,7 @@ impl IntoResponseParts for MalformedItems {
 }
 
 impl IntoResponse for Problem {
-    /// A response whose document is written by the layer that knows the request's id.
+    /// Creates a response whose document is written by the layer with the request id.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         self.insert_header(response.headers_mut());
@@ -45,8 +45,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A failure of the service. It is logged once, by the layer that writes the response; the caller
-/// gets 503 or 500 and nothing of the detail.
+/// A failure of the service. The layer that writes the response logs it once. The caller gets 503
+/// or 500 without the detail.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{detail}")]
 pub struct Failure {
@@ -56,8 +56,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of a kind, which is a metric that is paid for: few and fixed. A retry helps where
-    /// it `is_transient`.
+    /// Creates a failure. Each kind is a metric with its own cost, so kinds are few and fixed. A
+    /// retry may help if the failure `is_transient`.
     #[must_use]
     pub fn new(kind: &'static str, is_transient: bool, detail: impl Into<String>) -> Self {
         Self {
@@ -67,12 +67,12 @@ impl Failure {
         }
     }
 
-    /// There was not enough time.
+    /// Creates the failure of a request whose deadline has passed.
     pub(crate) fn deadline(detail: impl Into<String>) -> Self {
         Self::new("deadline", true, detail)
     }
 
-    /// The service is wrong.
+    /// Creates the failure of a defect in the service.
     #[must_use]
     pub fn defect(detail: impl Into<String>) -> Self {
         Self::new("defect", false, detail)

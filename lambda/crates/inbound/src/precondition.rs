@@ -1,5 +1,5 @@
-//! Request headers that make a request conditional (RFC 9110, section 13), ask for a fresh response,
-//! or make a creation repeatable.
+//! Headers of conditional requests (RFC 9110, section 13), `Cache-Control` of reads, and
+//! `Idempotency-Key`.
 
 use crate::Problem;
 use axum::extract::FromRequestParts;
@@ -21,7 +21,7 @@ pub struct Preconditions {
 enum Tags {
     /// `*`
     Any,
-    /// A list that [`tag`] can read, as it was sent: a header may hold hundreds of thousands.
+    /// A list that [`tag`] can read, unparsed, because a header may have hundreds of thousands.
     List(Vec<u8>),
 }
 
@@ -42,7 +42,7 @@ pub enum Current<'a> {
     Tagged(&'a str),
 }
 
-/// What to do with a request.
+/// The decision on a conditional request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Perform the method.
@@ -67,9 +67,9 @@ impl Preconditions {
         self.if_match.is_none() && self.if_none_match.is_none()
     }
 
-    /// Decides on a request by what there is (RFC 9110, 13.2.2). `If-Match` compares strongly: a
-    /// weak tag matches nothing.
-    /// `If-None-Match` compares weakly: gateways that compress make a strong tag weak.
+    /// Evaluates the preconditions against the current state (RFC 9110, 13.2.2). `If-Match`
+    /// compares strongly, so a weak tag matches nothing. `If-None-Match` compares weakly, because
+    /// gateways that compress make a strong tag weak.
     #[must_use]
     pub fn evaluate(&self, method: &Method, current: Current<'_>) -> Decision {
         let matches = |tags: &Tags, weakly: bool| match (tags, current) {
@@ -98,8 +98,8 @@ impl Preconditions {
         }
     }
 
-    /// Whether a failed write may be answered as done where the state is as it asks (RFC 9110,
-    /// 13.1.1): so for `If-Match` alone.
+    /// Returns whether a write whose precondition is false may succeed if its change is already
+    /// stored (RFC 9110, 13.1.1). This applies to `If-Match` alone.
     #[must_use]
     pub fn allow_repetition(&self) -> bool {
         self.if_match.is_some() && self.if_none_match.is_none()
@@ -114,8 +114,8 @@ impl<S: Sync> FromRequestParts<S> for Preconditions {
     }
 }
 
-/// The tags of a header, whose lines are one list. (The crate `headers` skips tags that it cannot
-/// read, and so would take a request for unconditional or let it match less than it lists.)
+/// Reads the tags of a header, whose lines are one list. (The crate `headers` skips tags that it
+/// cannot read. A request could then become unconditional, or match less than it lists.)
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
     let lines: Vec<&[u8]> = headers
         .get_all(name)
@@ -136,8 +136,8 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem>
     Ok(Some(Tags::List(list)))
 }
 
-/// The tags of a list, the last of them `None` where it cannot be read. Empty members count for
-/// nothing (RFC 9110, 5.6.1.2).
+/// Iterates over the tags of a list. A tag that cannot be read is `None` and the last one. Empty
+/// members are skipped (RFC 9110, 5.6.1.2).
 fn members(list: &[u8]) -> impl Iterator<Item = Option<Tag<'_>>> {
     let mut rest = list;
     std::iter::from_fn(move || {
@@ -150,7 +150,7 @@ fn members(list: &[u8]) -> impl Iterator<Item = Option<Tag<'_>>> {
     })
 }
 
-/// The tag at the start of a list and what follows; `None` where there is none.
+/// Returns the tag at the start of a list and the rest, or `None` if there is no tag.
 fn tag(list: &[u8]) -> Option<(Tag<'_>, &[u8])> {
     let weak = list.strip_prefix(b"W/");
     let quoted = weak.unwrap_or(list).strip_prefix(b"\"")?;
@@ -169,7 +169,7 @@ fn tag(list: &[u8]) -> Option<(Tag<'_>, &[u8])> {
     ))
 }
 
-/// The caller's own key for a creation, of `Idempotency-Key`.
+/// The caller's key of a creation, from `Idempotency-Key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(pub Option<String>);
 
@@ -197,7 +197,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     }
 }
 
-/// Whether a read must have every earlier write: `Cache-Control: no-cache` or `max-age=0`.
+/// True if a read must include every earlier write: `Cache-Control: no-cache` or `max-age=0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoCache(pub bool);
 
@@ -240,7 +240,7 @@ mod tests {
         tags(&headers(header::IF_MATCH, values), &header::IF_MATCH).unwrap()
     }
 
-    /// The tags of a header that is a list, as text.
+    /// Returns the tags of a header with a list, as strings.
     fn listed(values: &[&str]) -> Vec<String> {
         let Some(Tags::List(list)) = read(values) else {
             panic!("{values:?} is no list")
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lines_of_a_header_are_one_list_of_tags() {
+    fn lines_of_a_header_are_one_list_of_tags() {
         assert_eq!(read(&[]), None);
         assert_eq!(read(&[" * "]), Some(Tags::Any));
         assert_eq!(listed(&["\"a\""]), ["a"]);
@@ -286,9 +286,9 @@ mod tests {
         }
     }
 
-    /// Every pair of headers, on every kind of target: what RFC 9110, 13.2.2 decides.
+    /// Compares every pair of headers and every kind of target with RFC 9110, 13.2.2.
     #[test]
-    fn preconditions_are_evaluated_as_rfc_9110_says() {
+    fn preconditions_are_evaluated_as_in_rfc_9110() {
         use Decision::{Failed, NotModified, Perform};
         let decide = |if_match: &[&str], if_none_match: &[&str], method: Method, current| {
             let mut both = headers(header::IF_MATCH, if_match);
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idempotency_key_is_one_text_of_visible_ascii() {
+    fn idempotency_key_is_one_string_of_visible_ascii() {
         let key = |values: &[&str]| {
             idempotency_key(&headers(
                 header::HeaderName::from_static("idempotency-key"),
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cache_and_max_age_0_ask_for_a_consistent_read() {
+    fn no_cache_and_max_age_0_request_a_consistent_read() {
         let is_strong = |values: &[&str]| no_cache(&headers(header::CACHE_CONTROL, values));
         for values in [
             &["no-cache"][..],

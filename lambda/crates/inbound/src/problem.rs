@@ -25,8 +25,8 @@ impl FieldError {
 
 /// A rejection: an RFC 9457 problem document.
 ///
-/// It holds static strings and the caller's own field names. A cause does not fit into it, so none
-/// can leak.
+/// It contains static strings and the caller's own field names. It cannot contain an error, so no
+/// internal detail can leak.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
@@ -178,7 +178,8 @@ impl Problem {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
-            "The body must be uncompressed JSON in UTF-8, with the Content-Type application/json (PATCH also takes application/merge-patch+json).",
+            "The body must be uncompressed JSON in UTF-8, with the Content-Type application/json \
+             (PATCH also takes application/merge-patch+json).",
         )
     }
 
@@ -217,7 +218,8 @@ impl Problem {
         }
     }
 
-    /// The document. That of a 401 links to the API reference: its client may not know the API yet.
+    /// Returns the document. That of a 401 links to the API reference, for clients that are new to
+    /// the API.
     pub(crate) fn into_document(self, request_id: &str, documentation: Option<&str>) -> String {
         let documentation = documentation.filter(|_| self.status == StatusCode::UNAUTHORIZED);
         let more = self.errors.len().saturating_sub(MAX_ERRORS);
@@ -256,8 +258,8 @@ impl Problem {
     }
 }
 
-/// JSON in printable ASCII without `<`, `>` and `&`: a rejection names what was sent, which must not
-/// be markup wherever it is shown.
+/// Writes JSON in printable ASCII without `<`, `>` and `&`. Problem documents name the caller's
+/// fields, which must not act as markup where they are displayed.
 struct AsciiFormatter;
 
 impl Formatter for AsciiFormatter {
@@ -284,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_name_comes_back_as_plain_ascii_without_markup() {
+    fn field_name_is_returned_as_ascii_without_markup() {
         let sent = "<script>&\"\\\u{0}\n\u{7f}é\u{2028}\u{202e}😀";
         let document = Problem::invalid_field(sent, "is not a field").into_document("r", None);
         let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !b"<>&".contains(&byte);

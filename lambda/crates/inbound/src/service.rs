@@ -21,10 +21,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Maximum time for writing the queued log lines after the server has stopped.
 const LOG_FLUSH: Duration = Duration::from_secs(1);
 
-/// The error that prevents a service from starting. It is printed, so it says what to do.
+/// The error that prevents a service from starting. It is printed, with what to do.
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a service is, besides its router. [`crate::service!`] makes it.
+/// The properties of a service besides its router. [`crate::service!`] creates it.
 #[derive(Clone, Copy, Debug)]
 pub struct Service {
     /// The name of the package: in logs, traces, scopes and on the command line.
@@ -42,8 +42,8 @@ pub struct Service {
     pub variables: &'static str,
 }
 
-/// The [`Service`] of the package that uses the macro, with [`Service::variables`]. The build script
-/// of the package is one call of the crate `contract-build`.
+/// The [`Service`] of the package that uses the macro, with [`Service::variables`]. The build
+/// script of the package is one call of the crate `contract-build`.
 #[macro_export]
 macro_rules! service {
     ($variables:expr) => {
@@ -78,7 +78,7 @@ macro_rules! service {
 /// readiness check. The server listens once the check succeeds. In Lambda, a check that fails is
 /// logged, and the responses report what is not available.
 ///
-/// What prevents a start is printed on standard error, which Lambda logs when INIT fails.
+/// Errors at the start are printed on standard error, which Lambda logs when INIT fails.
 pub async fn run<R>(
     service: Service,
     variable: impl Fn(&str) -> Option<String>,

@@ -1,6 +1,6 @@
 //! Traces: a span of each request and one of each request to a dependency, exported as OTLP to the
-//! telemetry layer on loopback after the response. Without an endpoint, or for a request that is not
-//! sampled, nothing is recorded.
+//! telemetry layer on loopback after the response. Without an endpoint, or for a request that is
+//! not sampled, nothing is recorded.
 //!
 //! A [`tracing`] span is exported if it has the field `otel.kind` (`server` or `client`). As in
 //! `tracing-opentelemetry`, `otel.name` and `otel.status_code` are its name and status; every other
@@ -218,7 +218,8 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// For an OTLP endpoint such as `http://127.0.0.1:4318`. One that is no URL is as good as none.
+    /// Creates a tracer for an OTLP endpoint such as `http://127.0.0.1:4318`. An invalid URL
+    /// disables tracing.
     #[must_use]
     pub fn new(service: &'static str, endpoint: Option<&str>, function: Option<String>) -> Self {
         let endpoint = endpoint.and_then(|endpoint| endpoint.parse::<Uri>().ok());

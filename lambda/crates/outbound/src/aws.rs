@@ -13,7 +13,7 @@ use aws_config::{
 use aws_credential_types::provider::SharedCredentialsProvider;
 use std::{io, path::PathBuf};
 
-/// What a service decides about its configuration.
+/// The settings of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The application's name in the `User-Agent`, and so in CloudTrail: letters, digits and
@@ -25,7 +25,7 @@ pub struct Settings {
     pub endpoint_url: Option<String>,
     /// PEM files and folders of root certificates to trust instead of those compiled in.
     pub ca_paths: Vec<PathBuf>,
-    /// Whether AWS Lambda runs the process.
+    /// True if AWS Lambda runs the process.
     pub in_lambda: bool,
 }
 
@@ -50,10 +50,10 @@ pub enum ConfigError {
 
 /// Returns the configuration. It makes no request: credentials are loaded with the first one.
 ///
-/// In Lambda, credentials are those of the environment: to look elsewhere would only lengthen cold
-/// starts. Anywhere else they are those of the environment, of the web identity token (EKS) or of
-/// the container endpoint (ECS, EKS Pod Identity); the last two are renewed. `aws-config`'s default
-/// chain is not used: profiles, SSO and EC2's metadata would make the package 200 KB larger.
+/// In Lambda, credentials come from the environment, because other sources would only lengthen cold
+/// starts. Elsewhere they come from the environment, a web identity token (EKS) or the container
+/// endpoint (ECS, EKS Pod Identity). The last two are renewed. `aws-config`'s default chain is not
+/// used: profiles, SSO and EC2's metadata would make the package 200 KB larger.
 ///
 /// # Errors
 /// There is no region, or the root certificates cannot be read.

@@ -5,7 +5,7 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::{metadata::ProvideErrorMetadata, operation::BuildError};
 use std::{error, iter};
 
-/// Why a request failed. Few and fixed, because each is a metric that is paid for.
+/// The kind of an error. Kinds are few and fixed, because each is a metric with its own cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The credentials have expired, cannot be loaded or are unknown to AWS, or our clock is wrong.
@@ -14,9 +14,9 @@ pub enum ErrorKind {
     AccessDenied,
     /// The table, queue, topic or other resource does not exist.
     ResourceNotFound,
-    /// AWS asked for fewer requests.
+    /// AWS throttled the request.
     Throttled,
-    /// Other writers held the item.
+    /// The item was locked or changed by other writers.
     Conflict,
     /// No response: no connection, an unknown host name, a broken connection, or a timeout.
     Unreachable,
@@ -26,7 +26,7 @@ pub enum ErrorKind {
     ServiceError,
     /// The caller's time is over, or too little of it remains to begin.
     DeadlineExceeded,
-    /// A defect of ours: a request that AWS rejects as invalid, or a panic.
+    /// A defect of the service: a request that AWS rejects as invalid, or a panic.
     Defect,
 }
 
@@ -55,8 +55,7 @@ impl ErrorKind {
         !matches!(self, Self::AccessDenied | Self::Defect)
     }
 
-    /// Returns the kind of an AWS error code; `None` for a code that says no more than that
-    /// something failed.
+    /// Returns the kind of an AWS error code, or `None` for a code without a kind of its own.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Some(match code {
@@ -99,7 +98,7 @@ impl ErrorKind {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    /// What it counts as.
+    /// The kind in metrics and logs.
     pub kind: ErrorKind,
     message: String,
     source: Option<Box<dyn error::Error + Send + Sync>>,

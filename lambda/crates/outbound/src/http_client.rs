@@ -31,8 +31,8 @@ use std::{
     time::Duration,
 };
 
-/// A page of DynamoDB holds 1 MiB of data, which seldom doubles as JSON. A longer response is an
-/// error before it fills the memory.
+/// Maximum length of a response. A page of DynamoDB has at most 1 MiB of data, which rarely doubles
+/// as JSON. The limit bounds the memory of a response.
 const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Debug)]
@@ -46,10 +46,10 @@ struct HyperConnector {
 /// those that are compiled in.
 ///
 /// # Errors
-/// A path cannot be read, or holds no certificate.
+/// A path cannot be read, or has no certificate.
 pub fn new(ca_paths: &[PathBuf]) -> io::Result<SharedHttpClient> {
     let tls = tls::client_config(ca_paths)?;
-    // The SDK asks for a connector at each attempt, most often with the same settings.
+    // The SDK requests a connector for each attempt, usually with the same settings.
     let connectors = Mutex::new(HashMap::new());
     Ok(http_client_fn(move |settings, _| {
         let timeouts = (settings.connect_timeout(), settings.read_timeout());

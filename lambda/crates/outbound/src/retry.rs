@@ -1,4 +1,4 @@
-//! Every timeout of a request to AWS, and how often it is retried.
+//! Timeouts and retries of a request to AWS. This file has every one of them.
 //!
 //! ```text
 //! an operation      OPERATION_TIMEOUT 2.5 s, all attempts included

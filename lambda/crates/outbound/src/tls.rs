@@ -11,8 +11,8 @@ use std::{
 };
 
 /// Trusts Mozilla's root certificates, which are compiled in, or those in these PEM files and
-/// folders instead. To parse the 200 KB of a system's bundle takes more instructions than a third
-/// of a cold start.
+/// folders instead. Parsing the 200 KB of a system's bundle takes more instructions than a third of
+/// a cold start.
 pub(crate) fn client_config(ca_paths: &[PathBuf]) -> io::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     if ca_paths.is_empty() {

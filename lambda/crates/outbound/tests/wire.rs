@@ -1,4 +1,4 @@
-//! What a client sends and how it fails, on real sockets: DynamoDB stands for any AWS service.
+//! Requests and errors of a client on real sockets, with DynamoDB as the example.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -110,7 +110,7 @@ async fn the_connect_timeout_of_the_configuration_takes_effect() {
 #[tokio::test]
 async fn a_response_longer_than_4_mib_is_invalid() {
     let server = Server::http(|request| {
-        // The partition key of the request says how long the response is.
+        // The partition key of the request is the length of the response.
         let length: usize = request.headers()["x-length"]
             .to_str()
             .unwrap()

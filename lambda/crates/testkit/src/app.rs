@@ -104,7 +104,7 @@ impl TestApp {
         }
     }
 
-    /// The contract that its responses are held to.
+    /// The contract that its responses are checked against.
     #[must_use]
     pub fn contract(&self) -> &'static Contract {
         self.contract
@@ -189,7 +189,7 @@ impl TestApp {
             panic!("an HTTP server takes no events");
         };
         let response = deliver(function, event, Duration::from_secs(10)).await;
-        // An event that is no request has no operation either.
+        // An event that is not a request has no operation.
         let event: Value = serde_json::from_str(event).unwrap_or_default();
         let text = |member: &str| event[member].as_str().unwrap_or_default();
         assert_contract(
@@ -229,7 +229,7 @@ async fn deliver(function: &Function, event: &str, limit: Duration) -> Response 
     function.release(environment);
     let response = Response::from_proxy(&serde_json::from_slice(&response).unwrap());
     let event: Value = serde_json::from_str(event).unwrap_or_default();
-    // An event that names no request gets the invocation's id.
+    // An event without a request id gets the id of the invocation.
     let id = event["requestContext"]["requestId"]
         .as_str()
         .unwrap_or(&answer.id);

@@ -9,9 +9,9 @@ const METHODS: [&str; 8] = [
     "get", "head", "put", "post", "patch", "delete", "options", "trace",
 ];
 
-/// An OpenAPI 3.0 document that responses are held to.
+/// An OpenAPI 3.0 document that responses are checked against.
 pub struct Contract {
-    /// The document, references and all.
+    /// The document, with its references.
     pub document: Value,
     validators: BTreeMap<String, jsonschema::Validator>,
 }
@@ -295,7 +295,7 @@ impl Contract {
     }
 }
 
-/// A parameter's example as text.
+/// Returns a parameter's example as a string.
 fn example(parameter: &Value) -> String {
     match &parameter["example"] {
         Value::Null => panic!("no example: {parameter}"),
@@ -304,14 +304,15 @@ fn example(parameter: &Value) -> String {
     }
 }
 
-/// Whether a string's pattern is that of a URL.
+/// Returns whether a string's pattern is that of a URL.
 fn is_url(schema: &Value) -> bool {
     schema["pattern"]
         .as_str()
         .is_some_and(|pattern| pattern.starts_with("^http"))
 }
 
-/// Whether a path is one of a template's. The last parameter takes the rest, slashes included.
+/// Returns whether a path matches a template. The last parameter matches the rest of the path, with
+/// slashes.
 fn matches(template: &str, path: &str) -> bool {
     let Some((fixed, rest)) = template.split_once('{') else {
         return template == path;

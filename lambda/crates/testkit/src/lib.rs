@@ -1,5 +1,4 @@
-//! One way to write a test of an API: build a request, send it by an entry point, look at the
-//! response.
+//! Tests of an API: build a request, send it through an entry point, check the response.
 //!
 //! ```no_run
 //! # async fn example(contract: &'static testkit::Contract) {
@@ -13,9 +12,9 @@
 //! ```
 //!
 //! [`TestApp::lambda`] and [`TestApp::server_with_tokens`] start the same binary, so that
-//! [`behaviours!`] can run one test function behind both entry points. Every response is held to the
-//! OpenAPI contract before the test sees it. A test that stores something asks for [`Tables`], and returns at once if there
-//! is no emulator:
+//! [`behaviours!`] can run one test function behind both entry points. Every response is checked
+//! against the OpenAPI contract before the test gets it. A test that stores something creates
+//! [`Tables`], and returns at once if there is no emulator:
 //!
 //! ```no_run
 //! # async fn test() {

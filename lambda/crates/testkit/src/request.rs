@@ -45,7 +45,7 @@ impl RequestBuilder {
         }
     }
 
-    /// Replaces the path by any text, question marks included.
+    /// Replaces the path by any string, which may contain question marks.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();

@@ -12,10 +12,10 @@ pub struct Response {
 }
 
 impl Response {
-    /// Reads what a function returns to API Gateway.
+    /// Reads the response that a function returns to API Gateway.
     ///
     /// # Panics
-    /// It is not a proxy response with a text body.
+    /// It is not a proxy response whose body is a string.
     #[must_use]
     pub fn from_proxy(response: &Value) -> Self {
         assert_eq!(response["isBase64Encoded"], false, "{response}");

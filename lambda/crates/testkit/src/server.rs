@@ -41,7 +41,7 @@ impl HttpServer {
         Self::spawn(command)
     }
 
-    /// As [`HttpServer::start`], with the standard output that the command already has.
+    /// Starts a program as [`HttpServer::start`] does, but leaves its standard output unchanged.
     ///
     /// # Panics
     /// It ends before it is ready.
@@ -76,7 +76,7 @@ impl HttpServer {
         }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -96,10 +96,10 @@ impl HttpServer {
         Response::from_http1(&self.send_bytes(&request.http1()).await)
     }
 
-    /// Sends bytes and returns all that comes back until the connection ends.
+    /// Sends bytes and returns everything that is received until the connection ends.
     ///
     /// # Panics
-    /// The connection fails, or what comes back is not UTF-8.
+    /// The connection fails, or the received bytes are not UTF-8.
     pub async fn send_bytes(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request).await.unwrap();
@@ -156,7 +156,7 @@ impl Drop for HttpServer {
     }
 }
 
-/// The output of a process, read as it comes so that the process never waits for a reader.
+/// The output of a process. It is read continuously, so that the process never waits for a reader.
 #[derive(Debug, Default)]
 struct Output {
     lines: Arc<Mutex<Vec<String>>>,

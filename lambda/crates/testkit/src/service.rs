@@ -10,7 +10,7 @@ use std::{
 #[derive(Debug)]
 pub struct Service {
     binary: &'static str,
-    /// The contract that responses are held to.
+    /// The contract that responses are checked against.
     pub contract: Contract,
     jwks: PathBuf,
     issuer: OnceLock<Issuer>,
@@ -67,7 +67,7 @@ macro_rules! behaviours {
     };
 }
 
-/// How the binary of a service is started.
+/// The entry point that a test starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryPoint {
     /// By an emulated Lambda environment.

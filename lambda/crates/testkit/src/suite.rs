@@ -30,7 +30,7 @@ pub async fn every_operation_is_routed_and_no_other(app: &TestApp) {
             .insert(method.clone());
         let response = app.ask(&method, &path).await;
         assert_ne!(response.status, 405, "{method} {path}");
-        // A HEAD without the body has the status of the GET, which is asked as well.
+        // HEAD has the status of GET, which is requested as well.
         if method != "HEAD" && response.status == 404 {
             assert_ne!(
                 response.json()["code"],

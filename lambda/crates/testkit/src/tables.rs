@@ -12,8 +12,8 @@ use std::{
     },
 };
 
-/// The URL of the DynamoDB emulator, `AWS_ENDPOINT_URL`. Without it the caller skips its test, and
-/// the first one prints a line that says so and how to run the rest.
+/// Returns the URL of the DynamoDB emulator, `AWS_ENDPOINT_URL`. Without it the caller skips its
+/// test. The first one prints that tests were skipped, and how to run them.
 ///
 /// # Panics
 /// The variable is not set though `CI` or `MVDB_EMULATOR=required` is, or it names another machine,

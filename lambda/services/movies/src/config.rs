@@ -15,9 +15,9 @@ pub struct Config {
     pub table_name: String,
     /// `CREATIONS_TABLE_NAME`, else `TABLE_NAME` with `-creations`: the table of idempotency keys.
     pub creations_table_name: String,
-    /// How AWS is reached: `REGION`, else `AWS_REGION` (Lambda always sets it), else
-    /// `AWS_DEFAULT_REGION`; `SSL_CERT_FILE`, a PEM file, and `SSL_CERT_DIR`, folders separated by
-    /// colons. The SDK reads the rest of AWS's variables.
+    /// The settings of AWS clients. The region is `REGION`, else `AWS_REGION` (Lambda always sets
+    /// it), else `AWS_DEFAULT_REGION`. `SSL_CERT_FILE` is a PEM file, `SSL_CERT_DIR` has folders
+    /// separated by colons. The SDK reads AWS's other variables.
     pub aws: outbound::aws::Settings,
 }
 
@@ -45,7 +45,7 @@ impl Config {
 }
 
 fn aws(given: &impl Fn(&str) -> Option<String>) -> Result<outbound::aws::Settings, ConfigError> {
-    // The SDK would look for credentials elsewhere, and might find those of another account.
+    // The SDK would try other sources of credentials, and might find those of another account.
     let [id, secret] = KEY_VARIABLES;
     for (name, other) in [(id, secret), (secret, id)] {
         if given(name).is_none() && given(other).is_some() {
@@ -98,7 +98,7 @@ mod tests {
         ("AWS_REGION", "eu-west-1"),
     ];
 
-    /// Reads these variables over those that are enough. An empty one is not set.
+    /// Reads these variables and the required ones. An empty one is not set.
     fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let all = || variables.iter().chain(&ENOUGH);
         let given = |name: &str| {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_and_missing_is_refused_by_name() {
+    fn missing_required_variable_is_named() {
         assert!(read(&[]).is_ok());
         for (name, _) in &ENOUGH[..3] {
             assert!(read(&[(*name, "")]).unwrap_err().to_string().contains(name));

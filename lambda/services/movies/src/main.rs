@@ -28,7 +28,7 @@ const MOVIES: Service = inbound::service!(
                          in"
 );
 
-// One thread: Lambda sends one request at a time, and a second thread would only add hand-overs.
+// Lambda sends one request at a time, so a second thread would only add synchronization.
 #[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
     inbound::run(MOVIES, variable, start).await

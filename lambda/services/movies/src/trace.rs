@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use tracing::{Instrument, field::Empty};
 
-/// Sends a request to DynamoDB, its retries included. A condition that was not met is no failure.
-/// Box a large future: each future around it would be as large.
+/// Sends a request to DynamoDB, with its retries, in a span. A failed condition is not an error.
+/// Box a large future, because each future around it would be as large.
 pub(crate) async fn call<T, E, R>(
     operation: &'static str,
     request: impl Future<Output = Result<T, SdkError<E, R>>>,

@@ -32,11 +32,11 @@ impl Keys {
     /// Reads the keys of a JWKS file.
     ///
     /// # Errors
-    /// The file cannot be read, is no such document, or holds no key for RS256, which is what
-    /// Cognito signs with.
+    /// The file cannot be read, is not a JWKS document, or has no key for RS256, the algorithm of
+    /// Cognito's tokens.
     pub(super) fn read(file: PathBuf, issuer: String) -> Result<Self, String> {
         let by_id = RwLock::new(read_keys(&file)?);
-        let _ = signature::PROVIDER.install_default(); // An error says that it is installed.
+        let _ = signature::PROVIDER.install_default(); // It fails only if it is already installed.
         Ok(Self {
             file,
             issuer,
@@ -60,9 +60,9 @@ impl Keys {
         (claims.token_use == "access").then_some(principal)
     }
 
-    /// Returns the key of an id. An unknown id has the file read again, because keys are rotated.
-    /// That costs less than verifying a signature, so an invented id costs no more than an invented
-    /// signature.
+    /// Returns the key of an id. If the id is unknown, reads the file again, because keys are
+    /// rotated. This costs less than verifying a signature, so attackers gain nothing by inventing
+    /// ids.
     fn find(&self, id: &str) -> Option<DecodingKey> {
         let known = || {
             self.by_id

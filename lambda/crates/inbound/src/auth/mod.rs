@@ -1,5 +1,5 @@
-//! Who may do what. Behind API Gateway its authorizer has verified the token, and the event has the
-//! claims. The HTTP server verifies tokens itself: [`Authentication`].
+//! Authentication and authorization. API Gateway's authorizer verifies tokens and puts the claims
+//! into the event. The HTTP server verifies tokens itself, see [`Authentication`].
 
 mod jwt;
 mod signature;
@@ -16,7 +16,7 @@ use headers::{Authorization, HeaderMap, HeaderMapExt, authorization::Bearer};
 use http::Method;
 use std::{path::PathBuf, sync::Arc};
 
-/// Who sends a request, as the verified token says.
+/// The sender of a request, from the verified token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Principal {
     /// The client's id, for logs and metrics.
@@ -35,20 +35,21 @@ impl Principal {
     }
 }
 
-/// The OAuth scopes of a service, and the texts that name them. [`crate::scopes`] makes them.
+/// The OAuth scopes of a service, and the error messages that name them. [`crate::scopes`] creates
+/// them.
 #[derive(Clone, Copy, Debug)]
 pub struct Scopes {
     /// The scope for GET and HEAD, such as `movies/read`.
     pub read: &'static str,
     /// The scope for all methods, such as `movies/write`.
     pub write: &'static str,
-    /// What a 401 says.
+    /// The detail of a 401.
     pub unauthorized: &'static str,
     /// The challenge of a 401.
     pub challenge: &'static str,
-    /// What a 403 to a read says, and its challenge.
+    /// The detail of a 403 to a read, and its challenge.
     pub no_read: (&'static str, &'static str),
-    /// What a 403 to another method says, and its challenge.
+    /// The detail of a 403 to another method, and its challenge.
     pub no_write: (&'static str, &'static str),
 }
 
@@ -100,26 +101,26 @@ macro_rules! scopes {
     };
 }
 
-/// How the HTTP server authenticates clients: an extension of each of its requests.
+/// The HTTP server's way to authenticate clients, an extension of each of its requests.
 #[derive(Clone)]
 pub enum Authentication {
-    /// Not at all: every client may do everything. For loopback only.
+    /// No authentication: every client may do everything. For loopback only.
     Disabled,
-    /// By bearer tokens that one of these keys signed.
+    /// Bearer tokens that one of these keys signed.
     Jwt(Arc<Keys>),
 }
 
 impl Authentication {
-    /// Authentication by tokens of `issuer` that a key of a JWKS file verifies.
+    /// Authenticates by tokens of `issuer` that a key of a JWKS file verifies.
     ///
     /// # Errors
-    /// The file cannot be read, is no such document, or holds no key for RS256, which is what
-    /// Cognito signs with.
+    /// The file cannot be read, is not a JWKS document, or has no key for RS256, the algorithm of
+    /// Cognito's tokens.
     pub fn from_jwks(file: PathBuf, issuer: String) -> Result<Self, String> {
         Ok(Self::Jwt(Arc::new(Keys::read(file, issuer)?)))
     }
 
-    /// Returns who sends a request, or `None` without a valid token.
+    /// Returns the sender of a request, or `None` without a valid token.
     fn principal(&self, headers: &HeaderMap, scopes: &Scopes) -> Option<Principal> {
         match self {
             Self::Disabled => Some(Principal {
@@ -131,8 +132,8 @@ impl Authentication {
     }
 }
 
-/// Authenticates a request to the HTTP server. A response of 404 or 405 depends on no token, so that
-/// a request without a valid one goes on.
+/// Authenticates a request to the HTTP server. A request without a valid token is passed on,
+/// because responses of 404 and 405 need no token.
 pub(crate) fn authenticate(shared: &Shared, request: Request) -> Request {
     let extensions = request.extensions();
     if let (Some(context), Some(authentication)) = (
@@ -146,7 +147,7 @@ pub(crate) fn authenticate(shared: &Shared, request: Request) -> Request {
     request
 }
 
-/// The layer of each operation: authorizes.
+/// The layer that authorizes the requests of each operation.
 pub(crate) async fn layer(
     State(shared): State<Arc<Shared>>,
     context: RequestContext,
@@ -162,8 +163,8 @@ pub(crate) async fn layer(
     }
 }
 
-/// Checks token, consumer and scope. The gateway checks scopes too. Its catch-all needs no token:
-/// without this check, a path that the service knows and the gateway does not would be open.
+/// Checks token, consumer and scope. The gateway checks scopes too, but its catch-all needs no
+/// token. Without this check, a path that only the service routes would be open.
 fn admit(shared: &Shared, context: &RequestContext, request: &Request) -> Result<(), Problem> {
     let scopes = &shared.settings.scopes;
     let principal = context

@@ -1,5 +1,5 @@
-//! The signatures of tokens, verified by ring. The libraries that jsonwebtoken offers for it would
-//! be a second one in the package.
+//! Verification of token signatures by ring. The cryptography libraries that jsonwebtoken offers
+//! would be a second one in the package.
 
 use jsonwebtoken::{
     Algorithm,
@@ -10,7 +10,7 @@ use jsonwebtoken::{
 };
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 
-/// RS256, which is what Cognito signs with, and nothing else; nothing is signed.
+/// Verifies RS256, the algorithm of Cognito's tokens. Nothing is signed.
 pub(super) static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |_, _| Err(ErrorKind::InvalidAlgorithm.into()),
     verifier_factory: |algorithm, key| match (algorithm, key.kind()) {

@@ -1,4 +1,4 @@
-//! A document is refused with the fields named, or is a movie that survives the table.
+//! Reads documents. Each is rejected with named fields, or is a movie that an item can store.
 
 #![no_main]
 
@@ -13,8 +13,14 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         Err(errors) => assert!(!errors.is_empty()),
         Ok(movie) => {
             let item = to_item(&movie).expect("every movie has an item");
-            assert_eq!(item["etag"].as_s().map(String::as_str), Ok(etag(&item).as_str()));
-            let stored = StoredMovie { id: movie.id().clone(), info: movie.info().clone() };
+            assert_eq!(
+                item["etag"].as_s().map(String::as_str),
+                Ok(etag(&item).as_str())
+            );
+            let stored = StoredMovie {
+                id: movie.id().clone(),
+                info: movie.info().clone(),
+            };
             assert_eq!(from_item(item), Some((stored, true)));
         }
     }

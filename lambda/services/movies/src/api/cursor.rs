@@ -142,14 +142,14 @@ mod tests {
         })]
 
         #[test]
-        fn a_cursor_decodes_to_the_position_it_was_made_of((id, listing) in reached()) {
+        fn cursor_decodes_to_the_position_it_was_encoded_from((id, listing) in reached()) {
             let position = Position::from(&id);
             let cursor = encode(&listing, &position);
             prop_assert_eq!(decode(&listing, &cursor), Ok(position));
         }
 
         #[test]
-        fn a_cursor_of_a_position_outside_of_the_listing_is_invalid(
+        fn cursor_of_a_position_outside_of_the_listing_is_invalid(
             id in id(), listing in listing(),
         ) {
             let position = Position::from(&id);
@@ -166,7 +166,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cursor_of_another_listing_is_invalid((id, ours) in reached(), theirs in listing()) {
+        fn cursor_of_another_listing_is_invalid((id, own) in reached(), other in listing()) {
             let (year, prefix, order) = match ours.clone() {
                 Listing::Year { year, prefix, order: Order::Ascending } => {
                     (year, prefix, Order::Descending)
@@ -182,7 +182,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cursor_decodes_to_any_key_of_an_item(
+        fn cursor_decodes_to_any_key_of_an_item(
             year in "-?[1-9][0-9]{0,20}(\\.[0-9]{0,10}[1-9])?|2013",
             title in any::<String>().prop_filter("a key", |key| (1..=1024).contains(&key.len())),
         ) {
@@ -198,17 +198,17 @@ mod tests {
         }
 
         #[test]
-        fn a_random_string_is_no_cursor_of_a_listing(
+        fn random_string_is_an_invalid_cursor_of_a_listing(
             text in "[A-Za-z0-9_-]{0,80}", listing in listing(),
         ) {
             prop_assert_eq!(decode(&listing, &text), Err(InvalidCursor));
         }
     }
 
-    /// Clients hold cursors across releases. A change of the form sends them back to the first
-    /// page.
+    /// Clients store cursors across releases. If the format changes, they have to restart at the
+    /// first page.
     #[test]
-    fn the_cursor_of_a_listing_is_stable_over_releases() {
+    fn cursor_of_a_listing_is_stable_over_releases() {
         let (year, title) = (Year::try_from(2013).unwrap(), |text: &str| {
             text.parse::<Title>().unwrap()
         });

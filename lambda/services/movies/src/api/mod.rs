@@ -1,4 +1,4 @@
-//! The API as `openapi.yaml` has it: routes, documents and status codes.
+//! The API of `openapi.yaml`: routes, documents and status codes.
 
 pub mod cursor;
 mod error;
@@ -15,14 +15,14 @@ pub use router::router;
 use crate::store::Store;
 use std::sync::Arc;
 
-/// What the handlers work with. Clones share it.
+/// The state of the handlers. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Api {
     store: Arc<Store>,
 }
 
 impl Api {
-    /// The API on a store.
+    /// Creates the API with a store.
     #[must_use]
     pub fn new(store: Store) -> Self {
         Self {

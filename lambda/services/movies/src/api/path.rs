@@ -6,11 +6,11 @@ use inbound::{
     percent::{decode, encode},
 };
 
-/// The movie that the two parameters of a path address, such as `2013` and `V%2FH%2FS`. Both are
-/// decoded exactly once; a plus is a plus.
+/// Returns the movie that the two parameters of a path address, such as `2013` and `V%2FH%2FS`.
+/// Both are decoded exactly once, and a plus is not a space.
 ///
 /// # Errors
-/// Every offending parameter, as a problem.
+/// A problem with every invalid parameter.
 pub fn movie_id(year: &str, title: &str) -> Result<MovieId, Problem> {
     let year = decode(year).map_or(Err(InvalidYear), |year| year.parse());
     let title = decode(title).map_or(Err(InvalidTitle), Title::try_from);
@@ -25,8 +25,9 @@ pub fn movie_id(year: &str, title: &str) -> Result<MovieId, Problem> {
     }
 }
 
-/// The address of a movie, relative to `/movies`. Clients and gateways remove `.` and `..` segments
-/// in either encoding, and some merge slashes. Such titles are addressed by the query form.
+/// Returns the address of a movie, relative to `/movies`. Clients and gateways remove `.` and `..`
+/// segments in either encoding, and some merge slashes. Such titles are addressed by the query
+/// form.
 pub(super) fn location(id: &MovieId) -> String {
     let (year, title) = (id.year, encode(id.title.as_str()));
     let mut segments = id.title.as_str().split('/');
@@ -48,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_in_a_path_is_decoded_exactly_once() {
+    fn title_in_a_path_is_decoded_exactly_once() {
         for (encoded, decoded) in [
             ("Rush", "Rush"),
             ("50%2F50", "50/50"),
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_escape_or_invalid_utf8_in_a_path_is_rejected() {
+    fn invalid_escape_or_invalid_utf8_in_a_path_is_rejected() {
         for encoded in [
             "%",
             "%2",
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_that_does_not_survive_in_a_path_is_located_by_the_query() {
+    fn title_that_does_not_survive_in_a_path_is_located_by_the_query() {
         let location = |title: &str| {
             location(&MovieId {
                 year: "2013".parse().unwrap(),

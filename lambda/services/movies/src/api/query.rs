@@ -9,7 +9,7 @@ const OF_LIST: &[&str] = &["year", "title", "title_prefix", "sort", "limit", "cu
 /// The parameters that address one movie.
 const OF_MOVIE: &[&str] = &["year", "title"];
 
-/// The movies that the parameters ask for.
+/// The movies that the parameters select.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum List {
     /// The one movie of this year and title.
@@ -37,10 +37,10 @@ fn unknown(query: &[(String, String)], known: &[&str]) -> Vec<FieldError> {
     errors
 }
 
-/// Reads the list's parameters.
+/// Reads the parameters of a list.
 ///
 /// # Errors
-/// Every invalid parameter, once.
+/// A problem with every invalid parameter, each once.
 pub(super) fn read(query: &[(String, String)]) -> Result<List, Problem> {
     let mut parameters = Parameters::new(query, OF_LIST);
     let year: Option<Year> = parameters.parse("year");
@@ -103,7 +103,7 @@ pub(super) fn read(query: &[(String, String)]) -> Result<List, Problem> {
 /// Reads the movie that the parameters address.
 ///
 /// # Errors
-/// Every invalid or missing parameter, once.
+/// A problem with every invalid or missing parameter, each once.
 pub(super) fn movie_id(query: &[(String, String)]) -> Result<MovieId, Problem> {
     let mut parameters = Parameters::new(query, OF_MOVIE);
     let (year, title) = (parameters.require("year"), parameters.require("title"));
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
     use crate::domain::Position;
 
-    fn asked(query: &[(&str, &str)]) -> Result<List, Vec<String>> {
+    fn accepted(query: &[(&str, &str)]) -> Result<List, Vec<String>> {
         let query: Vec<_> = query
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -210,14 +210,14 @@ mod tests {
         })
     }
 
-    fn refused(query: &[(&str, &str)]) -> Vec<String> {
-        asked(query).unwrap_err()
+    fn rejected(query: &[(&str, &str)]) -> Vec<String> {
+        accepted(query).unwrap_err()
     }
 
     #[test]
     fn a_query_without_parameters_lists_everything() {
         assert_eq!(
-            asked(&[]),
+            accepted(&[]),
             Ok(List::Page(ListQuery {
                 listing: Listing::All,
                 limit: 20,
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn every_invalid_parameter_is_named_at_once() {
         assert_eq!(
-            refused(&[
+            rejected(&[
                 ("year", "1e3"),
                 ("title", ""),
                 ("sort", "year"),
@@ -238,7 +238,7 @@ mod tests {
             ["year", "title", "sort", "limit"]
         );
         assert_eq!(
-            refused(&[("genre", "x"), ("limit", "1"), ("limit", "1")]),
+            rejected(&[("genre", "x"), ("limit", "1"), ("limit", "1")]),
             ["genre", "limit"]
         );
     }
@@ -246,12 +246,12 @@ mod tests {
     #[test]
     fn a_parameter_that_requires_or_excludes_another_is_rejected() {
         assert_eq!(
-            refused(&[("title", "a"), ("sort", "title")]),
+            rejected(&[("title", "a"), ("sort", "title")]),
             ["title", "sort"]
         );
-        assert_eq!(refused(&[("title_prefix", "a")]), ["title_prefix"]);
+        assert_eq!(rejected(&[("title_prefix", "a")]), ["title_prefix"]);
         assert_eq!(
-            refused(&[
+            rejected(&[
                 ("year", "2013"),
                 ("title", "a"),
                 ("title_prefix", "a"),
@@ -312,7 +312,7 @@ mod tests {
             }))
         };
         assert_eq!(
-            asked(&[("year", "2013"), ("sort", "title")]),
+            accepted(&[("year", "2013"), ("sort", "title")]),
             page(of_year(None, Order::Ascending), 20, None)
         );
         let listing = of_year(Some("R"), Order::Descending);
@@ -322,19 +322,19 @@ mod tests {
             ("sort", "-title"),
             ("limit", "7"),
         ];
-        assert_eq!(asked(&query), page(listing.clone(), 7, None));
+        assert_eq!(accepted(&query), page(listing.clone(), 7, None));
         let last = MovieId {
             year,
             title: title("Rush"),
         };
         let next = cursor::encode(&listing, &Position::from(&last));
         assert_eq!(
-            asked(&[&query[..], &[("cursor", &next)]].concat()),
+            accepted(&[&query[..], &[("cursor", &next)]].concat()),
             page(listing, 7, Some(Position::from(&last)))
         );
-        assert_eq!(refused(&[("cursor", &next)]), ["cursor"]);
+        assert_eq!(rejected(&[("cursor", &next)]), ["cursor"]);
         assert_eq!(
-            asked(&[("year", "2013"), ("title", "Rush")]),
+            accepted(&[("year", "2013"), ("title", "Rush")]),
             Ok(List::One(last))
         );
     }

@@ -14,7 +14,7 @@ pub struct ListQuery {
 impl ListQuery {
     /// Maximum number of movies of a page.
     pub const MAX_LIMIT: u8 = 100;
-    /// Number of movies of a page if the request does not say.
+    /// Default number of movies of a page.
     pub const DEFAULT_LIMIT: u8 = 20;
 }
 

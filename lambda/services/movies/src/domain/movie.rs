@@ -345,8 +345,8 @@ impl Movie {
     }
 }
 
-/// A movie as the table holds it. Limits apply to requests: one that is tightened must not make a
-/// stored movie unreadable.
+/// A movie as it is stored. Limits apply to requests only, so that a lower limit does not make
+/// stored movies unreadable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredMovie {
     /// The address.

@@ -1,4 +1,4 @@
-//! The tables, opened: the client that reads and writes them, and the read of one movie.
+//! The client of the tables, and the read of one movie.
 
 use super::{Consistency, VersionedMovie, item, transaction::TransientClassifier};
 use crate::{domain::MovieId, trace};
@@ -15,7 +15,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the tables. Makes no request.
+    /// Creates a client of the tables. Sends no request.
     #[must_use]
     pub fn new(table: String, creations: String, config: &SdkConfig) -> Self {
         let config = Builder::from(config)
@@ -35,11 +35,11 @@ impl Store {
     /// The table cannot be read.
     pub async fn prewarm_connection(&self) -> Result<(), Error> {
         let request = self.client.get_item().table_name(&self.table);
-        let nobody = [
+        let key = [
             (item::YEAR, AttributeValue::N("0".into())),
             (item::TITLE, AttributeValue::S("-".into())),
         ];
-        let request = nobody
+        let request = key
             .into_iter()
             .fold(request, |request, (name, value)| request.key(name, value));
         request.send().await?;
@@ -49,7 +49,7 @@ impl Store {
     /// Reads one movie.
     ///
     /// # Errors
-    /// A fault of the table or of the way to it.
+    /// The table cannot be reached or fails.
     pub async fn get(
         &self,
         id: &MovieId,
@@ -61,7 +61,7 @@ impl Store {
             .table_name(&self.table)
             .set_key(Some(item::key(id)));
         let request = request.consistent_read(consistency == Consistency::Strong);
-        let answer = trace::call("GetItem", Box::pin(request.send())).await?;
-        Ok(answer.item.and_then(VersionedMovie::new))
+        let response = trace::call("GetItem", Box::pin(request.send())).await?;
+        Ok(response.item.and_then(VersionedMovie::new))
     }
 }

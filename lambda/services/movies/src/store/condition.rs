@@ -1,14 +1,14 @@
-//! What must be true of an item, or a write does not happen, in DynamoDB's expression language.
+//! Conditions of writes, as DynamoDB's condition expressions.
 
 use super::item::{self, Item};
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::{collections::HashMap, time::Duration};
 
-/// Attributes that a write is conditional on. DynamoDB takes 300 operators in an expression, two
-/// for each attribute.
+/// Maximum number of attributes in a condition. DynamoDB allows 300 operators in an expression, and
+/// each attribute needs two.
 const MAX_ATTRIBUTES: usize = 100;
 
-/// A condition expression with what stands for names and values in it.
+/// A condition expression with its placeholders for names and values.
 #[derive(Debug, Default)]
 pub(super) struct Condition {
     pub(super) expression: String,
@@ -34,9 +34,9 @@ impl Condition {
         Self::on("attribute_exists(#a)", item::TITLE)
     }
 
-    /// The item is as it was read. Its stored ETag proves nothing, because another
-    /// writer may have left it as it was. An attribute that was added since is not noticed, because
-    /// an expression cannot ask for names that it does not have.
+    /// The item is unchanged since it was read. Comparing the stored ETag would not suffice,
+    /// because other writers may not update it. An attribute that was added since is not noticed,
+    /// because an expression can only test names that it contains.
     pub(super) fn as_read(item: &Item) -> Self {
         let mut names: Vec<&String> = item.keys().collect();
         names.sort_by_key(|name| (!item::is_known_name(name), *name));
@@ -45,7 +45,7 @@ impl Condition {
         for (number, name) in names.into_iter().take(MAX_ATTRIBUTES).enumerate() {
             let value = &item[name];
             if item::holds_unknown(value) {
-                // Such a value cannot be sent.
+                // The SDK cannot send a value of an unknown type.
                 terms.push(format!("attribute_exists(#r{number})"));
             } else {
                 terms.push(format!("#r{number} = :r{number}"));
@@ -59,8 +59,8 @@ impl Condition {
         condition
     }
 
-    /// There is no such key, or its time is over: DynamoDB deletes what has expired within days,
-    /// not at once.
+    /// The key does not exist or has expired. DynamoDB deletes expired items within days, not at
+    /// once.
     pub(super) fn expired(now: Duration) -> Self {
         let names = [
             ("#key".to_owned(), item::KEY.to_owned()),
@@ -77,7 +77,7 @@ impl Condition {
         }
     }
 
-    /// The values; `None` if there are none, because DynamoDB takes no empty map.
+    /// Returns the values, or `None` if there are none, because DynamoDB rejects an empty map.
     pub(super) fn values(self) -> Option<Item> {
         Some(self.values).filter(|values| !values.is_empty())
     }

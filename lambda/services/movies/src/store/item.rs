@@ -76,7 +76,7 @@ fn to_info(info: &Info) -> Result<Item, serde_dynamo::Error> {
     Ok(item)
 }
 
-/// An item with the ETag of what it holds.
+/// Adds the ETag of its content to an item.
 fn tagged(mut item: Item) -> Item {
     let etag = etag(&item);
     item.insert(ETAG.to_owned(), AttributeValue::S(etag.to_string()));
@@ -180,7 +180,7 @@ pub fn etag(item: &Item) -> ETag {
         );
     }
     let mut hash = Hash(Sha256::new());
-    // Changes whenever the same content is to be returned in another form.
+    // Change this if the same content is to be returned in another form.
     hash.0.update(b"movie 1");
     let key = [
         ((false, YEAR), Kind::Number, b'y'),
@@ -191,7 +191,7 @@ pub fn etag(item: &Item) -> ETag {
         if let Some(parts) = rest.get(&path).and_then(|value| kind.parts(value)) {
             rest.remove(&path);
             hash.0.update([tag]);
-            hash.texts(&parts);
+            hash.strings(&parts);
         }
     }
     for ((is_inside, name), value) in rest {
@@ -221,8 +221,8 @@ impl Kind {
     }
 }
 
-/// Also hashes types, counts and lengths: `["ab"]` and `["a", "b"]` differ, and so do a string and a
-/// number.
+/// A hash that includes types, counts and lengths: `["ab"]` and `["a", "b"]` differ, and so do a
+/// string and a number.
 struct Hash(Sha256);
 
 impl Hash {
@@ -235,12 +235,12 @@ impl Hash {
         self.0.update(bytes);
     }
 
-    fn texts(&mut self, texts: &[String]) {
+    fn strings(&mut self, texts: &[String]) {
         self.count(texts.len());
         texts.iter().for_each(|text| self.bytes(text.as_bytes()));
     }
 
-    /// Hashes sets and maps in sorted order and numbers by their value, because DynamoDB keeps
+    /// Hashes sets and maps in sorted order and numbers by their value, because DynamoDB preserves
     /// neither order nor spelling.
     fn value(&mut self, value: &AttributeValue) {
         let number = |text: &String| {
@@ -281,11 +281,11 @@ impl Hash {
             }
             AttributeValue::Ss(texts) => {
                 self.0.update(b"S");
-                self.texts(&sorted(texts.clone()));
+                self.strings(&sorted(texts.clone()));
             }
             AttributeValue::Ns(numbers) => {
                 self.0.update(b"N");
-                self.texts(&sorted(numbers.iter().map(number).collect()));
+                self.strings(&sorted(numbers.iter().map(number).collect()));
             }
             AttributeValue::Bs(blobs) => {
                 self.0.update(b"B");
@@ -294,7 +294,7 @@ impl Hash {
                 blobs.sort_unstable();
                 blobs.into_iter().for_each(|blob| self.bytes(blob));
             }
-            // The SDK does not say what it holds.
+            // The SDK does not expose the content of an unknown type.
             _ => self.0.update(b"?"),
         }
     }
@@ -355,7 +355,7 @@ pub(super) fn has_etag(item: &Item, etag: &ETag) -> bool {
     matches!(item.get(ETAG), Some(AttributeValue::S(stored)) if stored == etag.as_str())
 }
 
-/// Returns whether a value holds one of a type that is newer than this SDK.
+/// Returns whether a value contains a type that is newer than this SDK.
 pub(super) fn holds_unknown(value: &AttributeValue) -> bool {
     match value {
         AttributeValue::M(map) => map.values().any(holds_unknown),
@@ -618,8 +618,8 @@ mod tests {
         assert_eq!(numbers(["1", "2.0"]), numbers(["2", "1"]));
     }
 
-    /// Clients, stored items and idempotency keys carry it: a change here makes all of these stale,
-    /// so it must be meant.
+    /// Clients, stored items and idempotency keys have this ETag. Change it only on purpose,
+    /// because all of them become stale.
     #[test]
     fn the_etag_is_stable_over_releases() {
         assert_eq!(etag(&bare()).as_str(), "411f0da366396d31ef17b26374b896c3");

@@ -9,14 +9,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use outbound::Error;
 
 impl Store {
-    /// Reads one page of a list. It costs what it returns: a Query within one year or a Scan that
-    /// stops at the limit. Only among items that are no movies it reads on, as many at a time as
-    /// the largest page has.
+    /// Reads one page of a list, by a Query within one year or by a Scan. Both stop at the limit,
+    /// so a page costs what it returns. If it finds items that are no movies, it continues with
+    /// pages of the maximum size.
     ///
     /// # Errors
-    /// A fault of the table or of the way to it.
+    /// The table cannot be reached or fails.
     pub async fn list(&self, query: &ListQuery, consistency: Consistency) -> Result<Page, Error> {
-        // One more than asked for tells whether there is a next page.
+        // Reads one item more than requested, to find out whether there is a next page.
         let mut limit = i32::from(query.limit) + 1;
         let (mut last, mut malformed) = (query.after.clone(), 0);
         for _ in 0..MAX_EMPTY_PAGES {

@@ -1,5 +1,4 @@
-//! Movies in DynamoDB. A failed condition is an outcome; everything else that goes wrong is an
-//! [`outbound::Error`].
+//! Movies in DynamoDB. A failed condition is an outcome, any other failure an [`outbound::Error`].
 //!
 //! - `client` opens the tables and reads a movie.
 //! - `transaction` writes: puts, patches, deletions and creations with an `Idempotency-Key`.
@@ -31,15 +30,15 @@ pub const OPERATIONS: [&str; 6] = [
     "DeleteItem",
 ];
 
-/// How long an `Idempotency-Key` is valid.
+/// Lifetime of an `Idempotency-Key`.
 pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How current a read is.
+/// The consistency of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consistency {
-    /// It may lack the writes of the last second, and costs half.
+    /// The read may lack the writes of the last second, and costs half.
     Eventual,
-    /// It has every write that was answered before.
+    /// The read includes every write that has completed before.
     Strong,
 }
 
@@ -48,9 +47,9 @@ pub enum Consistency {
 pub struct VersionedMovie {
     /// The movie, without malformed attributes.
     pub movie: StoredMovie,
-    /// The ETag of everything that the item holds.
+    /// The ETag of the complete item.
     pub etag: ETag,
-    /// True if the item is as this API writes it, apart from unknown attributes.
+    /// True if every known attribute is as this API writes it.
     pub is_well_formed: bool,
     item: item::Item,
 }
@@ -67,7 +66,7 @@ impl VersionedMovie {
         })
     }
 
-    /// Returns whether a movie would be stored as this item is.
+    /// Returns whether writing this movie would leave the item unchanged.
     ///
     /// # Errors
     /// None that a movie can cause.
@@ -75,7 +74,7 @@ impl VersionedMovie {
         Ok(self.etag == item::etag(&item::to_item(movie).map_err(Error::defect)?))
     }
 
-    /// Returns whether a patch names a field and would change nothing.
+    /// Returns whether a patch names at least one field and would change nothing.
     ///
     /// # Errors
     /// None that a patch can cause.
@@ -99,20 +98,21 @@ pub enum Put {
 pub struct Page {
     /// In the list's order.
     pub movies: Vec<StoredMovie>,
-    /// Where the next part begins; `None` at the end.
+    /// The last position of this part; `None` at the end of the list.
     pub last: Option<Position>,
-    /// Malformed items: served as far as they go, or left out if they are no movie at all.
+    /// Number of malformed items. They are returned without malformed attributes, or omitted if
+    /// their key is malformed.
     pub malformed: usize,
 }
 
 /// A caller's `Idempotency-Key` of a request that creates a movie.
 #[derive(Clone, Copy, Debug)]
 pub struct IdempotencyKey<'a> {
-    /// The caller, because others may use the same key.
+    /// The caller, because different callers may use the same key.
     pub caller: &'a str,
     /// The key.
     pub key: &'a str,
-    /// When it is used.
+    /// The time of the request.
     pub now: SystemTime,
 }
 

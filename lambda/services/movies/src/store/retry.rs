@@ -1,8 +1,8 @@
-//! How often the store repeats what is more than one request. The timeouts and retries of a single
-//! request are in crate `outbound`.
+//! Retries of operations that need several requests. The timeouts and retries of a single request
+//! are in the crate `outbound`.
 
-/// Rounds of a put without a precondition, each of which tries to replace and then to create. Only
-/// other writers that keep creating and deleting the movie make a second one necessary.
+/// Maximum number of rounds of a put without a precondition. Each round tries to replace and then
+/// to create. A second one is only needed if other writers create and delete the movie in between.
 pub(super) const PUT_ROUNDS: usize = 2;
 
 /// Maximum number of attempts to write onto an item as it was read, while others keep changing it.

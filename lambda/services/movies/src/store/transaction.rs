@@ -1,10 +1,10 @@
-//! Writes. Each is a transaction, most often of one item.
+//! Writes. Each is a transaction, usually of one item.
 //!
 //! A transaction costs two write units where a plain put costs one. It has a token, which the SDK
 //! sets: for ten minutes DynamoDB responds to a known token with the outcome of the first request.
 //! If a response is lost and the request is sent again, the write therefore happens once and the
-//! caller gets its outcome. A repeated plain put would find its own item and fail, or overwrite what
-//! another writer put there in between.
+//! caller gets its outcome. A repeated plain put would find its own item and fail, or overwrite
+//! what another writer put there in between.
 
 use super::{
     CreateOutcome, IDEMPOTENCY_TTL, IdempotencyKey, Put, Store, VersionedMovie,
@@ -34,13 +34,13 @@ use outbound::{Error, ErrorKind};
 use std::{error, time::UNIX_EPOCH};
 
 impl Store {
-    /// Writes a movie whole, whatever is stored.
+    /// Creates or replaces a movie.
     ///
     /// # Errors
-    /// A fault of the table or of the way to it.
+    /// The table cannot be reached or fails.
     pub async fn put(&self, movie: &Movie) -> Result<Put, Error> {
-        // Two conditions are tried in turn: what is answered, created or replaced, is then as true
-        // as the write itself. An item most often exists.
+        // Tries `exists` and then `does not exist`, so that the outcome, replaced or created, is
+        // decided atomically with the write. Replacement is the common case and is tried first.
         for exists in [true, false].into_iter().cycle().take(2 * PUT_ROUNDS) {
             let condition = if exists {
                 Condition::present()
@@ -62,11 +62,11 @@ impl Store {
         ))
     }
 
-    /// Writes a movie whole in place of what was read, with all that this held; or, where nothing
-    /// was, creates it. `None`: the item has changed since, and nothing was written.
+    /// Replaces the complete item that was read, or creates the movie if there was none. Returns
+    /// `None` if the item has changed since; nothing was written then.
     ///
     /// # Errors
-    /// A fault of the table or of the way to it.
+    /// The table cannot be reached or fails.
     pub async fn replace(
         &self,
         current: Option<&VersionedMovie>,
@@ -79,11 +79,11 @@ impl Store {
         Ok(self.write(vec![write]).await?.is_empty().then_some(etag))
     }
 
-    /// Changes what a patch names of an item as it was read, and nothing else. `None`: the item has
-    /// changed since, and nothing was written.
+    /// Changes the attributes that a patch names in the item that was read. Returns `None` if the
+    /// item has changed since; nothing was written then.
     ///
     /// # Errors
-    /// A fault of the table or of the way to it.
+    /// The table cannot be reached or fails.
     pub async fn patch(
         &self,
         current: &VersionedMovie,
@@ -117,11 +117,11 @@ impl Store {
         })
     }
 
-    /// Creates a movie. With a key, repeating the request has the outcome of the first, even after
-    /// the movie was changed or deleted. A creation that failed is not remembered.
+    /// Creates a movie. With a key, a repeated request has the outcome of the first, even after the
+    /// movie was changed or deleted. A failed creation does not use up its key.
     ///
     /// # Errors
-    /// A fault of the tables or of the way to them.
+    /// The tables cannot be reached or fail.
     pub async fn create(
         &self,
         movie: &Movie,
@@ -131,8 +131,8 @@ impl Store {
         let mut writes = vec![write];
         if let Some(key) = key {
             let now = key.now.duration_since(UNIX_EPOCH).unwrap_or_default();
-            // The last of the writes: a conflict on it means that the same creation may be under
-            // way; see is_transient.
+            // The key must be the last write, because a conflict on it means that the same creation
+            // may be in progress; see is_transient.
             writes.push(put(
                 &self.creations,
                 item::idempotency_item(&key, &etag, now + IDEMPOTENCY_TTL),
@@ -140,7 +140,7 @@ impl Store {
             )?);
         }
         let unmet = self.write(writes).await?;
-        // The key first: where it is known, the movie most often exists because of it.
+        // Checks the key first: if it is known, the movie usually exists because of it.
         Ok(match unmet.iter().max_by_key(|(write, _)| *write) {
             None => CreateOutcome::Created(etag),
             Some((0, _)) => CreateOutcome::Exists,
@@ -149,18 +149,18 @@ impl Store {
         })
     }
 
-    /// Deletes a movie, whatever is stored. Whether there was one.
+    /// Deletes a movie. Returns whether it existed.
     ///
     /// # Errors
-    /// A fault of the table or of the way to it.
+    /// The table cannot be reached or fails.
     pub async fn delete(&self, id: &MovieId) -> Result<bool, Error> {
         self.delete_if(id, Condition::present()).await
     }
 
-    /// Deletes a movie as it was read. Whether it was: else it has changed since.
+    /// Deletes a movie if it is unchanged since it was read. Returns whether it was deleted.
     ///
     /// # Errors
-    /// A fault of the table or of the way to it.
+    /// The table cannot be reached or fails.
     pub async fn delete_as_read(&self, current: &VersionedMovie) -> Result<bool, Error> {
         self.delete_if(&current.movie.id, Condition::as_read(&current.item))
             .await
@@ -190,9 +190,9 @@ impl Store {
         Ok((put(&self.table, item, condition)?, etag))
     }
 
-    /// Does all of these writes or none, and each once, however often the request is sent. Returns
-    /// the writes whose condition failed, by their index, each with the item that was there instead
-    /// (empty if there was none).
+    /// Applies all of these writes or none, exactly once even if the request is retried. Returns
+    /// the index of each write whose condition failed, with the existing item (empty if there was
+    /// none).
     async fn write(
         &self,
         writes: Vec<TransactWriteItem>,
@@ -245,11 +245,11 @@ fn put(table: &str, item: item::Item, condition: Condition) -> Result<TransactWr
     Ok(TransactWriteItem::builder().put(put).build())
 }
 
-/// Whether a cancelled transaction can succeed when it is repeated: only conflicts and a lack of
-/// capacity stopped it, or these stopped its last write. DynamoDB prepares each item on its own. A
+/// Returns whether a cancelled transaction can succeed when it is retried: conflicts or throttling
+/// are the only reasons, or the reason of its last write. DynamoDB prepares each item on its own. A
 /// creation that races its own retry can find the movie written (a failed condition) while the key,
 /// its last write, is still locked by the first (a conflict). The response depends on the key, so
-/// the key must be readable first.
+/// the transaction is retried.
 fn is_transient(reasons: &[CancellationReason]) -> bool {
     let passes = |code: &str| {
         matches!(
@@ -293,7 +293,7 @@ impl ClassifyRetry for TransientClassifier {
     }
 }
 
-/// The code of an error of any operation of this store.
+/// Returns the code of an error of any operation of this store.
 fn code(error: &OperationError) -> Option<&str> {
     fn of<E: ProvideErrorMetadata + error::Error + Send + Sync + 'static>(
         error: &OperationError,

@@ -176,7 +176,11 @@ fn patch_schema_has_the_fields_of_a_movie_as_nullable() {
 fn assert_contract_rejects_undeclared_responses() {
     let answer = |status: u16, body: Value| Response {
         status,
-        headers: json!({ "content-type": "application/json", "x-request-id": "request-1", "etag": format!("\"{}\"", "0".repeat(32)) }),
+        headers: json!({
+            "content-type": "application/json",
+            "x-request-id": "request-1",
+            "etag": format!("\"{}\"", "0".repeat(32)),
+        }),
         text: body.to_string(),
     };
     let judged = |answer: Response| {

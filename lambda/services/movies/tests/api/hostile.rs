@@ -554,8 +554,8 @@ async fn random_requests_get_a_declared_response() {
     function.end().await;
 }
 
-/// Sends every byte as an escape, invalid UTF-8 sequences, and invalid escapes. The expected title is
-/// that of another UTF-8 decoder.
+/// Sends every byte as an escape, invalid UTF-8 sequences, and invalid escapes. The expected title
+/// is that of another UTF-8 decoder.
 #[tokio::test]
 async fn every_percent_escape_is_decoded_once_or_400() {
     let mut function = Function::start_with_few_checks().await;

@@ -1,5 +1,5 @@
-//! The compiled binary as an HTTP server (`--listen`): clients that disconnect, stall or send half a
-//! request, logs that cannot be written, tokens, readiness, shutdown. The other modules test the
+//! The compiled binary as an HTTP server (`--listen`): clients that disconnect, stall or send half
+//! a request, logs that cannot be written, tokens, readiness, shutdown. The other modules test the
 //! behaviour that both entry points share.
 
 use super::{app, contract, logs::fields};
@@ -484,7 +484,8 @@ async fn unreachable_table_is_503_without_internal_details() {
     assert!(status.success(), "{status}");
 }
 
-/// The socket opens after the first successful read, so that load balancers send no requests before.
+/// The socket opens after the first successful read, so that load balancers send no requests
+/// before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_listens_after_its_first_successful_read() {
     let failures = Arc::new(AtomicUsize::new(2));
@@ -802,7 +803,8 @@ async fn shutdown_waits_at_most_ten_seconds_for_open_requests() {
     );
 }
 
-/// A client that sends half of its headers gets a response, or a closed connection, after ten seconds.
+/// A client that sends half of its headers gets a response, or a closed connection, after ten
+/// seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_headers_end_the_connection() {
     let table = Table::start().await;
@@ -840,8 +842,8 @@ async fn pipelined_requests_get_responses_in_their_order() {
     assert_eq!(logged(&server, 4).await[1]["route"], "/version");
 }
 
-/// Each write takes 200 ms, so 64 sequential writes would take 13 seconds. (On a busy machine a write
-/// may be retried, so the table may count more.)
+/// Each write takes 200 ms, so 64 sequential writes would take 13 seconds. (On a busy machine a
+/// write may be retried, so the table may count more.)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_requests_are_served_in_parallel() {
     const CLIENTS: usize = 64;
@@ -891,7 +893,12 @@ async fn credentials_are_renewed_from_the_container_endpoint() {
     let endpoint = Server::http(move |_| {
         let number = counter.fetch_add(1, Ordering::Relaxed);
         let expiration = time_in(Duration::from_secs(if number == 0 { 1 } else { 3600 }));
-        let credentials = json!({ "AccessKeyId": format!("KEY{number}"), "SecretAccessKey": "s", "Token": "t", "Expiration": expiration });
+        let credentials = json!({
+            "AccessKeyId": format!("KEY{number}"),
+            "SecretAccessKey": "s",
+            "Token": "t",
+            "Expiration": expiration,
+        });
         std::future::ready(Some(HttpResponse::new(Bytes::from(
             credentials.to_string(),
         ))))

@@ -103,20 +103,24 @@ fn requests_with_canaries() -> Vec<RequestBuilder> {
         "actors": [canary("actor")],
         "image_url": format!("https://{}", canary("image")),
     } });
+    let etag = format!("\"{}\"", canary("etag"));
+    let invalid = json!({
+        "year": canary("year"),
+        "title": canary("title"),
+        canary("member"): canary("value"),
+    });
     let requests = vec![
         RequestBuilder::new("GET", &path),
-        RequestBuilder::new("GET", &path).header("If-None-Match", &format!("\"{}\"", canary("etag"))),
+        RequestBuilder::new("GET", &path).header("If-None-Match", &etag),
         RequestBuilder::new("PUT", &path).json(&info),
         RequestBuilder::new("PUT", &path)
             .json(&info)
-            .header("If-Match", &format!("\"{}\"", canary("etag"))),
+            .header("If-Match", &etag),
         RequestBuilder::new("PATCH", &path).json(&info),
         RequestBuilder::new("DELETE", &path),
         RequestBuilder::new("POST", "/movies")
             .json(&json!({ "year": 2013, "title": canary("title"), "info": info["info"] })),
-        RequestBuilder::new("POST", "/movies").json(
-            &json!({ "year": canary("year"), "title": canary("title"), canary("member"): canary("value") }),
-        ),
+        RequestBuilder::new("POST", "/movies").json(&invalid),
         RequestBuilder::new("POST", "/movies").body("application/json", &canary("body")),
         RequestBuilder::new("POST", "/movies").body(&canary("content-type"), "{}"),
         RequestBuilder::new(
@@ -442,7 +446,8 @@ async fn http_server_log_contains_no_request_data() {
     let server = HttpServer::start(command);
     drop(table);
     let requests = [
-        "GET /movies/2013/canary-title?canary=canary HTTP/1.1\r\nHost: canary\r\nAuthorization: Bearer canary.canary.canary\r\n",
+        "GET /movies/2013/canary-title?canary=canary HTTP/1.1\r\nHost: canary\r\n\
+         Authorization: Bearer canary.canary.canary\r\n",
         "GET /movies HTTP/1.1\r\nHost: x\r\nAuthorization: Basic canary\r\nCookie: canary\r\n",
         "canary-method /canary HTTP/1.1\r\nHost: x\r\n",
         "OPTIONS /movies/2013/canary HTTP/1.1\r\nHost: x\r\nOrigin: https://canary\r\n",

@@ -103,8 +103,8 @@ fn info(item: &mut Item) -> &mut Item {
     info
 }
 
-/// Starts a service with a movie that has a malformed rank and rating, and unknown attributes inside
-/// and outside of `info`.
+/// Starts a service with a movie that has a malformed rank and rating, and unknown attributes
+/// inside and outside of `info`.
 async fn edited(entry_point: EntryPoint) -> App {
     let app = entry_point.start().await;
     app.create(&rush()).await;

@@ -4,7 +4,11 @@ use movies::domain::{Decimal, Year};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 2_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_string_is_parsed_or_rejected_without_a_panic(text in any::<String>()) {

@@ -1,5 +1,5 @@
-//! The query form, `/movies?year=…&title=…`. It addresses every movie, also those whose titles do not
-//! survive in a path.
+//! The query form, `/movies?year=…&title=…`. It addresses every movie, also those whose titles do
+//! not survive in a path.
 
 use super::{EntryPoint, READ};
 use lambda_emulator::{Server, dynamodb};

@@ -27,7 +27,12 @@ behaviours![
 
 async fn every_invalid_field_is_named(entry_point: EntryPoint) {
     let app = entry_point.start().await;
-    let body = json!({ "year": 1800, "title": "", "extra": 1, "info": { "rating": "8.3", "rank": 0, "release_date": "soon", "colour": true } });
+    let body = json!({
+        "year": 1800,
+        "title": "",
+        "extra": 1,
+        "info": { "rating": "8.3", "rank": 0, "release_date": "soon", "colour": true },
+    });
     let answer = app
         .send(RequestBuilder::new("POST", "/movies").json(&body))
         .await;
@@ -104,7 +109,10 @@ async fn replacement_character_in_a_body_is_400(entry_point: EntryPoint) {
 
 async fn control_characters_are_400(entry_point: EntryPoint) {
     let app = entry_point.start().await;
-    let info = |plot: &str| json!({ "year": 2013, "title": "a", "info": { "plot": plot, "actors": [plot] } });
+    let info = |plot: &str| {
+        let info = json!({ "plot": plot, "actors": [plot] });
+        json!({ "year": 2013, "title": "a", "info": info })
+    };
     let rejected = app
         .send(RequestBuilder::new("POST", "/movies").json(&info("a\u{1}b")))
         .await

@@ -177,8 +177,8 @@ async fn root_certificates_are_read_from_the_folder_of_ssl_cert_dir() {
     Function::launched(launch, proxy).await.get().await.served();
 }
 
-/// Starts a hundred processes at once on the cores of this machine. Each response of the table takes
-/// 200 ms.
+/// Starts a hundred processes at once on the cores of this machine. Each response of the table
+/// takes 200 ms.
 ///
 /// Fault F28.
 #[tokio::test]

@@ -40,8 +40,8 @@ async fn requests_with_three_percent_throttled_and_two_reset_are_served() {
         table_requests as f64 / requests as f64,
     );
     println!(
-        "{requests} requests: {:.3} % served, {amplification:.3} table requests each, at most {most}; \
-         p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
+        "{requests} requests: {:.3} % served, {amplification:.3} table requests each, \
+         at most {most}; p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
         100.0 * share,
         milliseconds(took[requests / 2]),
         milliseconds(took[requests * 99 / 100]),
@@ -82,8 +82,8 @@ async fn outage_is_503_fast_without_retry_amplification_and_ends_at_once() {
         }
         function.get().await.served();
         println!(
-            "{cause}: {REQUESTS} requests, {:.3} table requests each, p50 {:.1} ms, longest {:.1} ms; \
-             served {:.1} ms after the outage",
+            "{cause}: {REQUESTS} requests, {:.3} table requests each, p50 {:.1} ms, \
+             longest {:.1} ms; served {:.1} ms after the outage",
             table_requests as f64 / REQUESTS as f64,
             milliseconds(took[REQUESTS / 2]),
             milliseconds(took[REQUESTS - 1]),

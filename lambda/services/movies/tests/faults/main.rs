@@ -1,6 +1,6 @@
 //! Tests of the faults in `lambda/RELIABILITY.md`. They start the compiled binary on an emulated
-//! Runtime API, with a table behind a proxy that injects faults. The doc comment of a test names its
-//! fault.
+//! Runtime API, with a table behind a proxy that injects faults. The doc comment of a test names
+//! its fault.
 
 #![allow(
     clippy::unwrap_used,

@@ -29,7 +29,8 @@ async fn write_whose_response_is_lost_is_applied_once() {
     let path = "/movies/2013/Rush";
     for fault in AFTER {
         for lost in 1..=2 {
-            // Each function has its own retry token bucket. One bucket would not last for all writes.
+            // Each function has its own retry token bucket. One bucket would not last for all
+            // writes.
             let mut function = Function::emulated(&tables).await;
             let mut sent = async |request: RequestBuilder, reads: usize, status: u16| {
                 // A conditional write reads first. Only responses to the write are lost.
@@ -354,8 +355,8 @@ async fn random_writes_under_faults_match_a_model() {
     }
     assert_eq!(usize::try_from(items).unwrap(), movies);
     println!(
-        "{many} sequences, {writes} writes, {table_requests} requests to the table, {faults} of them with a \
-         fault; {open} responses of 503"
+        "{many} sequences, {writes} writes, {table_requests} requests to the table, {faults} of them \
+         with a fault; {open} responses of 503"
     );
     assert!(faults * 5 > table_requests && open * 5 < writes);
 }

@@ -1,4 +1,4 @@
-use super::kept_changing;
+use super::overtaken;
 use crate::{
     api::{Api, error::Result, problem::movie_not_found, target::Target},
     store::{Consistency, retry::WRITE_ATTEMPTS},
@@ -36,5 +36,5 @@ pub(crate) async fn delete(
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
     }
-    Err(kept_changing())
+    Err(overtaken())
 }

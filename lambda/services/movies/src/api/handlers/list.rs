@@ -29,7 +29,9 @@ pub(crate) async fn list(
 ) -> Result {
     match query::read(&query)? {
         List::One(id) => one(&api, &preconditions, &id, no_cache.into()).await,
-        List::Page(asked) => page(&api, &preconditions, &query, &asked, no_cache.into()).await,
+        List::Page(requested) => {
+            page(&api, &preconditions, &query, &requested, no_cache.into()).await
+        }
     }
 }
 
@@ -61,14 +63,16 @@ async fn page(
     api: &Api,
     preconditions: &Preconditions,
     query: &[(String, String)],
-    asked: &ListQuery,
+    requested: &ListQuery,
     consistency: Consistency,
 ) -> Result {
     if let Some(response) = unmodified(preconditions, Current::Untagged)? {
         return Ok(response);
     }
-    let page = api.store.list(asked, consistency).await?;
-    let next = page.last.map(|last| cursor::encode(&asked.listing, &last));
+    let page = api.store.list(requested, consistency).await?;
+    let next = page
+        .last
+        .map(|last| cursor::encode(&requested.listing, &last));
     let link = next
         .as_ref()
         .map(|next| format!("<{}>; rel=\"next\"", query::next_page(query, next)))
@@ -81,7 +85,7 @@ async fn page(
     Ok((MalformedItems(page.malformed), response).into_response())
 }
 
-/// The response where the client's copy is current; `None` where it is not.
+/// Returns the response if the client's copy is current, otherwise `None`.
 fn unmodified(preconditions: &Preconditions, current: Current<'_>) -> Result<Option<Response>> {
     match preconditions.evaluate(&Method::GET, current) {
         Decision::Failed => Err(Problem::precondition_failed().into()),

@@ -29,8 +29,9 @@ impl From<NoCache> for Consistency {
     }
 }
 
-/// The conflict of a conditional write that others kept overtaking. Nothing was written.
-fn kept_changing() -> Error {
+/// Returns the error of a conditional write that other writers overtook at every attempt. Nothing
+/// was written.
+fn overtaken() -> Error {
     let message = "the item changed between each read and its write";
     outbound::Error::new(ErrorKind::Conflict, message).into()
 }

@@ -1,4 +1,4 @@
-use super::kept_changing;
+use super::overtaken;
 use crate::{
     api::{Api, error::Result, response::movie, target::Target},
     json::read_movie_at,
@@ -51,5 +51,5 @@ pub(crate) async fn put(
             return movie(status, &given, &etag);
         }
     }
-    Err(kept_changing())
+    Err(overtaken())
 }
