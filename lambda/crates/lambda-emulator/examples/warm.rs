@@ -1,34 +1,45 @@
-//! What tracing costs a warm request: `cargo run --release -p lambda-emulator --example warm -- BOOTSTRAP TELEMETRY [REQUESTS]`
-//! runs the function without traces, sampled without the layer, with the layer unsampled, and sampled; in turn, round by round,
-//! and prints medians of CPU time and of what a caller waits for.
+//! Measures the cost of tracing for a warm request:
+//! `cargo run --release -p lambda-emulator --example warm -- BOOTSTRAP EXTENSION [REQUESTS]`.
+//! Runs the function without traces, sampled without the layer, unsampled with the layer, and
+//! sampled with the layer, in rounds. Prints the medians of the CPU time and of the latency.
 
 use anyhow::{Context, Result};
-use lambda_emulator::{Authority, Environment, Event, Launch, Server, dynamodb};
+use clap::Parser;
+use lambda_emulator::{Environment, Event, FunctionConfig, Server, TestCa, dynamodb};
 use serde_json::json;
 use std::{
-    env, fs,
+    fs,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 const ROUNDS: usize = 7;
 
+/// Measures the cost of tracing for a warm request.
+#[derive(Parser)]
+struct Arguments {
+    /// The function's bootstrap
+    function: PathBuf,
+    /// The binary of the layer's extension
+    extension: PathBuf,
+    /// Number of requests in each round
+    #[arg(default_value_t = 2_000)]
+    requests: u32,
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let mut arguments = env::args().skip(1);
-    let (Some(function), Some(extension)) = (arguments.next(), arguments.next()) else {
-        println!("Usage: warm BOOTSTRAP TELEMETRY [REQUESTS]");
-        return Ok(());
-    };
-    let requests: u32 = arguments
-        .next()
-        .map_or(Ok(2_000), |number| number.parse())?;
-    let (function, extension) = (fs::canonicalize(function)?, fs::canonicalize(extension)?);
+    let arguments = Arguments::parse();
+    let (function, extension) = (
+        fs::canonicalize(arguments.function)?,
+        fs::canonicalize(arguments.extension)?,
+    );
 
-    let authority = Authority::new()?;
+    let ca = TestCa::new()?;
     let plot = "x".repeat(700);
     let item = json!({ "year": { "N": "2013" }, "title": { "S": "Rush" }, "info": { "M": { "plot": { "S": plot } } } });
-    let table = Server::https(&authority, dynamodb::canned(vec![item])).await?;
-    let sink = Server::https(&authority, |_| std::future::ready(Some(Default::default()))).await?;
+    let table = Server::https(&ca, dynamodb::stub(vec![item])).await?;
+    let sink = Server::https(&ca, |_| std::future::ready(Some(Default::default()))).await?;
     let event = json!({
         "httpMethod": "GET", "path": "/movies/2013/Rush", "headers": { "Accept": "application/json" }, "multiValueHeaders": null,
         "queryStringParameters": null, "multiValueQueryStringParameters": null, "body": null, "isBase64Encoded": false,
@@ -38,28 +49,28 @@ async fn main() -> Result<()> {
     let sampled = unsampled
         .clone()
         .trace("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1");
-    let plain = Launch::new(function)
+    let plain = FunctionConfig::new(function)
         .variable("AWS_ENDPOINT_URL_DYNAMODB", table.url())
         .variable("AWS_ENDPOINT_URL_XRAY", sink.url())
-        .variable("SSL_CERT_FILE", authority.file())
+        .variable("SSL_CERT_FILE", ca.file())
         .variable("TABLE_NAME", "movies")
         .never_frozen();
-    let refused = plain
+    let without_layer = plain
         .clone()
         .variable("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
-    let layered = refused.clone().extension(extension);
+    let with_layer = without_layer.clone().extension(extension);
     let cases = [
         ("without", &plain, &unsampled),
-        ("no layer, sampled", &refused, &sampled),
-        ("layer, unsampled", &layered, &unsampled),
-        ("layer, sampled", &layered, &sampled),
+        ("no layer, sampled", &without_layer, &sampled),
+        ("layer, unsampled", &with_layer, &unsampled),
+        ("layer, sampled", &with_layer, &sampled),
     ];
 
     let mut figures = vec![Vec::new(); cases.len()];
     for round in 0..ROUNDS {
         for turn in 0..cases.len() {
             let case = (round + turn) % cases.len();
-            figures[case].push(measure(cases[case].1, cases[case].2, requests).await?);
+            figures[case].push(measure(cases[case].1, cases[case].2, arguments.requests).await?);
         }
     }
     println!(
@@ -80,7 +91,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-async fn measure(launch: &Launch, event: &Event, requests: u32) -> Result<[f64; 6]> {
+async fn measure(launch: &FunctionConfig, event: &Event, requests: u32) -> Result<[f64; 6]> {
     let mut environment = Environment::start(launch.clone()).await?;
     for _ in 0..50 {
         environment.invoke(event.clone()).await?;

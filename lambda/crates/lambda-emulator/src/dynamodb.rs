@@ -1,4 +1,4 @@
-//! DynamoDB's answers: canned, or written by hand.
+//! DynamoDB's wire format, and a stub of a table.
 
 use bytes::Bytes;
 use hyper::{Request, Response};
@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-/// The operation that a request asks for, such as `GetItem`.
+/// Returns the operation of a request, such as `GetItem`.
 #[must_use]
 pub fn operation(request: &Request<Bytes>) -> &str {
     let target = request
@@ -19,18 +19,18 @@ pub fn operation(request: &Request<Bytes>) -> &str {
     target.rsplit('.').next().unwrap_or_default()
 }
 
-/// A success.
+/// Returns a response with status 200.
 #[must_use]
 pub fn success(body: &Value) -> Response<Bytes> {
     response(200, body)
 }
 
-/// A failure, such as `(400, "ProvisionedThroughputExceededException")`.
+/// Returns an error response, such as `(400, "ProvisionedThroughputExceededException")`.
 #[must_use]
 pub fn failure(status: u16, code: &str) -> Response<Bytes> {
     response(
         status,
-        &json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "as scripted" }),
+        &json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "injected fault" }),
     )
 }
 
@@ -48,19 +48,20 @@ fn response(status: u16, body: &Value) -> Response<Bytes> {
     response
 }
 
-/// Answers reads from `items` and takes every write without keeping it. No condition is looked at, and a Query finds what
-/// has the first of its values as an attribute: it is a fast table for measuring, not an emulator.
-pub fn canned(
+/// Returns a stub of a table: reads return `items`, and writes succeed without effect. It evaluates
+/// no conditions, and a Query returns the items that have the first expression value as an
+/// attribute. It is a fast table for measurements and for tests of other parts, not an emulator.
+pub fn stub(
     items: Vec<Value>,
 ) -> impl Fn(Request<Bytes>) -> Ready<Option<Response<Bytes>>> + Send + Sync + 'static {
     let items = Arc::new(items);
-    move |request| ready(Some(answer(&items, &request)))
+    move |request| ready(Some(respond(&items, &request)))
 }
 
-fn answer(items: &[Value], request: &Request<Bytes>) -> Response<Bytes> {
-    let asked: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+fn respond(items: &[Value], request: &Request<Bytes>) -> Response<Bytes> {
+    let input: Value = serde_json::from_slice(request.body()).unwrap_or_default();
     let page = |found: Vec<&Value>| {
-        let limit = asked["Limit"]
+        let limit = input["Limit"]
             .as_u64()
             .and_then(|limit| usize::try_from(limit).ok())
             .unwrap_or(usize::MAX);
@@ -69,14 +70,14 @@ fn answer(items: &[Value], request: &Request<Bytes>) -> Response<Bytes> {
     };
     match operation(request) {
         "GetItem" => {
-            let key = asked["Key"].as_object();
+            let key = input["Key"].as_object();
             let found = items.iter().find(|item| {
                 key.is_some_and(|key| key.iter().all(|(name, value)| item[name] == *value))
             });
             success(&found.map_or(json!({}), |item| json!({ "Item": item })))
         }
         "Query" => {
-            let values: Vec<_> = asked["ExpressionAttributeValues"]
+            let values: Vec<_> = input["ExpressionAttributeValues"]
                 .as_object()
                 .into_iter()
                 .flat_map(|values| values.values())

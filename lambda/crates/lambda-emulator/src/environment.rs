@@ -1,9 +1,9 @@
-//! An execution environment: a function, its extensions, and the order in which Lambda treats them.
+//! An execution environment: a function, its extensions, and their lifecycle.
 
 use crate::{
-    platform::{NextFault, Outcome, Pending, Platform},
+    platform::{InvocationOutcome, NextFault, Pending, Platform},
     process::{Line, Lines, Process},
-    quota::Quota,
+    quota::CpuQuota,
     server::Server,
 };
 use anyhow::{Context, Result, bail};
@@ -18,17 +18,17 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// How long INIT may take, as in Lambda.
+/// Time limit for INIT, as in Lambda.
 const INIT: Duration = Duration::from_secs(10);
-/// How long a function with extensions has to shut down, as in Lambda.
+/// Time limit for the shutdown of a function with extensions, as in Lambda.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
-/// How long what was written last is waited for when INIT fails.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// Time for the last output of the processes to arrive after INIT has failed.
+const OUTPUT_DELAY: Duration = Duration::from_millis(200);
 
-/// What to start, and how.
+/// The function and the extensions to start, and their configuration.
 #[derive(Clone, Debug)]
-pub struct Launch {
+pub struct FunctionConfig {
     function: PathBuf,
     extensions: Vec<PathBuf>,
     variables: BTreeMap<String, String>,
@@ -37,20 +37,20 @@ pub struct Launch {
     init_limit: Duration,
 }
 
-impl Launch {
-    /// A function by its `bootstrap`, with the variables that Lambda sets.
+impl FunctionConfig {
+    /// Configures a function by the path of its `bootstrap`, with the variables that Lambda sets.
     #[must_use]
     pub fn new(function: impl Into<PathBuf>) -> Self {
         let variables = [
-            ("AWS_ACCESS_KEY_ID", "AKIAIMITATION"),
+            ("AWS_ACCESS_KEY_ID", "AKIAEMULATED"),
             ("AWS_DEFAULT_REGION", "eu-west-1"),
             ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
-            ("AWS_LAMBDA_FUNCTION_NAME", "imitation"),
+            ("AWS_LAMBDA_FUNCTION_NAME", "emulated"),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
             ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
             ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
-            ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/imitation"),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/emulated"),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "stream"),
             ("AWS_REGION", "eu-west-1"),
             ("AWS_SECRET_ACCESS_KEY", "secret"),
@@ -74,35 +74,36 @@ impl Launch {
         }
     }
 
-    /// With an external extension, by its binary.
+    /// Adds an external extension by the path of its binary.
     #[must_use]
     pub fn extension(mut self, binary: impl Into<PathBuf>) -> Self {
         self.extensions.push(binary.into());
         self
     }
 
-    /// With a variable, for the function and its extensions.
+    /// Sets an environment variable of the function and its extensions.
     #[must_use]
     pub fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.insert(name.to_owned(), value.into());
         self
     }
 
-    /// Without being stopped between events: for measuring, where the signals would count.
+    /// Does not freeze the processes between events, because the signals would affect measurements.
     #[must_use]
     pub fn never_frozen(mut self) -> Self {
         self.freezes = false;
         self
     }
 
-    /// With a share of one CPU for the function once INIT is over, as Lambda gives it: 0.07 for 128 MB. Not to be frozen too.
+    /// Limits the function to a share of one CPU after INIT, as Lambda does: 0.07 for 128 MB. Also
+    /// disables freezing.
     #[must_use]
     pub fn cpu_share(mut self, share: f64) -> Self {
         self.cpu_share = Some(share);
         self.never_frozen()
     }
 
-    /// With this long for INIT instead of ten seconds: for a function that runs under a tool.
+    /// Replaces the time limit of ten seconds for INIT, for a function that runs under a profiler.
     #[must_use]
     pub fn init_limit(mut self, limit: Duration) -> Self {
         self.init_limit = limit;
@@ -110,7 +111,7 @@ impl Launch {
     }
 }
 
-/// What a function is invoked with.
+/// An event to invoke a function with.
 #[derive(Clone, Debug)]
 pub struct Event {
     body: Bytes,
@@ -119,7 +120,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of this JSON, with three seconds to answer it.
+    /// Creates an event with this JSON and a time limit of three seconds.
     #[must_use]
     pub fn new(body: impl Into<Bytes>) -> Self {
         Self {
@@ -129,14 +130,14 @@ impl Event {
         }
     }
 
-    /// With a trace header, `Root=…;Parent=…;Sampled=1`.
+    /// Sets the trace header, such as `Root=…;Parent=…;Sampled=1`.
     #[must_use]
     pub fn trace(mut self, header: impl Into<String>) -> Self {
         self.trace = Some(header.into());
         self
     }
 
-    /// With this long to answer it. None at all makes a deadline that has passed.
+    /// Sets the time limit of the invocation. With zero the deadline has already passed.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
@@ -144,35 +145,35 @@ impl Event {
     }
 }
 
-/// What came of an invocation.
+/// The result of an invocation.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    /// The request's id.
+pub struct Invocation {
+    /// The request id.
     pub id: String,
     /// How it ended.
-    pub outcome: Outcome,
-    /// From the event's being there to the answer's: what the caller waits for.
+    pub outcome: InvocationOutcome,
+    /// Time from the event to the response, which the caller waits for.
     pub latency: Duration,
-    /// From the event's being there until function and extensions were ready for another: what is paid for.
+    /// Time from the event until the function and its extensions polled again, which Lambda bills.
     pub busy: Duration,
 }
 
-/// What came of a shutdown.
+/// The result of a shutdown.
 #[derive(Clone, Debug)]
-pub struct Ended {
-    /// Whether the extensions ended by themselves within the time that Lambda gives.
+pub struct ShutdownReport {
+    /// True if all extensions exited within Lambda's time limit.
     pub in_time: bool,
-    /// How long that took.
+    /// The duration of the shutdown.
     pub took: Duration,
-    /// All that was written to standard output and error.
+    /// All lines of standard output and standard error.
     pub lines: Vec<Line>,
 }
 
 /// A running environment.
 #[derive(Debug)]
 pub struct Environment {
-    /// The first to be dropped: it signals the function.
-    quota: Option<Quota>,
+    /// Must be dropped first, because it sends signals to the function.
+    quota: Option<CpuQuota>,
     platform: Platform,
     _server: Server,
     function: Process,
@@ -184,17 +185,19 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// INIT: starts the extensions, then the function, and waits until all have asked for their first event.
+    /// Starts the extensions, then the function, and waits until all have polled for their first
+    /// event (Lambda's INIT phase).
     ///
     /// # Errors
-    /// What made INIT fail: a process that ended or reported an error, or ten seconds; with all that was written.
-    pub async fn start(launch: Launch) -> Result<Self> {
+    /// INIT failed: a process exited, reported an error or exceeded the time limit. The error
+    /// contains the output of all processes.
+    pub async fn start(config: FunctionConfig) -> Result<Self> {
         let platform = Platform::new();
         let server = {
             let platform = platform.clone();
-            Server::http(move |request| platform.clone().answer(request)).await?
+            Server::http(move |request| platform.clone().respond(request)).await?
         };
-        let mut variables = launch.variables;
+        let mut variables = config.variables;
         variables.insert(
             "AWS_LAMBDA_RUNTIME_API".into(),
             server.url().trim_start_matches("http://").into(),
@@ -202,12 +205,12 @@ impl Environment {
 
         let (begin, lines) = (Instant::now(), Lines::default());
         let failed = async |why: String| {
-            tokio::time::sleep(LAST_WORDS).await;
-            anyhow::anyhow!("INIT failed: {why}; it wrote {:#?}", lines.all())
+            tokio::time::sleep(OUTPUT_DELAY).await;
+            anyhow::anyhow!("INIT failed: {why}; output: {:#?}", lines.all())
         };
         let mut extensions = Vec::new();
-        for binary in &launch.extensions {
-            // Extensions are not given the function's own variables.
+        for binary in &config.extensions {
+            // Extensions do not get these variables of the function.
             let variables = variables.iter().filter(|(name, _)| {
                 !matches!(
                     name.as_str(),
@@ -217,32 +220,45 @@ impl Environment {
             let mut extension = Process::start(binary, variables, &lines)?;
             let name = extension.name().to_owned();
             let registered =
-                platform.until(|state| state.broken.is_some() || state.has_registered(&name));
+                platform.until(|state| state.failure.is_some() || state.has_registered(&name));
             tokio::select! {
-                waited = timeout(launch.init_limit, registered) => match waited {
-                    Err(_) => return Err(failed(format!("{} did not register", binary.display())).await),
+                waited = timeout(config.init_limit, registered) => match waited {
+                    Err(_) => {
+                        let reason = format!("{} did not register", binary.display());
+                        return Err(failed(reason).await);
+                    }
                     Ok(waited) => waited?,
                 },
-                who = first_end(slice::from_mut(&mut extension)) => return Err(failed(format!("{who} ended")).await),
+                name = first_exit(slice::from_mut(&mut extension)) => {
+                    return Err(failed(format!("{name} exited")).await);
+                }
             }
             extensions.push(extension);
         }
-        let mut function = Process::start(&launch.function, variables.iter(), &lines)?;
-        let ready = platform.until(|state| state.broken.is_some() || state.idle());
+        let mut function = Process::start(&config.function, variables.iter(), &lines)?;
+        let ready = platform.until(|state| state.failure.is_some() || state.idle());
         tokio::select! {
-            waited = timeout(launch.init_limit.saturating_sub(begin.elapsed()), ready) => match waited {
-                Err(_) => return Err(failed("not everybody asked for an event".into()).await),
+            waited = timeout(config.init_limit.saturating_sub(begin.elapsed()), ready) => match waited
+            {
+                Err(_) => {
+                    let reason = "the function or an extension did not poll for an event";
+                    return Err(failed(reason.into()).await);
+                }
                 Ok(waited) => waited?,
             },
-            ended = function.end() => return Err(failed(format!("the function ended: {}", ended?)).await),
-            who = first_end(&mut extensions) => return Err(failed(format!("{who} ended")).await),
+            status = function.exit() => {
+                return Err(failed(format!("the function exited: {}", status?)).await);
+            }
+            name = first_exit(&mut extensions) => {
+                return Err(failed(format!("{name} exited")).await);
+            }
         }
-        let broken = platform.0.borrow().broken.clone();
-        if let Some(broken) = broken {
-            return Err(failed(broken).await);
+        let failure = platform.0.borrow().failure.clone();
+        if let Some(failure) = failure {
+            return Err(failed(failure).await);
         }
         let init = begin.elapsed();
-        let quota = launch.cpu_share.map(|share| function.hold_to(share));
+        let quota = config.cpu_share.map(|share| function.limit_cpu(share));
         let mut environment = Self {
             quota,
             platform,
@@ -250,7 +266,7 @@ impl Environment {
             function,
             extensions,
             lines,
-            freezes: launch.freezes,
+            freezes: config.freezes,
             invocations: 0,
             init,
         };
@@ -258,52 +274,54 @@ impl Environment {
         Ok(environment)
     }
 
-    /// How long INIT took, from the first process's start.
+    /// Returns the duration of INIT, from the start of the first process.
     #[must_use]
     pub fn init(&self) -> Duration {
         self.init
     }
 
-    /// The function's process.
+    /// Returns the function's process.
     #[must_use]
     pub fn function(&self) -> &Process {
         &self.function
     }
 
-    /// The extensions' processes.
+    /// Returns the extensions' processes.
     #[must_use]
     pub fn extensions(&self) -> &[Process] {
         &self.extensions
     }
 
-    /// What the processes have written so far.
+    /// Returns all lines that the processes have written so far.
     #[must_use]
     pub fn lines(&self) -> Vec<Line> {
         self.lines.all()
     }
 
-    /// What they have written since there were `count` lines.
+    /// Returns the lines that the processes have written after the first `count`.
     #[must_use]
     pub fn lines_after(&self, count: usize) -> Vec<Line> {
         self.lines.after(count)
     }
 
-    /// Spoils the function's next questions for an event, one fault each. (The one that is open by now is not among them.)
-    pub fn spoil_next(&self, faults: impl IntoIterator<Item = NextFault>) {
+    /// Makes the function's next polls for an event fail, one fault for each poll. A poll that is
+    /// already open is not affected.
+    pub fn fail_next_polls(&self, faults: impl IntoIterator<Item = NextFault>) {
         self.platform
             .0
             .send_modify(|state| state.next_faults.extend(faults));
     }
 
-    /// Invokes the function, and waits until function and extensions are ready for another event.
+    /// Invokes the function and waits until it and its extensions are ready for another event.
     ///
     /// # Errors
-    /// An extension broke, or was not ready when the time limit had passed: Lambda would begin with a new environment.
-    pub async fn invoke(&mut self, event: Event) -> Result<Answer> {
+    /// An extension failed, or was not ready within the time limit. Lambda would start a new
+    /// environment.
+    pub async fn invoke(&mut self, event: Event) -> Result<Invocation> {
         self.invocations += 1;
         let id = format!("00000000-0000-4000-8000-{:012}", self.invocations);
         let deadline_ms = now_ms() + u64::try_from(event.time_limit.as_millis())?;
-        // A function whose deadline has passed may still answer; give it the time that Lambda's own bookkeeping takes.
+        // A function may still respond after its deadline; this allows for the platform's overhead.
         let limit = event.time_limit.max(Duration::from_millis(500));
         let (platform, record) = (
             self.platform.clone(),
@@ -314,44 +332,69 @@ impl Environment {
         let begin = Instant::now();
         platform.emit("platform.start", &record);
         platform.0.send_modify(|state| {
-            let arn = "arn:aws:lambda:eu-west-1:000000000000:function:imitation";
-            let event_of_extensions =
-                json!({ "eventType": "INVOKE", "deadlineMs": deadline_ms, "requestId": id, "invokedFunctionArn": arn });
-            state.tell_extensions("INVOKE", &event_of_extensions);
+            let arn = "arn:aws:lambda:eu-west-1:000000000000:function:emulated";
+            let extension_event = json!({
+                "eventType": "INVOKE",
+                "deadlineMs": deadline_ms,
+                "requestId": id,
+                "invokedFunctionArn": arn,
+            });
+            state.notify_extensions("INVOKE", &extension_event);
             state.outcome = None;
-            state.pending = Some(Pending { id: id.clone(), body: event.body, deadline_ms, trace: event.trace });
+            state.pending = Some(Pending {
+                id: id.clone(),
+                body: event.body,
+                deadline_ms,
+                trace: event.trace,
+            });
         });
         let (outcome, at) = tokio::select! {
-            waited = timeout(limit, platform.until(|state| state.outcome.is_some())) => match waited {
-                Err(_) => (Outcome::TimedOut, Instant::now()),
-                Ok(waited) => { waited?; platform.0.borrow().outcome.clone().context("an outcome")? }
+            waited = timeout(limit, platform.until(|state| state.outcome.is_some())) => match waited
+            {
+                Err(_) => (InvocationOutcome::TimedOut, Instant::now()),
+                Ok(waited) => {
+                    waited?;
+                    let outcome = platform.0.borrow().outcome.clone();
+                    outcome.context("the invocation has no outcome")?
+                }
             },
-            ended = self.function.end() => (Outcome::Exited(ended?.to_string()), Instant::now()),
+            status = self.function.exit() => {
+                (InvocationOutcome::Exited(status?.to_string()), Instant::now())
+            }
         };
         let latency = at - begin;
         let status = match outcome {
-            Outcome::Response(_) => "success",
-            Outcome::TimedOut => "timeout",
-            Outcome::Error(_) | Outcome::Exited(_) => "error",
+            InvocationOutcome::Response(_) => "success",
+            InvocationOutcome::TimedOut => "timeout",
+            InvocationOutcome::Error(_) | InvocationOutcome::Exited(_) => "error",
         };
-        let record = json!({ "requestId": id, "status": status, "metrics": { "durationMs": latency.as_secs_f64() * 1e3 } });
+        let metrics = json!({ "durationMs": latency.as_secs_f64() * 1e3 });
+        let record = json!({ "requestId": id, "status": status, "metrics": metrics });
         platform.emit("platform.runtimeDone", &record);
-        if !matches!(outcome, Outcome::Exited(_) | Outcome::TimedOut) {
+        if !matches!(
+            outcome,
+            InvocationOutcome::Exited(_) | InvocationOutcome::TimedOut
+        ) {
+            let ready = platform.until(|state| state.failure.is_some() || state.idle());
             tokio::select! {
-                waited = timeout(limit, platform.until(|state| state.broken.is_some() || state.idle())) => {
-                    waited.map_err(|_| anyhow::anyhow!("not ready again in time; it wrote {:#?}", self.lines.all()))??;
+                waited = timeout(limit, ready) => match waited {
+                    Err(_) => bail!("not ready again in time; output: {:#?}", self.lines.all()),
+                    Ok(waited) => waited?,
+                },
+                name = first_exit(&mut self.extensions) => {
+                    bail!("{name} exited; output: {:#?}", self.lines.all())
                 }
-                who = first_end(&mut self.extensions) => bail!("{who} ended; it wrote {:#?}", self.lines.all()),
             }
         }
-        if let Some(broken) = platform.0.borrow().broken.clone() {
-            bail!("{broken}");
+        if let Some(failure) = platform.0.borrow().failure.clone() {
+            bail!("{failure}");
         }
         let busy = begin.elapsed();
-        let record = json!({ "requestId": id, "status": status, "metrics": { "durationMs": busy.as_secs_f64() * 1e3 } });
+        let metrics = json!({ "durationMs": busy.as_secs_f64() * 1e3 });
+        let record = json!({ "requestId": id, "status": status, "metrics": metrics });
         platform.emit("platform.report", &record);
         self.signal(Signal::SIGSTOP);
-        Ok(Answer {
+        Ok(Invocation {
             id,
             outcome,
             latency,
@@ -359,28 +402,33 @@ impl Environment {
         })
     }
 
-    /// SHUTDOWN: the function gets SIGTERM, the extensions their event and two seconds; what is left is killed.
+    /// Shuts the environment down: sends SIGTERM to the function and a SHUTDOWN event to the
+    /// extensions, and kills all processes that are left after two seconds.
     ///
     /// # Errors
     /// A process cannot be waited for.
-    pub async fn shutdown(mut self) -> Result<Ended> {
+    pub async fn shutdown(mut self) -> Result<ShutdownReport> {
         self.quota = None;
         self.signal(Signal::SIGCONT);
         let begin = Instant::now();
         self.function.signal(Signal::SIGTERM);
         let deadline_ms = now_ms() + u64::try_from(SHUTDOWN.as_millis())?;
-        let event = json!({ "eventType": "SHUTDOWN", "shutdownReason": "spindown", "deadlineMs": deadline_ms });
+        let event = json!({
+            "eventType": "SHUTDOWN",
+            "shutdownReason": "spindown",
+            "deadlineMs": deadline_ms,
+        });
         self.platform
             .0
-            .send_modify(|state| state.tell_extensions("SHUTDOWN", &event));
+            .send_modify(|state| state.notify_extensions("SHUTDOWN", &event));
         let all = async {
             for extension in &mut self.extensions {
-                extension.end().await?;
+                extension.exit().await?;
             }
             anyhow::Ok(())
         };
         let in_time = match timeout(SHUTDOWN, all).await {
-            Ok(ended) => ended.map(|()| true)?,
+            Ok(exited) => exited.map(|()| true)?,
             Err(_) => false,
         };
         let took = begin.elapsed();
@@ -389,26 +437,27 @@ impl Environment {
             .iter_mut()
             .for_each(|extension| extension.signal(Signal::SIGKILL));
         for process in std::iter::once(&mut self.function).chain(&mut self.extensions) {
-            process.last_words().await;
+            process.drain_output().await;
         }
-        Ok(Ended {
+        Ok(ShutdownReport {
             in_time,
             took,
             lines: self.lines.all(),
         })
     }
 
-    /// Ends the function by SIGTERM and waits for its end, which in Lambda nobody does: for tools that write what they saw then.
+    /// Sends SIGTERM to the function and waits until it exits, unlike Lambda. Profilers write their
+    /// results at exit.
     ///
     /// # Errors
-    /// It did not end within the time.
+    /// The function did not exit within the time limit.
     pub async fn end(mut self, limit: Duration) -> Result<()> {
         self.quota = None;
         self.signal(Signal::SIGCONT);
         self.function.signal(Signal::SIGTERM);
-        timeout(limit, self.function.end())
+        timeout(limit, self.function.exit())
             .await
-            .context("the function did not end at SIGTERM")??;
+            .context("the function did not exit after SIGTERM")??;
         Ok(())
     }
 
@@ -421,10 +470,10 @@ impl Environment {
     }
 }
 
-async fn first_end(processes: &mut [Process]) -> String {
+async fn first_exit(processes: &mut [Process]) -> String {
     loop {
         for process in &mut *processes {
-            if process.has_ended() {
+            if process.has_exited() {
                 return process.name().to_owned();
             }
         }

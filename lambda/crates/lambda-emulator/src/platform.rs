@@ -1,5 +1,5 @@
-//! The APIs that function and extensions speak to. All that is known is one [`State`] in a watch channel: whoever waits, waits
-//! for a condition on it.
+//! The Runtime, Extensions and Telemetry APIs. All state is one [`State`] in a watch channel.
+//! Pending requests wait for a condition on it.
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -20,27 +20,27 @@ use tokio::sync::watch;
 
 /// How an invocation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The function's answer.
+pub enum InvocationOutcome {
+    /// The function's response.
     Response(Bytes),
-    /// The function's own report of a failure.
+    /// The error that the function reported.
     Error(Bytes),
-    /// Its process ended; how, in the system's words.
+    /// The function's process exited with this status.
     Exited(String),
     /// The deadline passed.
     TimedOut,
 }
 
-/// What a function's next question for an event gets instead of one.
+/// A fault that a function's poll for an event gets instead of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextFault {
-    /// This status, without a body.
+    /// A response with this status and an error document.
     Status(u16),
     /// A closed connection.
     HangUp,
 }
 
-/// An event on its way to the function.
+/// An event that the function has not taken yet.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) id: String,
@@ -52,36 +52,37 @@ pub(crate) struct Pending {
 #[derive(Debug, Default)]
 pub(crate) struct Extension {
     name: String,
-    wants: Vec<String>,
-    asks: bool,
+    event_types: Vec<String>,
+    is_polling: bool,
     events: VecDeque<Value>,
-    /// Where it takes telemetry, and how long that may be held back.
+    /// The URL of the telemetry subscriber, and the buffering time.
     telemetry: Option<(String, Duration)>,
-    held: Vec<Value>,
+    buffered: Vec<Value>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) extensions: BTreeMap<String, Extension>,
-    pub(crate) function_asks: bool,
+    pub(crate) function_is_polling: bool,
     pub(crate) pending: Option<Pending>,
-    /// The invocation that has been handed out.
+    /// The id of the invocation that the function has taken.
     current: Option<String>,
-    pub(crate) outcome: Option<(Outcome, Instant)>,
-    /// An `init/error` or `exit/error`, in the words of who reported it.
-    pub(crate) broken: Option<String>,
+    pub(crate) outcome: Option<(InvocationOutcome, Instant)>,
+    /// The `init/error` or `exit/error` that a process reported.
+    pub(crate) failure: Option<String>,
     pub(crate) next_faults: VecDeque<NextFault>,
 }
 
 impl State {
-    /// Whether everybody has asked for the next event and none is on its way: Lambda freezes an environment then.
+    /// Returns whether the function and all extensions poll for the next event and none is pending.
+    /// Lambda then freezes the environment.
     pub(crate) fn idle(&self) -> bool {
-        self.function_asks
+        self.function_is_polling
             && self.pending.is_none()
             && self
                 .extensions
                 .values()
-                .all(|extension| extension.asks && extension.events.is_empty())
+                .all(|extension| extension.is_polling && extension.events.is_empty())
     }
 
     pub(crate) fn has_registered(&self, name: &str) -> bool {
@@ -90,18 +91,20 @@ impl State {
             .any(|extension| extension.name == name)
     }
 
-    pub(crate) fn tell_extensions(&mut self, kind: &str, event: &Value) {
-        for extension in self
-            .extensions
-            .values_mut()
-            .filter(|extension| extension.wants.iter().any(|wanted| wanted == kind))
-        {
-            extension.events.push_back(event.clone());
+    pub(crate) fn notify_extensions(&mut self, kind: &str, event: &Value) {
+        for extension in self.extensions.values_mut() {
+            if extension
+                .event_types
+                .iter()
+                .any(|subscribed| subscribed == kind)
+            {
+                extension.events.push_back(event.clone());
+            }
         }
     }
 }
 
-/// The three APIs.
+/// The state of the three APIs, and the client that delivers telemetry.
 #[derive(Clone, Debug)]
 pub(crate) struct Platform(
     pub(crate) Arc<watch::Sender<State>>,
@@ -116,7 +119,7 @@ impl Platform {
         )
     }
 
-    pub(crate) async fn answer(self, request: Request<Bytes>) -> Option<Response<Bytes>> {
+    pub(crate) async fn respond(self, request: Request<Bytes>) -> Option<Response<Bytes>> {
         let path = request.uri().path().trim_end_matches('/').to_owned();
         let header = |name: &str| {
             request
@@ -136,19 +139,17 @@ impl Platform {
                 .as_ref(),
         ) {
             ("GET", ["2018-06-01", "runtime", "invocation/next"]) => self.next_invocation().await,
-            ("POST", ["2018-06-01", "runtime", "init/error"]) => {
-                Some(self.broke("function", &body))
-            }
+            ("POST", ["2018-06-01", "runtime", "init/error"]) => Some(self.fail("function", &body)),
             ("POST", ["2018-06-01", "runtime", rest]) => Some(self.finish(rest, body)),
             ("POST", ["2020-01-01", "extension", "register"]) => {
                 Some(self.register(header("lambda-extension-name"), &body))
             }
             ("GET", ["2020-01-01", "extension", "event/next"]) => self.next_event(&extension).await,
             ("POST", ["2020-01-01", "extension", "init/error" | "exit/error"]) => {
-                Some(self.broke(&extension, &body))
+                Some(self.fail(&extension, &body))
             }
             ("PUT", ["2022-07-01", "telemetry"]) => Some(self.subscribe(&extension, &body)),
-            _ => Some(refuse(StatusCode::NOT_FOUND, "no such path")),
+            _ => Some(reject(StatusCode::NOT_FOUND, "no such path")),
         }
     }
 
@@ -156,12 +157,12 @@ impl Platform {
         let mut fault = None;
         self.0.send_modify(|state| {
             fault = state.next_faults.pop_front();
-            state.function_asks = fault.is_none();
+            state.function_is_polling = fault.is_none();
         });
         match fault {
             Some(NextFault::HangUp) => return None,
             Some(NextFault::Status(status)) => {
-                return Some(refuse(
+                return Some(reject(
                     StatusCode::from_u16(status).unwrap_or_default(),
                     "as scripted",
                 ));
@@ -177,7 +178,7 @@ impl Platform {
         self.0.send_modify(|state| {
             event = state.pending.take();
             state.current = event.as_ref().map(|event| event.id.clone());
-            state.function_asks = false;
+            state.function_is_polling = false;
         });
         let event = event?;
         let response = Response::builder()
@@ -186,7 +187,7 @@ impl Platform {
             .header("lambda-runtime-deadline-ms", event.deadline_ms)
             .header(
                 "lambda-runtime-invoked-function-arn",
-                "arn:aws:lambda:eu-west-1:000000000000:function:imitation",
+                "arn:aws:lambda:eu-west-1:000000000000:function:emulated",
             );
         let response = event.trace.into_iter().fold(response, |response, trace| {
             response.header("lambda-runtime-trace-id", trace)
@@ -194,19 +195,20 @@ impl Platform {
         response.body(event.body).ok()
     }
 
-    /// `rest` is `invocation/ID/response` or `invocation/ID/error`.
+    /// Records the outcome of an invocation. `rest` is `invocation/ID/response` or
+    /// `invocation/ID/error`.
     fn finish(&self, rest: &str, body: Bytes) -> Response<Bytes> {
         let at = Instant::now();
         let [_, id, how] = rest.splitn(3, '/').collect::<Vec<_>>()[..] else {
-            return refuse(StatusCode::NOT_FOUND, "no such path");
+            return reject(StatusCode::NOT_FOUND, "no such path");
         };
         let known = self.0.send_if_modified(|state| {
             let known = state.current.take_if(|current| current == id).is_some();
             if known {
                 let outcome = if how == "response" {
-                    Outcome::Response(body)
+                    InvocationOutcome::Response(body)
                 } else {
-                    Outcome::Error(body)
+                    InvocationOutcome::Error(body)
                 };
                 state.outcome = Some((outcome, at));
             }
@@ -215,13 +217,13 @@ impl Platform {
         if known {
             reply(StatusCode::ACCEPTED, &json!({ "status": "OK" }))
         } else {
-            refuse(StatusCode::BAD_REQUEST, "not the current invocation")
+            reject(StatusCode::BAD_REQUEST, "not the current invocation")
         }
     }
 
     fn register(&self, name: String, body: &Bytes) -> Response<Bytes> {
-        let asked: Value = serde_json::from_slice(body).unwrap_or_default();
-        let wants = asked["events"]
+        let subscription: Value = serde_json::from_slice(body).unwrap_or_default();
+        let event_types = subscription["events"]
             .as_array()
             .into_iter()
             .flatten()
@@ -234,14 +236,14 @@ impl Platform {
                 id.clone(),
                 Extension {
                     name,
-                    wants,
+                    event_types,
                     ..Default::default()
                 },
             );
         });
         let mut response = reply(
             StatusCode::OK,
-            &json!({ "functionName": "imitation", "functionVersion": "$LATEST", "handler": "bootstrap" }),
+            &json!({ "functionName": "emulated", "functionVersion": "$LATEST", "handler": "bootstrap" }),
         );
         if let Ok(id) = id.try_into() {
             response
@@ -256,11 +258,11 @@ impl Platform {
             state
                 .extensions
                 .get_mut(id)
-                .map(|extension| extension.asks = true)
+                .map(|extension| extension.is_polling = true)
                 .is_some()
         });
         if !known {
-            return Some(refuse(StatusCode::FORBIDDEN, "not registered"));
+            return Some(reject(StatusCode::FORBIDDEN, "not registered"));
         }
         let has_event = |state: &State| {
             state
@@ -273,42 +275,47 @@ impl Platform {
         self.0.send_modify(|state| {
             if let Some(extension) = state.extensions.get_mut(id) {
                 event = extension.events.pop_front();
-                extension.asks = false;
+                extension.is_polling = false;
             }
         });
         Some(reply(StatusCode::OK, &event?))
     }
 
     fn subscribe(&self, id: &str, body: &Bytes) -> Response<Bytes> {
-        let asked: Value = serde_json::from_slice(body).unwrap_or_default();
-        let Some(address) = asked["destination"]["URI"].as_str() else {
-            return refuse(StatusCode::BAD_REQUEST, "no destination");
+        let subscription: Value = serde_json::from_slice(body).unwrap_or_default();
+        let Some(address) = subscription["destination"]["URI"].as_str() else {
+            return reject(StatusCode::BAD_REQUEST, "no destination");
         };
-        // In Lambda that name is the environment's own host.
+        // Lambda's name for the host of the environment.
         let address = address.replace("sandbox.localdomain", "127.0.0.1");
-        let held = Duration::from_millis(asked["buffering"]["timeoutMs"].as_u64().unwrap_or(1000));
+        let buffering = Duration::from_millis(
+            subscription["buffering"]["timeoutMs"]
+                .as_u64()
+                .unwrap_or(1000),
+        );
         let known = self.0.send_if_modified(|state| {
             state
                 .extensions
                 .get_mut(id)
-                .map(|extension| extension.telemetry = Some((address, held)))
+                .map(|extension| extension.telemetry = Some((address, buffering)))
                 .is_some()
         });
         if known {
             reply(StatusCode::OK, &json!("OK"))
         } else {
-            refuse(StatusCode::FORBIDDEN, "not registered")
+            reject(StatusCode::FORBIDDEN, "not registered")
         }
     }
 
-    fn broke(&self, who: &str, body: &Bytes) -> Response<Bytes> {
+    fn fail(&self, process: &str, body: &Bytes) -> Response<Bytes> {
         self.0.send_modify(|state| {
-            state.broken = Some(format!("{who}: {}", String::from_utf8_lossy(body)))
+            state.failure = Some(format!("{process}: {}", String::from_utf8_lossy(body)))
         });
         reply(StatusCode::ACCEPTED, &json!({ "status": "OK" }))
     }
 
-    /// Tells the subscribers, each when its buffering time is over, of all that has come up by then.
+    /// Sends a telemetry event to every subscriber after its buffering time, in one batch with the
+    /// other events of that time.
     pub(crate) fn emit(&self, kind: &str, record: &Value) {
         let time = OffsetDateTime::now_utc()
             .format(&Rfc3339)
@@ -316,25 +323,25 @@ impl Platform {
         let event = json!({ "time": time, "type": kind, "record": record });
         self.0.send_if_modified(|state| {
             for (id, extension) in &mut state.extensions {
-                let Some((_, held)) = extension.telemetry else {
+                let Some((_, buffering)) = extension.telemetry else {
                     continue;
                 };
-                extension.held.push(event.clone());
-                if extension.held.len() == 1 {
-                    tokio::spawn(self.clone().deliver(id.clone(), held));
+                extension.buffered.push(event.clone());
+                if extension.buffered.len() == 1 {
+                    tokio::spawn(self.clone().deliver(id.clone(), buffering));
                 }
             }
             false
         });
     }
 
-    async fn deliver(self, id: String, held: Duration) {
-        tokio::time::sleep(held).await;
+    async fn deliver(self, id: String, buffering: Duration) {
+        tokio::time::sleep(buffering).await;
         let mut request = None;
         self.0.send_if_modified(|state| {
             if let Some(extension) = state.extensions.get_mut(&id) {
                 let events =
-                    Bytes::from(Value::from(std::mem::take(&mut extension.held)).to_string());
+                    Bytes::from(Value::from(std::mem::take(&mut extension.buffered)).to_string());
                 let address = extension
                     .telemetry
                     .as_ref()
@@ -348,7 +355,7 @@ impl Platform {
             false
         });
         if let Some(request) = request {
-            // A subscriber that does not listen misses them.
+            // Events for a subscriber that does not listen are lost, as in Lambda.
             let Ok(response) = self.1.request(request).await else {
                 return;
             };
@@ -369,9 +376,9 @@ fn reply(status: StatusCode, body: &Value) -> Response<Bytes> {
     response
 }
 
-fn refuse(status: StatusCode, why: &str) -> Response<Bytes> {
+fn reject(status: StatusCode, why: &str) -> Response<Bytes> {
     reply(
         status,
-        &json!({ "errorType": "Imitation.Refused", "errorMessage": why }),
+        &json!({ "errorType": "Emulator.Rejected", "errorMessage": why }),
     )
 }

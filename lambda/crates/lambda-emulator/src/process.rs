@@ -1,6 +1,6 @@
-//! A binary that runs for us.
+//! The process of a function or an extension.
 
-use crate::quota::Quota;
+use crate::quota::CpuQuota;
 use anyhow::{Context, Result};
 use nix::{
     sys::signal::{Signal, kill},
@@ -19,16 +19,16 @@ use tokio::{
     time::timeout,
 };
 
-/// What a process wrote to standard output or error.
+/// A line that a process wrote to standard output or standard error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// The name of the process: its file's.
+    /// The name of the process's file.
     pub process: String,
-    /// The line, without its end.
+    /// The line, without the line break.
     pub text: String,
 }
 
-/// Lines in the order in which they were read.
+/// The lines of all processes in the order in which they were read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<Line>>>);
 
@@ -69,7 +69,7 @@ impl Lines {
     }
 }
 
-/// The function or an extension. It is killed when dropped.
+/// A function or an extension. The process is killed when this value is dropped.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -87,7 +87,7 @@ impl Process {
         let name = program
             .file_name()
             .and_then(|name| name.to_str())
-            .context("a program needs a name")?
+            .context("the path of the program has no file name")?
             .to_owned();
         let mut command = Command::new(program);
         command
@@ -104,7 +104,12 @@ impl Process {
             lines.read(&name, child.stdout.take()),
             lines.read(&name, child.stderr.take()),
         ];
-        let pid = Pid::from_raw(child.id().context("it has ended already")?.try_into()?);
+        let pid = Pid::from_raw(
+            child
+                .id()
+                .context("the process has already exited")?
+                .try_into()?,
+        );
         Ok(Self {
             name,
             child,
@@ -113,64 +118,66 @@ impl Process {
         })
     }
 
-    /// Its file's name.
+    /// Returns the name of the process's file.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The CPU time that all its threads have taken, to the nanosecond (Linux only).
+    /// Returns the CPU time of all threads in nanoseconds (Linux only).
     ///
     /// # Errors
-    /// It has ended, or the system is another.
+    /// The process has exited, or the system is not Linux.
     pub fn cpu(&self) -> Result<Duration> {
         cpu(self.pid)
     }
 
-    /// Holds it to a share of one CPU for as long as what is returned lives.
-    pub(crate) fn hold_to(&self, share: f64) -> Quota {
-        Quota::hold(self.pid, share)
+    /// Limits the process to a share of one CPU until the returned value is dropped.
+    pub(crate) fn limit_cpu(&self, share: f64) -> CpuQuota {
+        CpuQuota::start(self.pid, share)
     }
 
-    /// The most memory that it has had resident, in bytes (Linux only).
+    /// Returns the peak of the resident memory in bytes (Linux only).
     ///
     /// # Errors
-    /// It has ended, or the system is another.
+    /// The process has exited, or the system is not Linux.
     pub fn max_resident_bytes(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))
-            .context("it has ended, or this is not Linux")?;
+            .context("the process has exited, or this is not Linux")?;
         let peak = status
             .lines()
             .find_map(|line| line.strip_prefix("VmHWM:"))
-            .context("no VmHWM in its status")?;
+            .context("the process's status has no VmHWM")?;
         Ok(peak.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
     }
 
-    /// Comes true when it ends.
-    pub(crate) async fn end(&mut self) -> Result<ExitStatus> {
+    /// Resolves when the process exits.
+    pub(crate) async fn exit(&mut self) -> Result<ExitStatus> {
         Ok(self.child.wait().await?)
     }
 
-    /// Waits for what it wrote last, once it has been told to end. A child of its own may keep its output open.
-    pub(crate) async fn last_words(&mut self) {
+    /// Waits until all output has been read, at most one second for each stream, because a child
+    /// process may keep a stream open.
+    pub(crate) async fn drain_output(&mut self) {
         for reader in &mut self.readers {
             let _ = timeout(Duration::from_secs(1), reader).await;
         }
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_exited(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Signals it unless it has ended. (Until it has been waited for, its number cannot become another's.)
+    /// Sends a signal unless the process has exited. The PID cannot be reused before the process
+    /// was waited for.
     pub(crate) fn signal(&mut self, signal: Signal) {
-        if !self.has_ended() {
+        if !self.has_exited() {
             let _ = kill(self.pid, signal);
         }
     }
 }
 
-/// The CPU time that all threads of a process have taken.
+/// Returns the CPU time of all threads of a process.
 pub(crate) fn cpu(pid: Pid) -> Result<Duration> {
     #[cfg(target_os = "linux")]
     return Ok(nix::time::clock_gettime(nix::time::clock_getcpuclockid(pid)?)?.into());

@@ -1,4 +1,5 @@
-//! What lies between a function and its table, and misbehaves as told: request by request, below HTTP too.
+//! A proxy between a function and its table that injects faults, one for each request, also below
+//! HTTP.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -21,85 +22,88 @@ use tokio::{
     time::sleep,
 };
 
-/// What befalls a request. In JSON: `"reset"`, `{ "delay": { "milliseconds": 200 } }`.
+/// A fault that is injected into a request. In JSON: `"reset"`, `{ "delay": { "milliseconds": 200 }
+/// }`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// Nothing: the table answers.
+    /// No fault: the table responds.
     #[default]
     None,
-    /// The table answers after so long.
+    /// The table gets the request after a delay.
     Delay {
-        /// How long.
+        /// The delay.
         milliseconds: u64,
     },
-    /// DynamoDB's failure of this code; the table never hears of the request.
+    /// An error of DynamoDB with this code. The table does not get the request.
     Error {
-        /// HTTP's status.
+        /// The HTTP status.
         status: u16,
-        /// Such as `ThrottlingException`.
+        /// The error code, such as `ThrottlingException`.
         code: String,
     },
-    /// This answer; the table never hears of the request.
-    Answer {
-        /// HTTP's status.
+    /// This response. The table does not get the request.
+    Response {
+        /// The HTTP status.
         status: u16,
-        /// Its type.
+        /// The Content-Type.
         content_type: String,
-        /// Its text, whatever it is.
+        /// The body.
         body: String,
     },
-    /// A success of so many bytes; the table never hears of the request.
+    /// A response with status 200 and a large body. The table does not get the request.
     Huge {
-        /// How many.
+        /// The size of the body.
         bytes: usize,
-        /// Whether they are announced (by Content-Length) or just come (in chunks).
+        /// True for a Content-Length, false for chunks.
         announced: bool,
     },
-    /// No answer, ever; the table never hears of the request.
+    /// No response. The table does not get the request.
     Silence,
-    /// A reset before the table hears of the request.
+    /// A connection reset before the table gets the request.
     Reset,
-    /// A reset after the table has done what was asked, before a byte of its answer: the answer is lost.
+    /// A connection reset after the table has executed the request: the response is lost.
     Lost,
-    /// The table's answer up to half of its body, then a reset.
+    /// The table's response up to half of its body, then a connection reset.
     HalfThenReset,
-    /// The same, then an end in order: Content-Length says more than comes.
+    /// The table's response up to half of its body, then an orderly close. The Content-Length is
+    /// too large.
     HalfThenEnd,
-    /// The table's answer with half of its body, and a Content-Length that agrees: a broken document.
+    /// The table's response with half of its body and a matching Content-Length: a truncated
+    /// document.
     Half,
-    /// The table's answer, a byte each second.
+    /// The table's response, one byte per second.
     Drip,
-    /// The table's answer, with this as its `x-amz-crc32`.
+    /// The table's response with this `x-amz-crc32`.
     Checksum(u32),
-    /// The table's answer; then the connection is closed, when nobody is looking.
+    /// The table's response. The connection is closed later, while the client is idle.
     ThenClose,
 }
 
-/// A request that came.
+/// A request that the proxy received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// What DynamoDB was asked for, such as `GetItem`.
+pub struct ReceivedRequest {
+    /// The DynamoDB operation, such as `GetItem`.
     pub operation: String,
-    /// What befell it.
+    /// The fault that was injected.
     pub fault: Fault,
-    /// When it had come whole.
+    /// The time at which the request was complete.
     pub at: Instant,
-    /// From where: requests on one connection have this in common.
+    /// The client's address, which identifies the connection.
     pub client: SocketAddr,
 }
 
 #[derive(Debug, Default)]
 struct State {
     script: VecDeque<Fault>,
-    otherwise: Fault,
-    calls: Vec<Call>,
+    default_fault: Fault,
+    received: Vec<ReceivedRequest>,
 }
 
-type Answering = Pin<Box<dyn Future<Output = Option<Response<Bytes>>> + Send>>;
-type Table = Arc<dyn Fn(Request<Bytes>) -> Answering + Send + Sync>;
+type ResponseFuture = Pin<Box<dyn Future<Output = Option<Response<Bytes>>> + Send>>;
+type Table = Arc<dyn Fn(Request<Bytes>) -> ResponseFuture + Send + Sync>;
 
-/// A way to a table, on loopback. It stops when dropped.
+/// A proxy on loopback. It stops when dropped.
 pub struct Proxy {
     address: SocketAddr,
     table: Table,
@@ -122,10 +126,10 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// A way to what `table` answers, such as [`crate::dynamodb::canned`] or [`forward`].
+    /// Starts a proxy to a table, such as [`crate::dynamodb::stub`] or [`forward`].
     ///
     /// # Errors
-    /// No loopback port can be had.
+    /// No loopback port is available.
     pub async fn start<F, A>(table: F) -> Result<Self>
     where
         F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
@@ -133,7 +137,7 @@ impl Proxy {
     {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
-            .context("no loopback port can be had")?;
+            .context("no loopback port is available")?;
         let address = listener.local_addr()?;
         let mut proxy = Self {
             address,
@@ -145,42 +149,42 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Its URL, without a slash at the end.
+    /// Returns the URL, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What befalls the next requests, one each.
+    /// Sets the faults of the next requests, one for each request.
     pub fn script(&self, faults: impl IntoIterator<Item = Fault>) {
         self.state().script = faults.into_iter().collect();
     }
 
-    /// What befalls every request that the script has nothing for, from now on.
-    pub fn otherwise(&self, fault: Fault) {
-        self.state().otherwise = fault;
+    /// Sets the fault of all requests after the script has ended.
+    pub fn set_default_fault(&self, fault: Fault) {
+        self.state().default_fault = fault;
     }
 
-    /// The requests since this was asked last.
+    /// Returns the requests since the last call, and forgets them.
     #[must_use]
-    pub fn calls(&self) -> Vec<Call> {
-        std::mem::take(&mut self.state().calls)
+    pub fn take_requests(&self) -> Vec<ReceivedRequest> {
+        std::mem::take(&mut self.state().received)
     }
 
-    /// Ends every connection and refuses new ones.
+    /// Closes all connections and refuses new ones.
     pub fn close(&mut self) {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
         }
     }
 
-    /// Takes connections again, where it did before.
+    /// Accepts connections again at the same address.
     ///
     /// # Errors
-    /// Another has taken the port.
+    /// Another process uses the port.
     pub async fn reopen(&mut self) -> Result<()> {
         self.close();
-        // The old listener goes when its task has ended, which is soon.
+        // The old listener is closed soon, when its task has ended.
         for _ in 0..100 {
             if let Ok(listener) = TcpListener::bind(self.address).await {
                 self.accept(listener);
@@ -188,7 +192,7 @@ impl Proxy {
             }
             sleep(Duration::from_millis(5)).await;
         }
-        anyhow::bail!("{} is taken", self.address)
+        anyhow::bail!("{} is in use", self.address)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -202,7 +206,7 @@ impl Proxy {
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
                 let (table, state) = (Arc::clone(&table), Arc::clone(&state));
-                // A client that has gone away is what half of the faults are made for.
+                // Errors are ignored: many faults make the client disconnect.
                 connections.spawn(async move { drop(serve(stream, &table, &state).await) });
                 while connections.try_join_next().is_some() {}
             }
@@ -210,8 +214,8 @@ impl Proxy {
     }
 }
 
-/// Passes requests on to a service by plain HTTP, such as an emulator at `http://127.0.0.1:4566`.
-pub fn forward(url: &str) -> impl Fn(Request<Bytes>) -> Answering + Send + Sync + 'static {
+/// Forwards requests to a service over plain HTTP, such as an emulator at `http://127.0.0.1:4566`.
+pub fn forward(url: &str) -> impl Fn(Request<Bytes>) -> ResponseFuture + Send + Sync + 'static {
     let (client, url) = (
         Client::builder(TokioExecutor::new()).build_http(),
         url.trim_end_matches('/').to_owned(),
@@ -244,9 +248,9 @@ async fn serve(mut stream: TcpStream, table: &Table, state: &Mutex<State>) -> Re
             let fault = state
                 .script
                 .pop_front()
-                .unwrap_or_else(|| state.otherwise.clone());
+                .unwrap_or_else(|| state.default_fault.clone());
             let operation = crate::dynamodb::operation(&request).to_owned();
-            state.calls.push(Call {
+            state.received.push(ReceivedRequest {
                 operation,
                 fault: fault.clone(),
                 at: Instant::now(),
@@ -257,20 +261,20 @@ async fn serve(mut stream: TcpStream, table: &Table, state: &Mutex<State>) -> Re
         match &fault {
             Fault::Error { status, code } => {
                 stream
-                    .write_all(&bytes_of(&crate::dynamodb::failure(*status, code)))
+                    .write_all(&serialize(&crate::dynamodb::failure(*status, code)))
                     .await?;
                 continue;
             }
-            Fault::Answer {
+            Fault::Response {
                 status,
                 content_type,
                 body,
             } => {
-                let answer = Response::builder()
+                let response = Response::builder()
                     .status(*status)
                     .header("content-type", content_type)
                     .body(Bytes::from(body.clone()))?;
-                stream.write_all(&bytes_of(&answer)).await?;
+                stream.write_all(&serialize(&response)).await?;
                 continue;
             }
             Fault::Huge { bytes, announced } => {
@@ -278,7 +282,7 @@ async fn serve(mut stream: TcpStream, table: &Table, state: &Mutex<State>) -> Re
                 continue;
             }
             Fault::Silence => {
-                // Until the client hangs up.
+                // Until the client disconnects.
                 while stream.read(&mut [0; 1024]).await? > 0 {}
                 return Ok(());
             }
@@ -286,49 +290,52 @@ async fn serve(mut stream: TcpStream, table: &Table, state: &Mutex<State>) -> Re
             Fault::Delay { milliseconds } => sleep(Duration::from_millis(*milliseconds)).await,
             _ => {}
         }
-        let Some(mut answer) = table(request).await else {
+        let Some(mut response) = table(request).await else {
             return Ok(());
         };
         if let Fault::Half = fault {
-            let half = answer.body().len() / 2;
-            answer.body_mut().truncate(half);
+            let half = response.body().len() / 2;
+            response.body_mut().truncate(half);
         }
         if let Fault::Checksum(checksum) = fault {
-            answer.headers_mut().insert("x-amz-crc32", checksum.into());
+            response
+                .headers_mut()
+                .insert("x-amz-crc32", checksum.into());
         }
-        let answer_bytes = bytes_of(&answer);
-        let half = answer_bytes.len() - answer.body().len() / 2;
+        let serialized = serialize(&response);
+        let half = serialized.len() - response.body().len() / 2;
         match fault {
             Fault::Lost => return reset(stream),
             Fault::HalfThenReset => {
-                stream.write_all(&answer_bytes[..half]).await?;
-                // A reset throws away what the client has not read yet.
+                stream.write_all(&serialized[..half]).await?;
+                // A reset discards data that the client has not read yet.
                 sleep(Duration::from_millis(50)).await;
                 return reset(stream);
             }
             Fault::HalfThenEnd => {
-                stream.write_all(&answer_bytes[..half]).await?;
+                stream.write_all(&serialized[..half]).await?;
                 return Ok(stream.shutdown().await?);
             }
             Fault::Drip => {
-                for byte in answer_bytes {
+                for byte in serialized {
                     stream.write_all(&[byte]).await?;
                     sleep(Duration::from_secs(1)).await;
                 }
             }
             Fault::ThenClose => {
-                stream.write_all(&answer_bytes).await?;
-                // Not before the client has stopped looking: a function is frozen by then.
+                stream.write_all(&serialized).await?;
+                // After this time the client is idle: a function is frozen.
                 sleep(Duration::from_millis(200)).await;
                 return Ok(());
             }
-            _ => stream.write_all(&answer_bytes).await?,
+            _ => stream.write_all(&serialized).await?,
         }
     }
     Ok(())
 }
 
-/// The next request of a connection, `None` at its end. `read` is what has come beyond the last one.
+/// Reads the next request of a connection. Returns `None` at its end. `read` holds data that was
+/// received after the previous request.
 async fn next_request(
     stream: &mut TcpStream,
     read: &mut Vec<u8>,
@@ -369,14 +376,14 @@ async fn next_request(
     Ok(Some(request))
 }
 
-/// An answer as it stands on the wire.
-fn bytes_of(answer: &Response<Bytes>) -> Vec<u8> {
+/// Serializes a response.
+fn serialize(response: &Response<Bytes>) -> Vec<u8> {
     let mut head = format!(
         "HTTP/1.1 {}\r\ncontent-length: {}\r\n",
-        answer.status(),
-        answer.body().len()
+        response.status(),
+        response.body().len()
     );
-    for (name, value) in answer.headers() {
+    for (name, value) in response.headers() {
         if !matches!(
             name.as_str(),
             "content-length" | "transfer-encoding" | "connection"
@@ -384,7 +391,7 @@ fn bytes_of(answer: &Response<Bytes>) -> Vec<u8> {
             let _ = write!(head, "{name}: {}\r\n", value.to_str().unwrap_or_default());
         }
     }
-    [head.as_bytes(), b"\r\n", answer.body()].concat()
+    [head.as_bytes(), b"\r\n", response.body()].concat()
 }
 
 async fn huge(stream: &mut TcpStream, bytes: usize, announced: bool) -> Result<()> {

@@ -1,4 +1,4 @@
-//! A share of a CPU, as Lambda gives it by memory.
+//! A limit on a process's CPU time. Lambda's limit depends on the configured memory.
 
 use crate::process::cpu;
 use nix::{
@@ -14,27 +14,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// In each of these a process may use its share; then it waits for the next.
+/// The process may use its share in each period, and is then stopped until the next one.
 const PERIOD: Duration = Duration::from_millis(20);
-/// How often is looked at what it has used.
-const LOOK: Duration = Duration::from_micros(50);
+/// Interval at which the used CPU time is read.
+const POLL_INTERVAL: Duration = Duration::from_micros(50);
 
-/// Holds a process to a share of one CPU, as a control group's quota does: what was used too much is missing in the next period,
-/// what was not used is lost. It ends when dropped. (By signals, because a control group wants rights.)
+/// Limits a process to a share of one CPU, like the quota of a control group: excess use reduces
+/// the next period's share, and an unused share is lost. Ends when dropped. Uses signals, because
+/// control groups need privileges.
 #[derive(Debug)]
-pub(crate) struct Quota {
-    ended: Arc<AtomicBool>,
+pub(crate) struct CpuQuota {
+    stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Quota {
-    pub(crate) fn hold(pid: Pid, share: f64) -> Self {
-        let ended = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&ended);
+impl CpuQuota {
+    pub(crate) fn start(pid: Pid, share: f64) -> Self {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let is_stopped = Arc::clone(&stopped);
         let thread = thread::spawn(move || {
             let quota = PERIOD.mul_f64(share);
             let Ok(mut allowed) = cpu(pid) else { return };
-            while !seen.load(Ordering::Relaxed) {
+            while !is_stopped.load(Ordering::Relaxed) {
                 let end = Instant::now() + PERIOD;
                 let Ok(used) = cpu(pid) else { return };
                 allowed = (allowed + quota).min(used + quota);
@@ -42,7 +43,7 @@ impl Quota {
                     let _ = kill(pid, Signal::SIGCONT);
                 }
                 while Instant::now() < end && cpu(pid).is_ok_and(|used| used < allowed) {
-                    thread::sleep(LOOK);
+                    thread::sleep(POLL_INTERVAL);
                 }
                 if Instant::now() < end {
                     let _ = kill(pid, Signal::SIGSTOP);
@@ -52,15 +53,15 @@ impl Quota {
             let _ = kill(pid, Signal::SIGCONT);
         });
         Self {
-            ended,
+            stopped,
             thread: Some(thread),
         }
     }
 }
 
-impl Drop for Quota {
+impl Drop for CpuQuota {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
+        self.stopped.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

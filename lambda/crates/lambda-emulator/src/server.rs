@@ -1,4 +1,4 @@
-//! A scripted service on loopback.
+//! HTTP and HTTPS servers on loopback whose responses come from a closure.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -14,27 +14,28 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, rustls};
 
-/// A certificate authority that this process made for itself.
+/// A certificate authority for tests.
 #[derive(Debug)]
-pub struct Authority {
+pub struct TestCa {
     tls: Arc<rustls::ServerConfig>,
     certificate: NamedTempFile,
     bundle: NamedTempFile,
 }
 
-impl Authority {
-    /// A new one, with a certificate for `localhost` and `127.0.0.1`.
+impl TestCa {
+    /// Creates an authority that has issued a certificate for `localhost` and `127.0.0.1`.
     ///
     /// # Errors
-    /// The key cannot be made or the file not be written.
+    /// The key cannot be generated, or the file cannot be written.
     pub fn new() -> Result<Self> {
         let key = rcgen::KeyPair::generate()?;
         let mut parameters = rcgen::CertificateParams::default();
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        // Another than the leaf's: OpenSSL takes a certificate for its own issuer by the name.
+        // The name must differ from the leaf's: OpenSSL treats a certificate with its issuer's name
+        // as self-signed.
         parameters
             .distinguished_name
-            .push(rcgen::DnType::CommonName, "An authority of the imitation");
+            .push(rcgen::DnType::CommonName, "lambda-emulator test CA");
         let root = parameters.self_signed(&key)?;
         let leaf_key = rcgen::KeyPair::generate()?;
         let leaf = rcgen::CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?
@@ -69,22 +70,22 @@ impl Authority {
         })
     }
 
-    /// The path of its certificate (PEM), for a client whose roots are compiled in. The file is
-    /// deleted with `self`.
+    /// Returns the path of the certificate (PEM), for a client whose roots are compiled in. The
+    /// file is deleted when `self` is dropped.
     #[must_use]
     pub fn file(&self) -> String {
         self.certificate.path().display().to_string()
     }
 
-    /// The path of its certificate and of this machine's roots (PEM), for a client that reads the
-    /// machine's roots at its start. The file is deleted with `self`.
+    /// Returns the path of the certificate and this machine's roots (PEM), for a client that reads
+    /// the machine's roots at its start. The file is deleted when `self` is dropped.
     #[must_use]
     pub fn bundle(&self) -> String {
         self.bundle.path().display().to_string()
     }
 }
 
-/// A server whose every answer is given by a closure. It stops when dropped.
+/// A server whose responses come from a closure. It stops when dropped.
 #[derive(Debug)]
 pub struct Server {
     url: String,
@@ -98,23 +99,24 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Serves plain HTTP. `answer` may take its time, or never come back; `None` closes the connection without an answer.
+    /// Serves plain HTTP. The future of `respond` may take any time. `None` closes the connection
+    /// without a response.
     ///
     /// # Errors
-    /// No loopback port can be had.
-    pub async fn http<F, A>(answer: F) -> Result<Self>
+    /// No loopback port is available.
+    pub async fn http<F, A>(respond: F) -> Result<Self>
     where
         F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
         A: Future<Output = Option<Response<Bytes>>> + Send + 'static,
     {
-        Self::start(None, "127.0.0.1:0", answer).await
+        Self::start(None, "127.0.0.1:0", respond).await
     }
 
-    /// Serves HTTPS with a certificate of `authority`.
+    /// Serves HTTPS with the certificate of `authority`.
     ///
     /// # Errors
-    /// No loopback port can be had.
-    pub async fn https<F, A>(authority: &Authority, answer: F) -> Result<Self>
+    /// No loopback port is available.
+    pub async fn https<F, A>(authority: &TestCa, respond: F) -> Result<Self>
     where
         F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
         A: Future<Output = Option<Response<Bytes>>> + Send + 'static,
@@ -122,40 +124,40 @@ impl Server {
         Self::start(
             Some(TlsAcceptor::from(Arc::clone(&authority.tls))),
             "127.0.0.1:0",
-            answer,
+            respond,
         )
         .await
     }
 
-    /// Its URL, without a slash at the end.
+    /// Returns the URL, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    async fn start<F, A>(tls: Option<TlsAcceptor>, address: &str, answer: F) -> Result<Self>
+    async fn start<F, A>(tls: Option<TlsAcceptor>, address: &str, respond: F) -> Result<Self>
     where
         F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
         A: Future<Output = Option<Response<Bytes>>> + Send + 'static,
     {
         let listener = TcpListener::bind(address)
             .await
-            .context("no loopback port can be had")?;
+            .context("no loopback port is available")?;
         let local: SocketAddr = listener.local_addr()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let answer = Arc::new(answer);
+        let respond = Arc::new(respond);
         let accepting = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
-                let (answer, tls) = (Arc::clone(&answer), tls.clone());
+                let (respond, tls) = (Arc::clone(&respond), tls.clone());
                 connections.spawn(async move {
                     match tls {
-                        None => serve(stream, answer).await,
+                        None => serve(stream, respond).await,
                         Some(tls) => {
-                            // A client that does not trust us says so to its own caller.
+                            // A failed handshake is reported by the client.
                             if let Ok(stream) = tls.accept(stream).await {
-                                serve(stream, answer).await;
+                                serve(stream, respond).await;
                             }
                         }
                     }
@@ -170,23 +172,24 @@ impl Server {
     }
 }
 
-async fn serve<F, A>(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, answer: Arc<F>)
+async fn serve<F, A>(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, respond: Arc<F>)
 where
     F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
     A: Future<Output = Option<Response<Bytes>>> + Send + 'static,
 {
     let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-        let answer = Arc::clone(&answer);
+        let respond = Arc::clone(&respond);
         async move {
             let (parts, body) = request.into_parts();
             let body = body.collect().await?.to_bytes();
-            let given = answer(Request::from_parts(parts, body)).await;
-            given
+            let response = respond(Request::from_parts(parts, body)).await;
+            // hyper closes the connection after an error.
+            response
                 .map(|response| response.map(Full::new))
-                .context("told to hang up")
+                .context("the closure returned no response")
         }
     });
-    // Half-closed connections and vanished clients are what a test is made of.
+    // Errors are ignored: tests half-close connections and disconnect clients on purpose.
     let _ = http1::Builder::new()
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service)

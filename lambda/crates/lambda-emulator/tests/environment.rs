@@ -1,32 +1,32 @@
-//! The imitation, with a function that is nothing but a shell script.
+//! The emulator, with a shell script as the function.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "failures in tests")]
 
-use lambda_emulator::{Environment, Event, Launch, NextFault, Outcome};
+use lambda_emulator::{Environment, Event, FunctionConfig, InvocationOutcome, NextFault};
 use std::{os::unix::fs::symlink, time::Duration};
 
 const ECHO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/echo");
 
 async fn started() -> Environment {
-    Environment::start(Launch::new(ECHO)).await.unwrap()
+    Environment::start(FunctionConfig::new(ECHO)).await.unwrap()
 }
 
 #[tokio::test]
-async fn an_event_is_answered_by_the_function() {
+async fn an_event_gets_the_response_of_the_function() {
     let mut environment = started().await;
     for body in ["one", "two"] {
-        let answer = environment.invoke(Event::new(body)).await.unwrap();
-        assert_eq!(answer.outcome, Outcome::Response(body.into()));
-        assert!(answer.latency <= answer.busy);
+        let invocation = environment.invoke(Event::new(body)).await.unwrap();
+        assert_eq!(invocation.outcome, InvocationOutcome::Response(body.into()));
+        assert!(invocation.latency <= invocation.busy);
     }
     assert!(environment.shutdown().await.unwrap().in_time);
 }
 
 #[tokio::test]
-async fn a_frozen_environment_does_nothing() {
+async fn a_frozen_environment_runs_nothing() {
     for (launch, frozen) in [
-        (Launch::new(ECHO), true),
-        (Launch::new(ECHO).never_frozen(), false),
+        (FunctionConfig::new(ECHO), true),
+        (FunctionConfig::new(ECHO).never_frozen(), false),
     ] {
         let environment = Environment::start(launch).await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -37,13 +37,13 @@ async fn a_frozen_environment_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_spoiled_question_is_followed_by_another() {
+async fn the_runtime_polls_again_after_a_failed_poll() {
     let mut environment = started().await;
-    environment.spoil_next([NextFault::Status(500), NextFault::HangUp]);
+    environment.fail_next_polls([NextFault::Status(500), NextFault::HangUp]);
     for body in ["one", "two"] {
         assert_eq!(
             environment.invoke(Event::new(body)).await.unwrap().outcome,
-            Outcome::Response(body.into())
+            InvocationOutcome::Response(body.into())
         );
     }
     let ended = environment.shutdown().await.unwrap();
@@ -51,18 +51,18 @@ async fn a_spoiled_question_is_followed_by_another() {
         ended
             .lines
             .iter()
-            .filter(|line| line.text == "refused")
+            .filter(|line| line.text == "poll failed")
             .count(),
         2
     );
 }
 
 #[tokio::test]
-async fn a_function_that_hangs_or_ends_is_told_apart() {
+async fn a_timeout_and_an_exit_are_different_outcomes() {
     let hang = Event::new("hang").time_limit(Duration::from_millis(600));
     assert_eq!(
         started().await.invoke(hang).await.unwrap().outcome,
-        Outcome::TimedOut
+        InvocationOutcome::TimedOut
     );
     let ended = started()
         .await
@@ -70,29 +70,29 @@ async fn a_function_that_hangs_or_ends_is_told_apart() {
         .await
         .unwrap()
         .outcome;
-    assert_eq!(ended, Outcome::Exited("exit status: 7".into()));
+    assert_eq!(ended, InvocationOutcome::Exited("exit status: 7".into()));
 }
 
 #[tokio::test]
-async fn whoever_ends_makes_init_fail() {
+async fn init_fails_if_a_process_exits() {
     for launch in [
-        Launch::new("/bin/false"),
-        Launch::new(ECHO).extension("/bin/false"),
+        FunctionConfig::new("/bin/false"),
+        FunctionConfig::new(ECHO).extension("/bin/false"),
     ] {
         let error = Environment::start(launch).await.unwrap_err().to_string();
         assert!(
-            error.starts_with("INIT failed") && error.contains("ended"),
+            error.starts_with("INIT failed") && error.contains("exited"),
             "{error}"
         );
     }
 }
 
 #[tokio::test]
-async fn the_caller_s_variables_do_not_reach_the_function() {
+async fn the_function_does_not_inherit_environment_variables() {
     let folder = tempfile::tempdir().unwrap();
     symlink("/usr/bin/env", folder.path().join("bootstrap")).unwrap();
-    let launch = Launch::new(folder.path().join("bootstrap")).variable("GIVEN", "yes");
-    // It prints its environment and ends.
+    let launch = FunctionConfig::new(folder.path().join("bootstrap")).variable("GIVEN", "yes");
+    // `env` prints its environment and exits.
     let error = Environment::start(launch).await.unwrap_err().to_string();
     assert!(
         error.contains("GIVEN=yes") && error.contains("AWS_LAMBDA_RUNTIME_API=127.0.0.1:"),
@@ -103,17 +103,17 @@ async fn the_caller_s_variables_do_not_reach_the_function() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn what_a_function_uses_can_be_read() {
+async fn cpu_time_and_memory_of_a_function_can_be_read() {
     let environment = started().await;
     assert!(environment.function().cpu().unwrap() > Duration::ZERO);
     assert!(environment.function().max_resident_bytes().unwrap() > 100_000);
 }
 
-/// A shell that counts as fast as it can: in one CPU's second it uses a second, with a tenth of it a tenth.
+/// A busy loop uses all of one CPU, or a tenth of it with a share of 0.1.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_function_gets_no_more_than_its_share() {
-    let used = async |launch: Launch| {
+async fn a_function_gets_at_most_its_cpu_share() {
+    let used = async |launch: FunctionConfig| {
         let mut environment = Environment::start(launch).await.unwrap();
         let before = environment.function().cpu().unwrap();
         let _ = environment
@@ -122,8 +122,8 @@ async fn a_function_gets_no_more_than_its_share() {
         environment.function().cpu().unwrap() - before
     };
     let (free, held) = (
-        used(Launch::new(ECHO).never_frozen()).await,
-        used(Launch::new(ECHO).cpu_share(0.1)).await,
+        used(FunctionConfig::new(ECHO).never_frozen()).await,
+        used(FunctionConfig::new(ECHO).cpu_share(0.1)).await,
     );
     assert!(
         held < free / 2 && held < Duration::from_millis(160) && held > Duration::from_millis(20),

@@ -1,5 +1,5 @@
 use crate::{Contract, HttpServer, Issuer, RequestBuilder, Response, assert_contract};
-use lambda_emulator::{Environment, Event, Launch, Outcome};
+use lambda_emulator::{Environment, Event, FunctionConfig, InvocationOutcome};
 use serde_json::Value;
 use std::{
     process::Command,
@@ -25,7 +25,7 @@ enum Running {
 /// another one starts.
 #[derive(Debug)]
 struct Function {
-    launch: Launch,
+    launch: FunctionConfig,
     idle: Mutex<Vec<Environment>>,
 }
 
@@ -56,7 +56,7 @@ impl TestApp {
     ///
     /// # Panics
     /// It does not start.
-    pub async fn lambda(contract: &'static Contract, launch: Launch) -> Self {
+    pub async fn lambda(contract: &'static Contract, launch: FunctionConfig) -> Self {
         let function = Function {
             launch,
             idle: Mutex::default(),
@@ -223,7 +223,7 @@ async fn deliver(function: &Function, event: &str, limit: Duration) -> Response 
         .invoke(Event::new(event.to_owned()).time_limit(limit))
         .await
         .unwrap();
-    let Outcome::Response(response) = answer.outcome else {
+    let InvocationOutcome::Response(response) = answer.outcome else {
         panic!("{answer:?}: {:#?}", environment.lines())
     };
     function.release(environment);

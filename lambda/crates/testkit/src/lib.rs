@@ -2,9 +2,9 @@
 //!
 //! ```no_run
 //! # async fn example(contract: &'static testkit::Contract) {
-//! use testkit::{RequestBuilder, TestApp, lambda_emulator::Launch};
+//! use testkit::{RequestBuilder, TestApp, lambda_emulator::FunctionConfig};
 //!
-//! let launch = Launch::new("target/debug/movies").variable("TABLE_NAME", "movies");
+//! let launch = FunctionConfig::new("target/debug/movies").variable("TABLE_NAME", "movies");
 //! let app = TestApp::lambda(contract, launch).await;
 //! let request = RequestBuilder::new("GET", "/movies/2013/Rush").header("If-None-Match", "*");
 //! assert_eq!(app.send(request).await.status, 304);

@@ -1,5 +1,5 @@
 use crate::{Contract, Issuer, TestApp};
-use lambda_emulator::Launch;
+use lambda_emulator::FunctionConfig;
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -118,8 +118,8 @@ impl Service {
 
     /// The binary as a Lambda function.
     #[must_use]
-    pub fn launch(&self) -> Launch {
-        Launch::new(self.binary)
+    pub fn launch(&self) -> FunctionConfig {
+        FunctionConfig::new(self.binary)
     }
 
     /// The binary as an HTTP server on a free port, without an environment.

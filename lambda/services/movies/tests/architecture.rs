@@ -440,6 +440,21 @@ fn terraform_modules_name_no_environment_and_have_no_switches() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// A file that `main.rs` does not name is not compiled, and its tests do not run.
+#[test]
+fn every_file_of_the_api_tests_is_compiled() {
+    let tests = files("lambda/services/movies/tests/api", ".rs");
+    let (main, others): (Vec<_>, Vec<_>) = tests
+        .iter()
+        .partition(|(path, _)| path.ends_with("/main.rs"));
+    let forgotten: Vec<_> = others
+        .iter()
+        .filter_map(|(path, _)| Path::new(path).file_stem()?.to_str())
+        .filter(|module| !main[0].1.contains(&format!("\nmod {module};\n")))
+        .collect();
+    assert!(forgotten.is_empty(), "main.rs does not name {forgotten:?}");
+}
+
 #[test]
 fn every_route_of_the_contract_is_called_by_a_behaviour_test() {
     let contract = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.yaml");

@@ -2,7 +2,9 @@
 
 use crate::figures::Round;
 use anyhow::{Context, Result, ensure};
-use lambda_emulator::{Authority, Environment, Event, Launch, Outcome, Process, Server, dynamodb};
+use lambda_emulator::{
+    Environment, Event, FunctionConfig, InvocationOutcome, Process, Server, TestCa, dynamodb,
+};
 use serde_json::Value;
 use std::{fs, path::Path, time::Duration};
 
@@ -98,7 +100,7 @@ pub(crate) const CONTESTANTS: [Contestant; 7] = [
 
 /// What all contestants are given: a table, somewhere for traces to go, and whom to trust.
 pub(crate) struct World {
-    authority: Authority,
+    authority: TestCa,
     table: Server,
     sink: Server,
     event: Event,
@@ -110,8 +112,8 @@ impl World {
     }
 
     pub(crate) async fn with(event: &str, items: Vec<Value>) -> Result<Self> {
-        let authority = Authority::new()?;
-        let table = Server::https(&authority, dynamodb::canned(items)).await?;
+        let authority = TestCa::new()?;
+        let table = Server::https(&authority, dynamodb::stub(items)).await?;
         let sink =
             Server::https(&authority, |_| std::future::ready(Some(Default::default()))).await?;
         // As API Gateway sends it, without spaces.
@@ -129,11 +131,11 @@ impl World {
     }
 
     /// A start of `bootstrap` with this world around it.
-    pub(crate) fn launch(&self, bootstrap: &Path, roots: Roots) -> Launch {
+    pub(crate) fn launch(&self, bootstrap: &Path, roots: Roots) -> FunctionConfig {
         let launch = self
             .variables()
             .into_iter()
-            .fold(Launch::new(bootstrap), |launch, (name, value)| {
+            .fold(FunctionConfig::new(bootstrap), |launch, (name, value)| {
                 launch.variable(name, value)
             })
             .never_frozen();
@@ -208,7 +210,7 @@ impl Contestant {
         Ok(())
     }
 
-    fn launch(&self, world: &World, folder: &Path) -> Launch {
+    fn launch(&self, world: &World, folder: &Path) -> FunctionConfig {
         let launch = world.launch(&folder.join(self.folder).join("bootstrap"), self.roots);
         let launch = self.variables.iter().fold(launch, |launch, (name, value)| {
             launch.variable(name, *value)
@@ -287,7 +289,7 @@ impl Contestant {
                 .is_ok_and(|answer| answer["statusCode"] == 200)
         };
         ensure!(
-            matches!(&answer.outcome, Outcome::Response(body) if good(body)),
+            matches!(&answer.outcome, InvocationOutcome::Response(body) if good(body)),
             "{} answered {:?}; it wrote {:#?}",
             self.name,
             answer.outcome,

@@ -8,7 +8,7 @@ use crate::{
     machine,
 };
 use anyhow::{Context, Result, ensure};
-use lambda_emulator::{Environment, Outcome};
+use lambda_emulator::{Environment, InvocationOutcome};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -203,7 +203,7 @@ async fn count(twin: &Path, requests: u64) -> Result<Instructions> {
             .invoke(world.event().clone().time_limit(PATIENCE))
             .await?;
         ensure!(
-            matches!(answer.outcome, Outcome::Response(_)),
+            matches!(answer.outcome, InvocationOutcome::Response(_)),
             "{:?}; it wrote {:#?}",
             answer.outcome,
             environment.lines()

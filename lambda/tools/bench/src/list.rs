@@ -5,7 +5,7 @@ use crate::{
     machine,
 };
 use anyhow::{Result, ensure};
-use lambda_emulator::{Environment, Outcome};
+use lambda_emulator::{Environment, InvocationOutcome};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -39,7 +39,7 @@ pub(crate) async fn run(folder: &Path, options: &Options) -> Result<bool> {
             .await?;
     let mut ask = async || -> Result<std::time::Duration> {
         let answer = environment.invoke(world.event().clone()).await?;
-        let Outcome::Response(body) = &answer.outcome else {
+        let InvocationOutcome::Response(body) = &answer.outcome else {
             anyhow::bail!("{:?}", answer.outcome)
         };
         let found = String::from_utf8_lossy(body).matches("Rush ").count();

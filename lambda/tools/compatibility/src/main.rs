@@ -1,16 +1,45 @@
-//! `contract OLD NEW` prints what differs between two OpenAPI documents, and fails if a caller of the old one could not live with
-//! the new one, unless the new one says so with a higher major version in `info.version`.
+//! Prints the differences between two OpenAPI documents, and fails if one of them breaks clients of
+//! the old document, unless the major version in `info.version` rises.
+//!
+//! `drift` classifies most changes; this program decides by its `ChangeClass`.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use clap::Parser;
 use drift::ChangeClass;
 use serde_json::Value;
-use std::{env, fs, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-fn main() -> Result<ExitCode> {
-    let [old, new] = &env::args().skip(1).collect::<Vec<_>>()[..] else {
-        bail!("Usage: contract OLD NEW")
-    };
-    let (old, new) = (read(old)?, read(new)?);
+/// Checks whether clients of one OpenAPI document keep working with another.
+///
+/// Prints every difference, and BREAKS before those that break clients. Clients are expected to
+/// ignore properties of a response that they do not know.
+///
+/// Exit code: 0 if no difference breaks clients or the major version of info.version rises, 1 if
+/// clients would break or a document cannot be read, 2 for wrong usage.
+#[derive(Parser)]
+struct Arguments {
+    /// The OpenAPI document that clients use today
+    old: PathBuf,
+    /// The OpenAPI document that replaces it
+    new: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("compatibility: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let (old, new) = (read(&arguments.old)?, read(&arguments.new)?);
     let differences = differences(&old, &new)?;
     for Difference { breaks, text } in &differences {
         println!("{}  {text}", if *breaks { "BREAKS" } else { "ok    " });
@@ -21,7 +50,7 @@ fn main() -> Result<ExitCode> {
         .filter(|difference| difference.breaks)
         .count();
     println!(
-        "{} differences, {breaks} of them break callers; version {before} -> {after}",
+        "{} differences, {breaks} of them break clients; version {before} -> {after}",
         differences.len()
     );
     Ok(if breaks == 0 || after > before {
@@ -31,12 +60,14 @@ fn main() -> Result<ExitCode> {
     })
 }
 
-fn read(path: &str) -> Result<Value> {
-    serde_saphyr::from_str(&fs::read_to_string(path).with_context(|| path.to_owned())?)
-        .with_context(|| path.to_owned())
+fn read(path: &Path) -> Result<Value> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_saphyr::from_str(&text)
+        .with_context(|| format!("{} is not valid YAML or JSON", path.display()))
 }
 
-/// The part of `info.version` that callers go by.
+/// Returns the major version in `info.version`.
 fn major(contract: &Value) -> Result<u64> {
     let version = contract["info"]["version"]
         .as_str()
@@ -46,7 +77,7 @@ fn major(contract: &Value) -> Result<u64> {
         .next()
         .unwrap_or_default()
         .parse()
-        .with_context(|| format!("info.version: {version}"))
+        .with_context(|| format!("info.version {version:?} does not begin with a number"))
 }
 
 /// The list of problem codes in the contract.
@@ -57,14 +88,13 @@ struct Difference {
     text: String,
 }
 
-/// Lists the differences between two contracts. What drift does not judge, or judges more strictly
-/// than clients are entitled to, is judged here first and then made equal, so that drift compares
-/// the rest.
+/// Lists the differences between two contracts. What drift does not compare, or treats more
+/// strictly than clients may expect, is compared here first and then made equal, so that drift
+/// compares the rest.
 fn differences(old: &Value, new: &Value) -> Result<Vec<Difference>> {
     let mut walk = Walk { found: Vec::new() };
     let (mut old, mut new) = (old.clone(), new.clone());
-    // Clients go by the status when they do not know a code. A removed code is left for drift to
-    // find.
+    // Clients that do not know a code use the status. drift reports removed codes.
     if let (Some(Value::Array(before)), Some(Value::Array(after))) =
         (old.pointer_mut(PROBLEM_CODES), new.pointer(PROBLEM_CODES))
         && before.iter().all(|code| after.contains(code))
@@ -87,8 +117,7 @@ fn differences(old: &Value, new: &Value) -> Result<Vec<Difference>> {
             .map(|path| path.new.to_string())
             .unwrap_or_default();
         for info in change.changes {
-            // A change that drift cannot judge counts as a break until a person raises the major
-            // version.
+            // A change that drift cannot classify counts as a break.
             let breaks = !matches!(
                 info.class,
                 ChangeClass::ForwardIncompatible | ChangeClass::Trivial
@@ -103,13 +132,13 @@ fn differences(old: &Value, new: &Value) -> Result<Vec<Difference>> {
     // drift does not compare security requirements.
     for (path, method, operation) in operations(new) {
         let (before, after) = (&old["paths"][path][method], operation);
-        let who = |contract: &Value, operation: &Value| {
+        let required = |contract: &Value, operation: &Value| {
             operation
                 .get("security")
                 .unwrap_or(&contract["security"])
                 .clone()
         };
-        if !before.is_null() && who(old, before) != who(new, after) {
+        if !before.is_null() && required(old, before) != required(new, after) {
             let text = format!("#/paths{path}/{method}: the security requirements changed");
             found.push(Difference { breaks: true, text });
         }
@@ -117,14 +146,14 @@ fn differences(old: &Value, new: &Value) -> Result<Vec<Difference>> {
     Ok(found)
 }
 
-/// A walk through both documents side by side. It records additions that every client can live with
-/// and removes them from the new document, and it records the breaks that drift does not report.
+/// Compares both documents side by side. Records compatible additions and removes them from the new
+/// document, and records the breaks that drift does not report.
 struct Walk {
     found: Vec<Difference>,
 }
 
 impl Walk {
-    /// Compares what is at the same place of both documents.
+    /// Compares the values at one place of both documents.
     fn document(&mut self, place: &str, old: &mut Value, new: &mut Value) {
         match (old, new) {
             (Value::Object(old), Value::Object(new)) => {
@@ -143,7 +172,7 @@ impl Walk {
                     }
                 }
             }
-            // An added parameter moves those behind it: they are paired by name.
+            // Parameters are paired by name, because an added one moves the following ones.
             (Value::Array(old), Value::Array(new)) => {
                 let name =
                     |value: &Value| ["$ref", "name", "in"].map(|key| value.get(key).cloned());
@@ -187,14 +216,14 @@ impl Walk {
         // drift requires that both have the same ones.
         if let (Value::Object(old), Value::Object(new)) = (&mut *old, &*new) {
             old.retain(|media_type, _| {
-                let kept = new.contains_key(media_type);
-                if !kept {
+                let is_left = new.contains_key(media_type);
+                if !is_left {
                     self.found.push(Difference {
                         breaks: true,
                         text: format!("{}: removed", at(place, media_type)),
                     });
                 }
-                kept
+                is_left
             });
         }
         self.document(place, old, new);
@@ -284,7 +313,8 @@ mod tests {
 
     const CONTRACT: &str = include_str!("../../../services/movies/openapi.yaml");
 
-    /// How many differences break callers, and how many there are, when `from` becomes `to` in the contract.
+    /// Replaces `from` by `to` in the contract. Returns the number of differences that break
+    /// clients and the number of all differences.
     #[track_caller]
     fn changed(from: &str, to: &str) -> (usize, usize) {
         let new = CONTRACT.replacen(from, to, 1);
@@ -301,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_no_break() {
+    fn a_changed_description_is_compatible() {
         assert_eq!(
             changed("Movies, addressed by year and title.", "Movies.").0,
             0
@@ -309,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_optional_parameter_is_no_break() {
+    fn a_new_optional_parameter_is_compatible() {
         let more = "/Cursor'\n        - { name: tenant, in: query, schema: { type: string } }\n";
         assert_eq!(changed("/Cursor'\n", more).0, 0);
     }
@@ -323,12 +353,13 @@ mod tests {
 
     #[test]
     fn a_required_parameter_breaks() {
-        let more = "/Cursor'\n        - { name: tenant, in: query, required: true, schema: { type: string } }\n";
+        let more = "/Cursor'\n        - { name: tenant, in: query, required: true, \
+                    schema: { type: string } }\n";
         assert!(changed("/Cursor'\n", more).0 > 0);
     }
 
     #[test]
-    fn a_removed_value_breaks() {
+    fn a_removed_enum_value_breaks() {
         assert!(changed("enum: [title, -title]", "enum: [title]").0 > 0);
     }
 
@@ -338,11 +369,12 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_a_request_must_have_breaks() {
+    fn a_new_required_member_of_a_request_breaks() {
         assert!(changed("required: [year, title]", "required: [year, title, info]").0 > 0);
     }
 
-    /// How many differences break clients when `new` replaces what is at `pointer` of the contract.
+    /// Returns the number of differences that break clients after an edit at `pointer` of the
+    /// contract.
     #[track_caller]
     fn breaks_after(pointer: &str, edit: impl FnOnce(&mut Value)) -> usize {
         let old: Value = serde_saphyr::from_str(CONTRACT).unwrap();
@@ -353,7 +385,7 @@ mod tests {
         );
         assert_ne!(old, new);
         let differences = differences(&old, &new).unwrap();
-        assert!(!differences.is_empty(), "the change is not seen");
+        assert!(!differences.is_empty(), "the change is not reported");
         differences
             .iter()
             .filter(|difference| difference.breaks)
@@ -468,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_no_longer_needs_a_body_is_compatible_and_a_closed_object_breaks() {
+    fn an_optional_body_is_compatible_and_an_opened_object_breaks() {
         let open = breaks_after("/paths/~1movies/post/requestBody", |body| {
             body["required"] = json!(false)
         });
@@ -508,7 +540,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_code_and_a_new_refusal_are_no_break_but_seen() {
+    fn a_new_problem_code_and_a_new_4xx_status_are_compatible_and_reported() {
         assert_eq!(
             changed(
                 "            - timeout\n",
@@ -516,16 +548,16 @@ mod tests {
             ),
             (0, 1)
         );
-        let gone = "        '415': { $ref: '#/components/responses/UnsupportedMediaType' }\n";
+        let removed = "        '415': { $ref: '#/components/responses/UnsupportedMediaType' }\n";
         let (breaks, seen) = changed(
-            gone,
-            &format!("{gone}        '418': {{ $ref: '#/components/responses/NotFound' }}\n"),
+            removed,
+            &format!("{removed}        '418': {{ $ref: '#/components/responses/NotFound' }}\n"),
         );
         assert!(breaks == 0 && seen > 0);
     }
 
     #[test]
-    fn a_code_that_is_gone_and_a_new_success_break() {
+    fn a_removed_problem_code_and_another_success_status_break() {
         assert!(changed("            - timeout\n", "").0 > 0);
         assert!(
             changed(
@@ -537,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn another_scope_breaks() {
+    fn a_changed_scope_breaks() {
         assert!(
             changed(
                 "        - oauth2: [movies/write]",
@@ -548,8 +580,8 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_is_gone_is_told() {
-        let gone = "        '412': { $ref: '#/components/responses/PreconditionFailed' }\n";
-        assert!(changed(gone, "").1 > 0);
+    fn a_removed_status_is_reported() {
+        let removed = "        '412': { $ref: '#/components/responses/PreconditionFailed' }\n";
+        assert!(changed(removed, "").1 > 0);
     }
 }

@@ -1,5 +1,5 @@
-//! A file's entries, one at a time: a JSON array, NDJSON or pages of the API, plain or gzip. Memory
-//! holds one entry, never the file.
+//! Reads the entries of a file one at a time: a JSON array, NDJSON or pages of the API, plain or
+//! gzip. Memory holds one entry, never the file.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,16 +10,17 @@ use flate2::read::MultiGzDecoder;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use thiserror::Error;
 
-/// Where an entry begins, in the file as it reads when unpacked; all count from 1.
+/// The beginning of an entry in the unpacked file. All numbers count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     entry: u64,
     line: u64,
     byte: u64,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
@@ -30,15 +31,17 @@ impl fmt::Display for Place {
 }
 
 /// The reason why the rest of a file was not read.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The file has a format without movies: its name, and what to do.
+#[derive(Debug, Error)]
+pub(crate) enum ReadError {
+    /// The file has another format. The message names it and the next step.
+    #[error("{0}")]
     Format(String),
-    /// The file breaks off, or its gzip or its JSON is broken: where, and why.
+    /// The file is truncated, or its gzip or JSON is broken. The message has the position.
+    #[error("{0}")]
     Broken(String),
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
         Self::Broken(error.to_string())
     }
@@ -58,13 +61,13 @@ enum Format {
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// How much of a file is read to detect its format.
+/// Number of bytes that are read to detect the format.
 const HEAD_BYTES: u64 = 4096;
-/// How much of a file of another format a message quotes, in characters.
+/// Number of characters of a file of another format that a message quotes.
 const EXCERPT_CHARS: usize = 40;
 
 impl Format {
-    fn of(head: &[u8]) -> Result<Self, String> {
+    fn detect(head: &[u8]) -> Result<Self, String> {
         const UTF_16: &str =
             "is UTF-16, not UTF-8. Convert it first: iconv -f UTF-16 -t UTF-8 FILE > movies.json";
         let compressed =
@@ -134,16 +137,16 @@ impl Format {
     }
 }
 
-/// Passes each entry's bytes to `take`, until that returns `false`. Returns whether the entries are
-/// pages of a list that goes on in a page which is not in the file.
+/// Passes the bytes of each entry to `take` until it returns `false`. Returns whether the last page
+/// of the file has a `next`: the list then continues in pages that are not in the file.
 ///
 /// # Errors
-/// The file holds no movies, or cannot be read to its end. Entries before the place of the error
-/// were taken.
+/// The file has another format, or cannot be read to its end. The entries before the error were
+/// passed on.
 pub(crate) fn read(
     file: impl Read,
-    take: impl FnMut(Place, &[u8]) -> bool,
-) -> Result<bool, Failure> {
+    take: impl FnMut(Position, &[u8]) -> bool,
+) -> Result<bool, ReadError> {
     let mut file = BufReader::new(file);
     if file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
         read_unpacked(BufReader::new(MultiGzDecoder::new(file)), take)
@@ -154,15 +157,15 @@ pub(crate) fn read(
 
 fn read_unpacked(
     mut input: impl BufRead,
-    mut take: impl FnMut(Place, &[u8]) -> bool,
-) -> Result<bool, Failure> {
+    mut take: impl FnMut(Position, &[u8]) -> bool,
+) -> Result<bool, ReadError> {
     let mut head = Vec::new();
     input.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
-    let format = Format::of(&head).map_err(Failure::Format)?;
-    let position = Rc::new(Cell::new(Position::default()));
+    let format = Format::detect(&head).map_err(ReadError::Format)?;
+    let offset = Rc::new(Cell::new(Offset::default()));
     let mut input = Counted {
         input: head.as_slice().chain(input),
-        position: Rc::clone(&position),
+        offset: Rc::clone(&offset),
     };
     if head.starts_with(BYTE_ORDER_MARK) {
         input.consume(BYTE_ORDER_MARK.len());
@@ -172,9 +175,9 @@ fn read_unpacked(
         return Ok(false);
     }
     let mut entries = Entries {
-        position: &position,
+        offset: &offset,
         count: 0,
-        goes_on: true,
+        wants_more: true,
         continued: false,
         take: &mut take,
     };
@@ -190,10 +193,10 @@ fn read_unpacked(
         if input.fill_buf()?.is_empty() {
             return Ok(entries.continued);
         }
-        let start = position.get();
+        let start = offset.get();
         if format == Format::Array && !first {
-            return Err(Failure::Broken(format!(
-                "line {}: there is more after the array",
+            return Err(ReadError::Broken(format!(
+                "line {}: data after the end of the array",
                 start.lines + 1
             )));
         }
@@ -204,17 +207,18 @@ fn read_unpacked(
             }
             _ => json.deserialize_any(&mut entries),
         };
-        if !entries.goes_on {
+        if !entries.wants_more {
             // The rest was not read, so an error is only the missing end of the array.
             return Ok(false);
         }
-        read.map_err(|error| Failure::Broken(describe(&error, start)))?;
+        read.map_err(|error| ReadError::Broken(describe(&error, start)))?;
         first = false;
     }
 }
 
-/// An error's message with its place in the file, given where in the file its document begins.
-fn describe(error: &serde_json::Error, start: Position) -> String {
+/// Returns the message of an error with its position in the file. `start` is the offset of the
+/// document.
+fn describe(error: &serde_json::Error, start: Offset) -> String {
     let (line, column) = (error.line() as u64, error.column() as u64);
     let message = error.to_string();
     let Some(message) = message.strip_suffix(&format!(" at line {line} column {column}")) else {
@@ -230,12 +234,12 @@ fn describe(error: &serde_json::Error, start: Position) -> String {
 
 fn read_lines<R: BufRead>(
     mut input: Counted<R>,
-    mut take: impl FnMut(Place, &[u8]) -> bool,
+    mut take: impl FnMut(Position, &[u8]) -> bool,
 ) -> io::Result<()> {
     let mut line = Vec::new();
     let mut entry = 0;
     loop {
-        let start = input.position.get();
+        let start = input.offset.get();
         line.clear();
         if input.read_until(b'\n', &mut line)? == 0 {
             return Ok(());
@@ -246,7 +250,7 @@ fn read_lines<R: BufRead>(
         }
         entry += 1;
         if !take(
-            Place {
+            Position {
                 entry,
                 line: start.lines + 1,
                 byte: start.bytes + 1,
@@ -258,34 +262,34 @@ fn read_lines<R: BufRead>(
     }
 }
 
-/// The entries of an array or of a page, each passed on as it is read. (serde reads the input byte
-/// by byte, so the position is right behind an element.)
+/// Passes on the entries of an array or a page as they are read. serde reads the input byte by
+/// byte, so the offset is the end of the element.
 struct Entries<'a> {
-    position: &'a Cell<Position>,
+    offset: &'a Cell<Offset>,
     count: u64,
-    goes_on: bool,
-    /// Whether the page that was read last has a `next`.
+    wants_more: bool,
+    /// True if the last page has a `next`.
     continued: bool,
-    take: &'a mut dyn FnMut(Place, &[u8]) -> bool,
+    take: &'a mut dyn FnMut(Position, &[u8]) -> bool,
 }
 
 impl Entries<'_> {
     fn pass(&mut self, element: &RawValue) -> bool {
         self.count += 1;
-        let (text, end) = (element.get().as_bytes(), self.position.get());
+        let (text, end) = (element.get().as_bytes(), self.offset.get());
         let (line, byte) = (
             end.lines + 1 - newlines(text),
             end.bytes + 1 - text.len() as u64,
         );
-        self.goes_on = (self.take)(
-            Place {
+        self.wants_more = (self.take)(
+            Position {
                 entry: self.count,
                 line,
                 byte,
             },
             text,
         );
-        self.goes_on
+        self.wants_more
     }
 }
 
@@ -313,7 +317,7 @@ impl<'de> Visitor<'de> for &mut Entries<'_> {
                 "next" => self.continued = page.next_value::<Option<String>>()?.is_some(),
                 _ => _ = page.next_value::<IgnoredAny>()?,
             }
-            if !self.goes_on {
+            if !self.wants_more {
                 break;
             }
         }
@@ -330,17 +334,17 @@ impl<'de> DeserializeSeed<'de> for &mut Entries<'_> {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Position {
+struct Offset {
     bytes: u64,
     lines: u64,
-    /// Bytes since the line began.
+    /// Bytes since the beginning of the line.
     column: u64,
 }
 
-/// Counts what is taken out of a buffered reader.
+/// Counts the bytes and lines that are read from a buffered reader.
 struct Counted<R> {
     input: R,
-    position: Rc<Cell<Position>>,
+    offset: Rc<Cell<Offset>>,
 }
 
 impl<R: BufRead> Read for Counted<R> {
@@ -357,19 +361,19 @@ impl<R: BufRead> BufRead for Counted<R> {
     }
 
     fn consume(&mut self, bytes: usize) {
-        let mut position = self.position.get();
-        // In memory already, so this cannot fail; what is consumed was handed out by `fill_buf`.
+        let mut offset = self.offset.get();
+        // The buffer was filled by the caller's `fill_buf`, so this cannot fail.
         if let Ok(buffer) = self.input.fill_buf() {
             let consumed = &buffer[..bytes.min(buffer.len())];
-            position.lines += newlines(consumed);
-            position.column = match consumed.iter().rposition(|byte| *byte == b'\n') {
+            offset.lines += newlines(consumed);
+            offset.column = match consumed.iter().rposition(|byte| *byte == b'\n') {
                 Some(end) => (consumed.len() - end - 1) as u64,
-                None => position.column + consumed.len() as u64,
+                None => offset.column + consumed.len() as u64,
             };
         }
         self.input.consume(bytes);
-        position.bytes += bytes as u64;
-        self.position.set(position);
+        offset.bytes += bytes as u64;
+        self.offset.set(offset);
     }
 }
 
@@ -385,11 +389,11 @@ mod tests {
 
     use super::*;
 
-    fn all(file: &[u8]) -> (Vec<(String, String)>, Result<bool, Failure>) {
+    fn all(file: &[u8]) -> (Vec<(String, String)>, Result<bool, ReadError>) {
         let mut entries = Vec::new();
-        let end = read(file, |place, text| {
+        let end = read(file, |position, text| {
             entries.push((
-                place.to_string(),
+                position.to_string(),
                 String::from_utf8_lossy(text).into_owned(),
             ));
             true
@@ -400,7 +404,7 @@ mod tests {
     fn owned(entries: &[(&str, &str)]) -> Vec<(String, String)> {
         entries
             .iter()
-            .map(|(place, text)| ((*place).to_owned(), (*text).to_owned()))
+            .map(|(position, text)| ((*position).to_owned(), (*text).to_owned()))
             .collect()
     }
 
@@ -414,39 +418,39 @@ mod tests {
     const LINES: &[u8] = b"\n{\"a\": 1}\r\n\n  {\"b\": 2}\nnot json\n{}";
 
     #[test]
-    fn an_array_gives_each_element_and_where_it_begins() {
+    fn array_elements_are_read_with_their_position() {
         let (entries, end) = all(ARRAY);
         end.unwrap();
-        let places = [
+        let expected = [
             ("entry 1 (line 3, byte 6)", "{\"a\": 1}"),
             ("entry 2 (line 4, byte 18)", "{\n    \"b\": [2]\n  }"),
             ("entry 3 (line 6, byte 38)", "{}"),
         ];
-        assert_eq!(entries, owned(&places));
+        assert_eq!(entries, owned(&expected));
     }
 
     #[test]
-    fn lines_are_entries_each_by_itself() {
+    fn each_line_is_an_entry() {
         let (entries, end) = all(LINES);
         end.unwrap();
-        let places = [
+        let expected = [
             ("entry 1 (line 2, byte 2)", "{\"a\": 1}"),
             ("entry 2 (line 4, byte 13)", "{\"b\": 2}"),
             ("entry 3 (line 5, byte 24)", "not json"),
             ("entry 4 (line 6, byte 33)", "{}"),
         ];
-        assert_eq!(entries, owned(&places));
+        assert_eq!(entries, owned(&expected));
     }
 
     #[test]
-    fn gzip_is_seen_by_its_first_bytes_and_read_through_all_members() {
+    fn gzip_is_detected_and_all_members_are_read() {
         assert_eq!(all(&gzip(ARRAY)).0, all(ARRAY).0);
         let members = [gzip(b"{\"a\": 1}\n"), gzip(b"{\"b\": 2}\n")].concat();
         assert_eq!(all(&members).0.len(), 2);
     }
 
     #[test]
-    fn what_stands_before_a_break_is_taken_and_the_break_is_told() {
+    fn entries_before_an_error_are_read() {
         for broken in [
             &b"[{\"a\": 1}, {\"b\""[..],
             b"[{\"a\": 1} {}]",
@@ -484,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_the_api_are_read_for_their_movies() {
+    fn movies_of_api_pages_are_read() {
         let last = b"{\"movies\":[{\"a\": 1},{\"b\": 2}],\"next\":null}\n";
         let first = b"{ \"next\": \"abc\",\n  \"movies\": [ {\"c\": 3} ] }\n";
         let (entries, end) = all(last);
@@ -505,22 +509,22 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["{\"c\": 3}", "{\"a\": 1}", "{\"b\": 2}"]
         );
-        assert!(all(first).1.unwrap(), "the list goes on");
+        assert!(all(first).1.unwrap(), "the list continues");
     }
 
     #[test]
     fn objects_on_several_lines_are_entries() {
         let (entries, end) = all(b"{\n  \"a\": 1\n}\n{\n  \"b\": 2\n}\n");
         end.unwrap();
-        let places = [
+        let expected = [
             ("entry 1 (line 1, byte 1)", "{\n  \"a\": 1\n}"),
             ("entry 2 (line 4, byte 14)", "{\n  \"b\": 2\n}"),
         ];
-        assert_eq!(entries, owned(&places));
+        assert_eq!(entries, owned(&expected));
     }
 
     #[test]
-    fn a_file_of_another_format_is_named_at_once() {
+    fn another_format_is_detected() {
         let utf_16: Vec<u8> = "[{\"a\": 1}]"
             .encode_utf16()
             .flat_map(u16::to_le_bytes)
@@ -541,7 +545,7 @@ mod tests {
             (gzip(&gzip(ARRAY)), "gzip twice"),
         ] {
             let (entries, end) = all(&file);
-            let Err(Failure::Format(reason)) = end else {
+            let Err(ReadError::Format(reason)) = end else {
                 panic!("{word}: {end:?}")
             };
             assert!(
@@ -558,7 +562,7 @@ mod tests {
             (b"\n [{\"a\": 1},\n{\"b\" 1}]", "line 3, column 6: "),
             (b"[{\"a\": 1}]\n{}", "line 2"),
         ] {
-            let Err(Failure::Broken(reason)) = all(file).1 else {
+            let Err(ReadError::Broken(reason)) = all(file).1 else {
                 panic!("{place}")
             };
             assert!(reason.starts_with(place), "{place}: {reason}");
@@ -574,7 +578,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_stops_when_no_more_is_taken() {
+    fn reading_stops_when_the_callback_returns_false() {
         for file in [ARRAY, LINES] {
             let mut taken = 0;
             let end = read(file, |_, _| {

@@ -1,24 +1,43 @@
-//! Writes batches to the table, and does not rest while DynamoDB leaves a part of one undone.
+//! Writes batches to the table, and repeats requests for items that DynamoDB left unprocessed.
 
+use std::error::Error as StdError;
 use std::time::Duration;
 
-use anyhow::{Error, Result, bail};
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemError;
 use aws_sdk_dynamodb::types::{PutRequest, ReturnConsumedCapacity, WriteRequest};
 use movies::store::item::Item;
+use thiserror::Error;
 use tokio::time::sleep;
 
-/// DynamoDB takes no more in one BatchWriteItem.
+/// Maximum number of items in one BatchWriteItem.
 pub(crate) const BATCH_ITEMS: usize = 25;
-/// Tries that may pass without a single item being taken; some 13 seconds on average.
-const FRUITLESS_TRIES: u32 = 10;
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Attempts in a row without a single written item: about 13 seconds on average.
+const MAX_ATTEMPTS_WITHOUT_PROGRESS: u32 = 10;
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Error)]
+#[error("No AWS region is configured. Set AWS_REGION, or AWS_PROFILE to a profile with a region.")]
+pub(crate) struct NoRegion;
+
+/// The reason why a batch was not written.
+#[derive(Debug, Error)]
+pub(crate) enum WriteError {
+    #[error("BatchWriteItem on {table}: {reason}")]
+    Request { table: String, reason: String },
+    #[error(
+        "{table} wrote none of {items} items in {MAX_ATTEMPTS_WITHOUT_PROGRESS} attempts: its write \
+         capacity is exhausted. Use a lower --concurrency"
+    )]
+    NoCapacity { table: String, items: usize },
+    #[error(transparent)]
+    Item(#[from] BuildError),
+}
 
 #[derive(Clone)]
 pub(crate) struct Table {
@@ -27,17 +46,17 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Makes a client of the AWS CLI's settings.
+    /// Configures a client with the settings of the AWS CLI.
     ///
     /// # Errors
-    /// They name no region: a default could be the region of another table of the same name.
-    pub(crate) async fn open(name: String) -> Result<Self, &'static str> {
-        // Calls that fail (throttled, dropped, timed out) are the SDK's to repeat: exponential backoff, full jitter.
-        // Unprocessed items come with a success, so they are ours.
+    /// No region is configured. A default could be the region of another table with the same name.
+    pub(crate) async fn open(name: String) -> Result<Self, NoRegion> {
+        // The SDK repeats failed requests (throttled, dropped, timed out). Unprocessed items are
+        // part of a successful response, so `put` repeats them.
         let retry = RetryConfig::standard()
             .with_max_attempts(8)
-            .with_initial_backoff(FIRST_PAUSE)
-            .with_max_backoff(LONGEST_PAUSE);
+            .with_initial_backoff(INITIAL_BACKOFF)
+            .with_max_backoff(MAX_BACKOFF);
         let timeout = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(3))
             .operation_attempt_timeout(Duration::from_secs(15))
@@ -47,76 +66,93 @@ impl Table {
             .timeout_config(timeout)
             .load()
             .await;
-        config.region().ok_or("No AWS region is configured. Set AWS_REGION, or AWS_PROFILE to a profile with a region.")?;
+        config.region().ok_or(NoRegion)?;
         Ok(Self {
             client: Client::new(&config),
             name,
         })
     }
 
-    /// Puts every item, replacing what was there. Gives the write capacity that it cost.
-    pub(crate) async fn put(self, items: Vec<Item>) -> Result<f64> {
-        let mut left = Vec::with_capacity(items.len());
+    /// Writes all items, which replace items with the same key. Returns the consumed write capacity
+    /// units.
+    pub(crate) async fn put(self, items: Vec<Item>) -> Result<f64, WriteError> {
+        let mut remaining = Vec::with_capacity(items.len());
         for item in items {
-            left.push(
+            remaining.push(
                 WriteRequest::builder()
                     .put_request(PutRequest::builder().set_item(Some(item)).build()?)
                     .build(),
             );
         }
-        let (mut units, mut fruitless) = (0.0, 0);
+        let (mut units, mut attempts) = (0.0, 0);
         loop {
-            let count = left.len();
-            let answer = self
+            let count = remaining.len();
+            let response = self
                 .client
                 .batch_write_item()
-                .request_items(&self.name, left)
+                .request_items(&self.name, remaining)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
                 .await;
-            let answer = match answer {
-                Ok(answer) => answer,
-                Err(error) => bail!("BatchWriteItem on {}: {}", self.name, reason(error)),
-            };
-            units += answer
+            let response = response.map_err(|error| WriteError::Request {
+                table: self.name.clone(),
+                reason: reason(error),
+            })?;
+            units += response
                 .consumed_capacity()
                 .iter()
                 .filter_map(|consumed| consumed.capacity_units())
                 .sum::<f64>();
-            left = answer
+            remaining = response
                 .unprocessed_items
                 .and_then(|mut tables| tables.remove(&self.name))
                 .unwrap_or_default();
-            if left.is_empty() {
+            if remaining.is_empty() {
                 return Ok(units);
             }
-            fruitless = if left.len() < count { 0 } else { fruitless + 1 };
-            if fruitless == FRUITLESS_TRIES {
-                bail!(
-                    "{} took none of {count} items in {FRUITLESS_TRIES} tries: its write capacity is spent; try a lower --concurrency",
-                    self.name
-                );
+            attempts = if remaining.len() < count {
+                0
+            } else {
+                attempts + 1
+            };
+            if attempts == MAX_ATTEMPTS_WITHOUT_PROGRESS {
+                return Err(WriteError::NoCapacity {
+                    table: self.name,
+                    items: count,
+                });
             }
-            sleep(pause(fruitless, fastrand::f64())).await;
+            sleep(backoff(attempts, fastrand::f64())).await;
         }
     }
 }
 
-/// DynamoDB's code and message, or why there was no response.
+/// Returns DynamoDB's code and message, or the reason why there was no response.
 fn reason(error: SdkError<BatchWriteItemError>) -> String {
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
-        (None, _) => format!("{:#}", Error::new(error)),
+        (None, _) => chain(&error),
     }
 }
 
-/// Exponential, with full jitter: clients that were turned away together do not come back together.
-fn pause(fruitless: u32, chance: f64) -> Duration {
-    FIRST_PAUSE
-        .saturating_mul(2_u32.saturating_pow(fruitless))
-        .min(LONGEST_PAUSE)
-        .mul_f64(chance)
+/// Joins the messages of an error and its sources.
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// Exponential backoff with full jitter, so that clients that were throttled together do not retry
+/// together. `random` is between 0 and 1.
+fn backoff(attempts: u32, random: f64) -> Duration {
+    INITIAL_BACKOFF
+        .saturating_mul(2_u32.saturating_pow(attempts))
+        .min(MAX_BACKOFF)
+        .mul_f64(random)
 }
 
 #[cfg(test)]
@@ -124,11 +160,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_doubles_up_to_its_bound_and_is_drawn_from_the_whole_range() {
-        assert_eq!(pause(0, 1.0), FIRST_PAUSE);
-        assert_eq!(pause(3, 1.0), FIRST_PAUSE * 8);
-        assert_eq!(pause(3, 0.25), FIRST_PAUSE * 2);
-        assert_eq!(pause(3, 0.0), Duration::ZERO);
-        assert_eq!(pause(u32::MAX, 1.0), LONGEST_PAUSE);
+    fn backoff_doubles_up_to_its_maximum_with_full_jitter() {
+        assert_eq!(backoff(0, 1.0), INITIAL_BACKOFF);
+        assert_eq!(backoff(3, 1.0), INITIAL_BACKOFF * 8);
+        assert_eq!(backoff(3, 0.25), INITIAL_BACKOFF * 2);
+        assert_eq!(backoff(3, 0.0), Duration::ZERO);
+        assert_eq!(backoff(u32::MAX, 1.0), MAX_BACKOFF);
     }
 }

@@ -1,108 +1,73 @@
-//! The loader against a socket that misbehaves as DynamoDB may: parts left undone, throttling, hang-ups, refusals.
+//! The loader against a DynamoDB that leaves items unprocessed, throttles, drops connections and
+//! rejects requests.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by it")]
+#![allow(clippy::unwrap_used, reason = "failures in tests")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output};
+use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::thread;
 
+use bytes::Bytes;
+use http::Request;
+use lambda_emulator::{Server, dynamodb};
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/sample.json");
 const TABLE: &str = "movies";
 
 enum Reply {
-    /// The first so many items are taken, the rest handed back.
-    Takes(usize),
+    /// Writes this many items and returns the others as unprocessed.
+    Writes(usize),
     Error(u16, &'static str),
-    HangsUp,
+    ClosesConnection,
 }
 
-/// Plays DynamoDB on loopback: `script` answers the nth call. Gives the URL, and the titles of each call's items as they were taken.
-fn misbehaving(
+/// Starts a server that replies to the nth request by `script(n)`. Also returns the titles of the
+/// items that it has written, by request.
+async fn dynamodb(
     script: impl Fn(usize) -> Reply + Send + Sync + 'static,
-) -> (String, Receiver<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (taken, received) = channel();
-    // Lives as long as the test's process; one connection at a time keeps the order of calls certain.
-    thread::spawn(move || {
-        for (call, stream) in listener.incoming().enumerate() {
-            let mut stream = stream.unwrap();
-            let Some(mut puts) = request(&mut stream) else {
-                continue;
-            };
-            let (status, body) = match script(call) {
-                Reply::HangsUp => continue,
-                Reply::Error(status, code) => (
-                    status,
-                    json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "m"}),
-                ),
-                Reply::Takes(count) => {
-                    let rest = puts.split_off(count.min(puts.len()));
-                    let titles = puts
-                        .iter()
-                        .map(|put| {
-                            put["PutRequest"]["Item"]["title"]["S"]
-                                .as_str()
-                                .unwrap()
-                                .to_owned()
-                        })
-                        .collect();
-                    taken.send(titles).unwrap();
-                    let unprocessed = if rest.is_empty() {
-                        json!({})
-                    } else {
-                        json!({TABLE: rest})
-                    };
-                    let consumed = json!([{"TableName": TABLE, "CapacityUnits": puts.len()}]);
-                    (
-                        200,
-                        json!({"UnprocessedItems": unprocessed, "ConsumedCapacity": consumed}),
-                    )
-                }
-            };
-            let body = body.to_string();
-            let head = format!(
-                "HTTP/1.1 {status} Any\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            );
-            let _ = stream.write_all(format!("{head}{body}").as_bytes());
-        }
+) -> (Server, Receiver<Vec<String>>) {
+    let (written, received) = channel();
+    let count = AtomicUsize::new(0);
+    let server = Server::http(move |request: Request<Bytes>| {
+        let response = match script(count.fetch_add(1, Ordering::SeqCst)) {
+            Reply::ClosesConnection => None,
+            Reply::Error(status, code) => Some(dynamodb::failure(status, code)),
+            Reply::Writes(count) => {
+                let mut puts = puts(&request);
+                let rest = puts.split_off(count.min(puts.len()));
+                let title = |put: &Value| {
+                    put["PutRequest"]["Item"]["title"]["S"]
+                        .as_str()
+                        .unwrap()
+                        .to_owned()
+                };
+                written.send(puts.iter().map(title).collect()).unwrap();
+                let unprocessed = if rest.is_empty() {
+                    json!({})
+                } else {
+                    json!({ TABLE: rest })
+                };
+                Some(dynamodb::success(&json!({
+                    "UnprocessedItems": unprocessed,
+                    "ConsumedCapacity": [{"TableName": TABLE, "CapacityUnits": puts.len()}],
+                })))
+            }
+        };
+        std::future::ready(response)
     });
-    (url, received)
+    (server.await.unwrap(), received)
 }
 
-/// The put requests of one BatchWriteItem.
-fn request(stream: &mut TcpStream) -> Option<Vec<Value>> {
-    let mut reader = BufReader::new(stream);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        let line = line.trim().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let body: Value = serde_json::from_slice(&body).ok()?;
-    Some(body["RequestItems"][TABLE].as_array()?.clone())
+/// Returns the put requests of a BatchWriteItem.
+fn puts(request: &Request<Bytes>) -> Vec<Value> {
+    assert_eq!(dynamodb::operation(request), "BatchWriteItem");
+    let body: Value = serde_json::from_slice(request.body()).unwrap();
+    body["RequestItems"][TABLE].as_array().unwrap().clone()
 }
 
-fn load(url: &str) -> Output {
-    load_by(url, "1")
-}
-
-fn load_by(url: &str, concurrency: &str) -> Output {
+async fn load(url: &str, concurrency: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_loader"))
         .args(["--table", TABLE, "--concurrency", concurrency, SAMPLE])
         .env("AWS_ENDPOINT_URL", url)
@@ -111,6 +76,7 @@ fn load_by(url: &str, concurrency: &str) -> Output {
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .env_remove("AWS_PROFILE")
         .output()
+        .await
         .unwrap()
 }
 
@@ -123,93 +89,86 @@ fn titles() -> Vec<String> {
         .collect()
 }
 
-fn assert_all_taken_once(taken: &Receiver<Vec<String>>, output: &Output) {
+fn assert_all_written_once(written: &Receiver<Vec<String>>, output: &Output) {
     assert!(
         output.status.success(),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let (mut taken, mut expected): (Vec<_>, _) = (taken.try_iter().flatten().collect(), titles());
-    taken.sort();
+    let (mut written, mut expected): (Vec<_>, _) =
+        (written.try_iter().flatten().collect(), titles());
+    written.sort();
     expected.sort();
-    assert_eq!(taken, expected);
-    let summary = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(written, expected);
+    let (count, summary) = (expected.len(), String::from_utf8_lossy(&output.stdout));
     assert!(
-        summary.starts_with(&format!("{} written", expected.len())),
+        summary.starts_with(&format!("{count} written")),
         "{summary}"
     );
     assert!(
-        summary.contains(&format!(
-            " items/s, {} write capacity units)",
-            expected.len()
-        )),
+        summary.contains(&format!(" items/s, {count} write capacity units)")),
         "{summary}"
     );
 }
 
-#[test]
-fn f27_items_left_unprocessed_are_sent_again_until_all_are_taken() {
-    let (url, taken) = misbehaving(|call| Reply::Takes(if call % 3 == 2 { 25 } else { 8 }));
-    assert_all_taken_once(&taken, &load(&url));
+/// Fault F27.
+#[tokio::test]
+async fn unprocessed_items_are_sent_again_until_all_are_written() {
+    let script = |request| Reply::Writes(if request % 3 == 2 { 25 } else { 8 });
+    let (server, written) = dynamodb(script).await;
+    assert_all_written_once(&written, &load(server.url(), "1").await);
 }
 
-#[test]
-fn throttled_and_dropped_calls_are_made_again() {
-    let (url, taken) = misbehaving(|call| match call {
+#[tokio::test]
+async fn throttled_and_dropped_requests_are_repeated() {
+    let (server, written) = dynamodb(|request| match request {
         0 => Reply::Error(400, "ProvisionedThroughputExceededException"),
         1 => Reply::Error(400, "ThrottlingException"),
-        3 => Reply::HangsUp,
+        3 => Reply::ClosesConnection,
         4 => Reply::Error(500, "InternalServerError"),
-        _ => Reply::Takes(25),
-    });
-    assert_all_taken_once(&taken, &load(&url));
+        _ => Reply::Writes(25),
+    })
+    .await;
+    assert_all_written_once(&written, &load(server.url(), "1").await);
 }
 
-#[test]
-fn a_refusal_ends_the_run_at_once_and_is_told() {
-    let (url, taken) = misbehaving(|call| {
-        if call == 0 {
-            Reply::Takes(25)
-        } else {
-            Reply::Error(400, "AccessDeniedException")
-        }
-    });
-    let output = load(&url);
+#[tokio::test]
+async fn a_rejected_request_aborts_the_run_and_is_reported() {
+    let (server, written) = dynamodb(|request| match request {
+        0 => Reply::Writes(25),
+        _ => Reply::Error(400, "AccessDeniedException"),
+    })
+    .await;
+    let output = load(server.url(), "1").await;
     assert_eq!(output.status.code(), Some(1));
     let reported = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        reported.contains("not written: BatchWriteItem on movies: AccessDeniedException: m\n"),
-        "{reported}"
-    );
-    assert!(
-        String::from_utf8_lossy(&output.stdout).starts_with("25 written"),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
-    assert_eq!(taken.try_iter().flatten().count(), 25);
+    let expected = "not written: BatchWriteItem on movies: AccessDeniedException: injected fault\n";
+    assert!(reported.contains(expected), "{reported}");
+    let summary = String::from_utf8_lossy(&output.stdout);
+    assert!(summary.starts_with("25 written"), "{summary}");
+    assert_eq!(written.try_iter().flatten().count(), 25);
 }
 
-#[test]
-fn an_unreachable_table_is_reported_once_and_without_a_debug_dump() {
-    let output = load_by("http://127.0.0.1:1", "8");
+#[tokio::test]
+async fn an_unreachable_table_is_reported_once_and_without_a_debug_dump() {
+    let output = load("http://127.0.0.1:1", "8").await;
     assert_eq!(output.status.code(), Some(1));
     let reported = String::from_utf8_lossy(&output.stderr);
     assert!(reported.contains("Connection refused"), "{reported}");
     assert_eq!(reported.matches("not written: ").count(), 1, "{reported}");
-    assert!(
-        !reported.contains("{ ") && !reported.contains("Error(") && reported.len() < 600,
-        "{reported}"
-    );
+    let has_dump = reported.contains("{ ") || reported.contains("Error(");
+    assert!(!has_dump && reported.len() < 600, "{reported}");
 }
 
-#[test]
-fn f27_a_table_that_takes_nothing_is_given_up_on() {
-    let (url, _taken) = misbehaving(|_| Reply::Takes(0));
-    let output = load(&url);
+/// Fault F27.
+#[tokio::test]
+async fn a_table_without_write_capacity_aborts_the_run() {
+    let (server, _written) = dynamodb(|_| Reply::Writes(0)).await;
+    let output = load(server.url(), "1").await;
     assert_eq!(output.status.code(), Some(1));
+    let reported = String::from_utf8_lossy(&output.stderr);
     assert!(
-        String::from_utf8_lossy(&output.stderr).contains("write capacity is spent"),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
+        reported.contains("write capacity is exhausted"),
+        "{reported}"
     );
 }

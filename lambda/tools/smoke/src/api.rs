@@ -1,4 +1,5 @@
-//! The API as a caller sees it. Every answer is held against the contract; every error has to be a problem body.
+//! A client of the API. Checks every response against the contract and every error against the
+//! schema of problem documents.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::sleep;
@@ -11,13 +12,14 @@ use serde::de::DeserializeOwned;
 use ureq::Agent;
 use ureq::http::{HeaderMap, Method, Request};
 use ureq::tls::{RootCerts, TlsConfig};
+use url::Url;
 
 use crate::contract::Contract;
+use crate::deadline::Deadline;
+use crate::direct_invoke::Version;
 use crate::outputs::{Outputs, READ, WRITE};
-use crate::version::Version;
-use crate::watch::Watch;
 
-/// All but RFC 3986's unreserved characters: what is encoded here means itself to every gateway.
+/// All characters but the unreserved ones of RFC 3986, so that no gateway interprets a title.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -26,56 +28,55 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(crate) struct Api {
-    door: Door,
+    transport: Transport,
     contract: Contract,
     url: String,
     token_url: String,
     reader: String,
     writer: Option<String>,
-    watch: Arc<Watch>,
-    /// What was rejected in other words than expected, since it was last asked for.
-    wording: Mutex<Vec<String>>,
+    deadline: Arc<Deadline>,
+    /// Rejections that differed from the expected ones since the last call of `ensure_no_mismatch`.
+    mismatches: Mutex<Vec<String>>,
 }
 
-/// Where requests go in.
-enum Door {
+/// The way in which requests reach the function.
+enum Transport {
     Gateway(Agent),
-    /// Behind the gateway: the scope that a token would have stands for the token.
-    Version(Box<Version>),
+    /// Invokes a version of the function without the gateway. The scope takes the place of a token.
+    DirectInvoke(Box<Version>),
 }
 
-pub(crate) struct Call<'a> {
+pub(crate) struct ApiRequest<'a> {
     api: &'a Api,
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) token: Option<&'a str>,
     pub(crate) headers: Vec<(&'a str, String)>,
     pub(crate) body: Option<Vec<u8>>,
-    cleans_up: bool,
+    cleanup: bool,
 }
 
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
 
-/// The request was rejected as it should be, but with another status, code or body than expected.
-/// It is reported and fails no run: callers are as safe as before, and no older version would
-/// answer better.
+/// A request was rejected, as expected, but by API Gateway with another status, code or body. It is
+/// reported as a warning: access is as restricted as before, and a rollback would not change it.
 #[derive(Debug)]
-pub(crate) struct Wording(pub(crate) String);
+pub(crate) struct RejectionMismatch(pub(crate) String);
 
-impl std::fmt::Display for Wording {
+impl std::fmt::Display for RejectionMismatch {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Wording {}
+impl std::error::Error for RejectionMismatch {}
 
 /// AWS WAF rejected the request. Its list of addresses with a bad reputation holds ranges of cloud
-/// providers, hosted runners among them, so this tells nothing about what is deployed.
+/// providers, hosted runners among them, so this notifies nothing about what is deployed.
 #[derive(Debug)]
 pub(crate) struct Blocked;
 
@@ -104,6 +105,31 @@ pub(crate) struct ProblemBody {
     pub(crate) errors: Vec<FieldErrorBody>,
 }
 
+impl ProblemBody {
+    /// Returns the names of the invalid fields in alphabetical order.
+    pub(crate) fn fields(&self) -> Vec<&str> {
+        let fields = self.errors.iter().map(|error| error.field.as_str());
+        let mut fields: Vec<_> = fields.collect();
+        fields.sort_unstable();
+        fields
+    }
+
+    fn ensure_code(&self, code: &str) -> Result<()> {
+        ensure!(
+            self.code == code,
+            "the code is {:?}, not {code:?}",
+            self.code
+        );
+        Ok(())
+    }
+}
+
+/// A 4xx response with its problem document.
+pub(crate) struct Rejection {
+    pub(crate) response: ApiResponse,
+    pub(crate) problem: ProblemBody,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FieldErrorBody {
@@ -112,16 +138,21 @@ pub(crate) struct FieldErrorBody {
 }
 
 impl Api {
-    /// Through the gateway, with a token for each scope.
-    pub(crate) fn connect(outputs: &Outputs, read_only: bool, watch: Arc<Watch>) -> Result<Self> {
-        watch.left(CALL_TIMEOUT, false)?;
+    /// Connects through the gateway, with a token for each scope.
+    pub(crate) fn connect(
+        outputs: &Outputs,
+        read_only: bool,
+        deadline: Arc<Deadline>,
+    ) -> Result<Self> {
+        deadline.remaining(CALL_TIMEOUT, false)?;
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .max_idle_connections_per_host(64)
             .timeout_global(Some(CALL_TIMEOUT))
-            // A company that inspects its traffic has its own authority in the machine's store.
+            // Companies that inspect traffic have their own certificate authority in the system's
+            // store.
             .tls_config(
                 TlsConfig::builder()
                     .root_certs(RootCerts::PlatformVerifier)
@@ -135,90 +166,95 @@ impl Api {
         } else {
             Some(token(&agent, outputs, WRITE)?)
         };
-        Self::new(Door::Gateway(agent), outputs, reader, writer, watch)
+        Self::new(Transport::Gateway(agent), outputs, reader, writer, deadline)
     }
 
-    /// Past the gateway, by invoking a version. It has to answer: one that cannot start gives no answer at all.
+    /// Connects by invoking a version of the function. Fails if the version does not start.
     pub(crate) fn of_version(
         version: Version,
         outputs: &Outputs,
         read_only: bool,
-        watch: Arc<Watch>,
+        deadline: Arc<Deadline>,
     ) -> Result<Self> {
         let writer = (!read_only).then(|| WRITE.to_owned());
         let api = Self::new(
-            Door::Version(Box::new(version)),
+            Transport::DirectInvoke(Box::new(version)),
             outputs,
             READ.to_owned(),
             writer,
-            watch,
+            deadline,
         )?;
         api.get("/health").send()?;
         Ok(api)
     }
 
     fn new(
-        door: Door,
+        transport: Transport,
         outputs: &Outputs,
         reader: String,
         writer: Option<String>,
-        watch: Arc<Watch>,
+        deadline: Arc<Deadline>,
     ) -> Result<Self> {
         Ok(Self {
-            door,
+            transport,
             contract: Contract::embedded()?,
             url: outputs.api_url().to_owned(),
             token_url: outputs.token_url().to_owned(),
             reader,
             writer,
-            watch,
-            wording: Mutex::default(),
+            deadline,
+            mismatches: Mutex::default(),
         })
     }
 
-    /// Notes what is wrong unless it is as expected.
-    pub(crate) fn expect_wording(&self, as_expected: bool, what: impl FnOnce() -> String) {
+    /// Records a mismatch unless `as_expected` is true.
+    pub(crate) fn check_rejection(&self, as_expected: bool, what: impl FnOnce() -> String) {
         if !as_expected {
-            self.note_wording(what());
+            self.note_mismatch(what());
         }
     }
 
-    fn note_wording(&self, what: String) {
-        self.wording
+    fn note_mismatch(&self, what: String) {
+        self.mismatches
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(what);
     }
 
     /// # Errors
-    /// [`Wording`], of what was noted since the last time.
-    pub(crate) fn ensure_wording(&self) -> Result<()> {
-        let noted =
-            std::mem::take(&mut *self.wording.lock().unwrap_or_else(PoisonError::into_inner));
-        ensure!(noted.is_empty(), Wording(noted.join("; ")));
+    /// [`RejectionMismatch`], if any mismatch was recorded since the last call.
+    pub(crate) fn ensure_no_mismatch(&self) -> Result<()> {
+        let noted = std::mem::take(
+            &mut *self
+                .mismatches
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        ensure!(noted.is_empty(), RejectionMismatch(noted.join("; ")));
         Ok(())
     }
 
-    /// GET and HEAD go with the token that may read, all else with the one that may write.
-    pub(crate) fn call(&self, method: Method, path: impl Into<String>) -> Call<'_> {
+    /// Creates a request. GET and HEAD use the token with the read scope, other methods the one
+    /// with the write scope.
+    pub(crate) fn call(&self, method: Method, path: impl Into<String>) -> ApiRequest<'_> {
         let reads = method == Method::GET || method == Method::HEAD;
         let token = if reads {
             Some(self.reader.as_str())
         } else {
             self.writer.as_deref()
         };
-        Call {
+        ApiRequest {
             api: self,
             method,
             path: path.into(),
             token,
             headers: Vec::new(),
             body: None,
-            cleans_up: false,
+            cleanup: false,
         }
     }
 
-    pub(crate) fn get(&self, path: impl Into<String>) -> Call<'_> {
+    pub(crate) fn get(&self, path: impl Into<String>) -> ApiRequest<'_> {
         self.call(Method::GET, path)
     }
 
@@ -230,25 +266,15 @@ impl Api {
         &self.token_url
     }
 
-    /// A `Location` is relative to the request that was answered with it (RFC 9110, 10.2.2); gives the path below the API's URL.
+    /// Resolves a `Location` against the URL of its request (RFC 9110, section 10.2.2). Returns the
+    /// path below the API's URL.
     pub(crate) fn locate(&self, request_path: &str, location: &str) -> Result<String> {
-        let origin_end = self.url.find("://").map_or(0, |scheme| scheme + 3);
-        let origin_end = self.url[origin_end..]
-            .find('/')
-            .map_or(self.url.len(), |path| origin_end + path);
-        let absolute = if location.contains("://") {
-            location.to_owned()
-        } else if location.starts_with('/') {
-            format!("{}{location}", &self.url[..origin_end])
-        } else {
-            let request = format!("{}{request_path}", self.url);
-            let folder = request
-                .rfind('/')
-                .map_or(request.as_str(), |slash| &request[..=slash]);
-            format!("{folder}{location}")
-        };
-        let path = absolute.strip_prefix(&self.url).map(str::to_owned);
-        path.with_context(|| {
+        let request = Url::parse(&format!("{}{request_path}", self.url))?;
+        let absolute = request
+            .join(location)
+            .with_context(|| format!("Location {location:?} is not a URL reference"))?;
+        let path = absolute.as_str().strip_prefix(&self.url);
+        path.map(str::to_owned).with_context(|| {
             format!(
                 "Location {location:?} leads to {absolute}, outside of {}",
                 self.url
@@ -257,13 +283,13 @@ impl Api {
     }
 }
 
-/// The path of one movie; a slash in the title is encoded like the rest.
+/// Returns the path of a movie. All of the title is encoded, slashes included.
 pub(crate) fn movie_path(year: u16, title: &str) -> String {
     format!("/movies/{year}/{}", encode(title))
 }
 
-/// The query form of one movie, for titles too that a path cannot carry: gateways and clients
-/// resolve `..` and fold slashes.
+/// Returns the query form of a movie. It also works for titles that a path cannot contain, because
+/// gateways and clients resolve `..` and merge slashes.
 pub(crate) fn movie_query(year: u16, title: &str) -> String {
     format!("/movies?year={year}&title={}", encode(title))
 }
@@ -278,7 +304,7 @@ fn token(agent: &Agent, outputs: &Outputs, scope: &str) -> Result<String> {
         access_token: String,
     }
     let consumer = outputs.operations(scope)?;
-    let mut answer = agent
+    let mut response = agent
         .post(outputs.token_url())
         .send_form([
             ("grant_type", "client_credentials"),
@@ -288,25 +314,25 @@ fn token(agent: &Agent, outputs: &Outputs, scope: &str) -> Result<String> {
         ])
         .with_context(|| {
             format!(
-                "no answer from {}; is the environment up?",
+                "no response from {}; is the environment up?",
                 outputs.token_url()
             )
         })?;
-    let body = answer.body_mut().read_to_string()?;
-    // The body of a success is the secret itself: it is never shown.
+    let body = response.body_mut().read_to_string()?;
+    // The body of a success is the secret itself and is never printed.
     ensure!(
-        answer.status().is_success(),
-        "{} gave no token for {scope}: {} {body}",
+        response.status().is_success(),
+        "{} returned no token for {scope}: {} {body}",
         outputs.token_url(),
-        answer.status()
+        response.status()
     );
     let token: TokenBody = serde_json::from_str(&body)
         .ok()
-        .context("the token endpoint's answer holds no access_token")?;
+        .context("the token endpoint's response has no access_token")?;
     Ok(token.access_token)
 }
 
-impl<'a> Call<'a> {
+impl<'a> ApiRequest<'a> {
     pub(crate) fn token(mut self, token: Option<&'a str>) -> Self {
         self.token = token;
         self
@@ -326,45 +352,47 @@ impl<'a> Call<'a> {
         self.header("Content-Type", content_type)
     }
 
-    /// Goes on when all else has been stopped.
-    pub(crate) fn cleans_up(mut self) -> Self {
-        self.cleans_up = true;
+    /// Marks the request as cleanup, which continues after the deadline.
+    pub(crate) fn cleanup(mut self) -> Self {
+        self.cleanup = true;
         self
     }
 
-    pub(crate) fn send(&self) -> Result<Answer> {
-        self.judge(self.exchange()?)
+    pub(crate) fn send(&self) -> Result<ApiResponse> {
+        self.check_response(self.exchange()?)
     }
 
-    /// For reads under load: what a well-behaved client tries again is tried again.
-    pub(crate) fn send_patiently(&self) -> Result<Answer> {
-        let mut pause = Duration::from_millis(100);
+    /// Sends a request under load. Retries throttled and failed requests with a random backoff.
+    pub(crate) fn send_with_retries(&self) -> Result<ApiResponse> {
+        let mut backoff = Duration::from_millis(100);
         for _ in 0..6 {
             match self.exchange() {
-                Ok(answer) if !matches!(answer.status, 429 | 502..=504) => {
-                    return self.judge(answer);
+                Ok(response) if !matches!(response.status, 429 | 502..=504) => {
+                    return self.check_response(response);
                 }
                 Err(error) if error.is::<Blocked>() => return Err(error),
-                _ => sleep(pause.mul_f64(fastrand::f64())),
+                _ => sleep(backoff.mul_f64(fastrand::f64())),
             }
-            pause *= 2;
+            backoff *= 2;
         }
         self.send()
     }
 
-    fn exchange(&self) -> Result<Answer> {
-        let time = self.api.watch.left(CALL_TIMEOUT, self.cleans_up)?;
-        match &self.api.door {
-            Door::Gateway(agent) => {
-                let answer = self.through(agent, time)?;
-                ensure!(!answer.is_of_waf(), Blocked);
-                Ok(answer)
+    fn exchange(&self) -> Result<ApiResponse> {
+        let time = self.api.deadline.remaining(CALL_TIMEOUT, self.cleanup)?;
+        match &self.api.transport {
+            Transport::Gateway(agent) => {
+                let response = self.through(agent, time)?;
+                ensure!(!response.is_from_waf(), Blocked);
+                Ok(response)
             }
-            Door::Version(version) => version.ask(self, time).with_context(|| self.to_string()),
+            Transport::DirectInvoke(version) => {
+                version.invoke(self, time).with_context(|| self.to_string())
+            }
         }
     }
 
-    fn through(&self, agent: &Agent, time: Duration) -> Result<Answer> {
+    fn through(&self, agent: &Agent, time: Duration) -> Result<ApiResponse> {
         let mut request = Request::builder()
             .method(&self.method)
             .uri(format!("{}{}", self.api.url, self.path));
@@ -388,129 +416,127 @@ impl<'a> Call<'a> {
                     .build(),
             ),
         };
-        let mut response = sent.with_context(|| format!("{self}: no answer"))?;
+        let mut response = sent.with_context(|| format!("{self}: no response"))?;
         let status = response.status().as_u16();
         let body = response
             .body_mut()
             .read_to_string()
-            .with_context(|| format!("{self}: the body broke off"))?;
-        Ok(Answer {
+            .with_context(|| format!("{self}: the body ended early"))?;
+        Ok(ApiResponse {
             status,
             headers: response.headers().clone(),
             body,
         })
     }
 
-    /// What holds of every answer.
-    fn judge(&self, answer: Answer) -> Result<Answer> {
+    /// Checks what must hold for every response.
+    fn check_response(&self, response: ApiResponse) -> Result<ApiResponse> {
         self.api
             .contract
-            .check(self.method.as_str(), &self.path, answer.status)?;
-        if answer.status >= 400 && self.method != Method::HEAD {
-            answer.problem().with_context(|| {
+            .check(self.method.as_str(), &self.path, response.status)?;
+        if response.status >= 400 && self.method != Method::HEAD {
+            response.problem().with_context(|| {
                 format!(
                     "{self} returned {} without a valid problem document",
-                    answer.status
+                    response.status
                 )
             })?;
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    pub(crate) fn expect(&self, status: u16) -> Result<Answer> {
-        let answer = self.send()?;
-        answer
+    pub(crate) fn expect(&self, status: u16) -> Result<ApiResponse> {
+        let response = self.send()?;
+        response
             .ensure_status(status)
             .with_context(|| self.to_string())?;
-        Ok(answer)
+        Ok(response)
     }
 
-    /// Expects a client error. Another status, code or body than this one is noted as a matter of
-    /// [`Wording`], and the check goes on without the body.
-    pub(crate) fn expect_refusal(&self, status: u16, code: &str) -> Result<Option<ProblemBody>> {
-        let answer = self.exchange()?;
+    /// Expects a rejection that API Gateway or AWS WAF may return instead of the function. If the
+    /// request came through the gateway, another 4xx status, code or body is only recorded as a
+    /// [`RejectionMismatch`], and `None` is returned.
+    pub(crate) fn expect_rejection(&self, status: u16, code: &str) -> Result<Option<Rejection>> {
+        let response = self.exchange()?;
         ensure!(
-            (400..500).contains(&answer.status),
-            "{self} answered {}, not {status}: {}",
-            answer.status,
-            answer.body
+            (400..500).contains(&response.status),
+            "{self} returned {}, not {status}: {}",
+            response.status,
+            response.body
         );
-        let judged = self.judge(answer).and_then(|answer| {
-            answer
+        let rejection = self.check_response(response).and_then(|response| {
+            response
                 .ensure_status(status)
                 .with_context(|| self.to_string())?;
-            let problem = answer.problem()?;
-            ensure!(
-                problem.code == code,
-                "{self}: the code is {:?}, not {code:?}",
-                problem.code
-            );
-            Ok(problem)
+            let problem = response.problem()?;
+            problem
+                .ensure_code(code)
+                .with_context(|| self.to_string())?;
+            Ok(Rejection { response, problem })
         });
-        Ok(judged
-            .map_err(|error| self.api.note_wording(format!("{error:#}")))
-            .ok())
+        self.tolerate(rejection)
     }
 
-    /// Expects 401 or 403: which one, AWS decides by the part of the authorizer that refuses.
+    /// Expects 401 or 403. Which one depends on the part of the authorizer that rejects.
     pub(crate) fn expect_unauthorized(&self) -> Result<()> {
-        let answer = self.exchange()?;
+        let response = self.exchange()?;
         ensure!(
-            matches!(answer.status, 401 | 403),
-            "{self} answered {}, not 401 or 403: {}",
-            answer.status,
-            answer.body
+            matches!(response.status, 401 | 403),
+            "{self} returned {}, not 401 or 403: {}",
+            response.status,
+            response.body
         );
-        self.judge(answer)
-            .map(drop)
-            .unwrap_or_else(|error| self.api.note_wording(format!("{error:#}")));
-        Ok(())
+        let checked = self.check_response(response);
+        self.tolerate(checked).map(drop)
     }
 
+    /// Records an error of a rejection as a mismatch, if the gateway may have returned it.
+    fn tolerate<T>(&self, rejection: Result<T>) -> Result<Option<T>> {
+        match rejection {
+            Ok(rejection) => Ok(Some(rejection)),
+            Err(error) if matches!(self.api.transport, Transport::Gateway(_)) => {
+                self.api.note_mismatch(format!("{error:#}"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Expects a response of the function with this status and problem code.
     pub(crate) fn expect_problem(&self, status: u16, code: &str) -> Result<ProblemBody> {
         let problem = self.expect(status)?.problem()?;
-        ensure!(
-            problem.code == code,
-            "{self}: the code is {:?}, not {code:?}",
-            problem.code
-        );
+        problem
+            .ensure_code(code)
+            .with_context(|| self.to_string())?;
         Ok(problem)
     }
-}
 
-impl Call<'_> {
-    /// Expects a 400 that names these fields and no others, each with a message; another client error
-    /// is a matter of [`Wording`].
+    /// Expects a 400 of the function that names these fields and no others, each with a message.
     pub(crate) fn expect_fields(&self, fields: &[&str]) -> Result<()> {
-        let Some(problem) = self.expect_refusal(400, "invalid_request")? else {
-            return Ok(());
-        };
-        let mut named: Vec<_> = problem
-            .errors
-            .iter()
-            .map(|error| error.field.as_str())
-            .collect();
-        named.sort_unstable();
-        self.api.expect_wording(named == fields, || {
-            format!("{self}: the fields named are {named:?}, not {fields:?}")
-        });
-        let all_explained = problem.errors.iter().all(|error| !error.message.is_empty());
-        self.api
-            .expect_wording(all_explained, || format!("{self}: a field has no message"));
+        let problem = self.expect_problem(400, "invalid_request")?;
+        ensure!(
+            problem.fields() == fields,
+            "{self}: the named fields are {:?}, not {fields:?}",
+            problem.fields()
+        );
+        ensure!(
+            problem.errors.iter().all(|error| !error.message.is_empty()),
+            "{self}: a field has no message"
+        );
         Ok(())
     }
 }
 
-impl std::fmt::Display for Call<'_> {
+impl std::fmt::Display for ApiRequest<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} {}", self.method, self.path)
     }
 }
 
-impl Answer {
-    /// Whether a web ACL filtered the request: 403 with the error type `ForbiddenException`.
+impl ApiResponse {
+    /// Returns whether a web ACL blocked the request: 403 with the error type `ForbiddenException`.
     /// <https://repost.aws/knowledge-center/api-gateway-troubleshoot-403-forbidden>
-    fn is_of_waf(&self) -> bool {
+    fn is_from_waf(&self) -> bool {
         let kind = self
             .headers
             .get("x-amzn-errortype")
@@ -521,7 +547,7 @@ impl Answer {
     pub(crate) fn ensure_status(&self, status: u16) -> Result<()> {
         if self.status != status {
             let beginning: String = self.body.chars().take(300).collect();
-            bail!("answered {}, not {status}: {beginning}", self.status);
+            bail!("returned {}, not {status}: {beginning}", self.status);
         }
         Ok(())
     }
@@ -530,7 +556,7 @@ impl Answer {
         let value = self
             .headers
             .get(name)
-            .with_context(|| format!("the answer has no {name}"))?;
+            .with_context(|| format!("the response has no {name}"))?;
         value
             .to_str()
             .with_context(|| format!("{name} is not ASCII"))
@@ -543,13 +569,13 @@ impl Answer {
             "Content-Type is {media_type}, not application/json"
         );
         serde_json::from_str(&self.body)
-            .with_context(|| format!("not the body that the contract describes: {}", self.body))
+            .with_context(|| format!("the body does not match the contract: {}", self.body))
     }
 
     fn problem(&self) -> Result<ProblemBody> {
         let media_type = self.header("Content-Type")?;
-        // Large bodies and too many requests are refused by AWS WAF, before any gateway: it can send no type but JSON's and
-        // knows no request id.
+        // AWS WAF rejects large bodies and too many requests before the gateway. It can only send
+        // application/json and has no request id.
         let by_waf = matches!(self.status, 413 | 429) && media_type.starts_with("application/json");
         ensure!(
             by_waf || media_type.starts_with("application/problem+json"),
@@ -560,7 +586,7 @@ impl Answer {
             serde_json::from_str(&self.body).with_context(|| self.body.clone())?;
         ensure!(
             problem.status == self.status,
-            "the body says {}, the status line {}",
+            "the body has the status {}, the status line {}",
             problem.status,
             self.status
         );
@@ -585,19 +611,19 @@ mod tests {
 
     fn api() -> Api {
         Api {
-            door: Door::Gateway(Agent::new_with_defaults()),
+            transport: Transport::Gateway(Agent::new_with_defaults()),
             contract: Contract::embedded().unwrap(),
             url: "http://127.0.0.1:4566/_aws/execute-api/abc/v1".to_owned(),
             token_url: String::new(),
             reader: String::new(),
             writer: None,
-            watch: Arc::new(Watch::never()),
-            wording: Mutex::default(),
+            deadline: Arc::new(Deadline::none()),
+            mismatches: Mutex::default(),
         }
     }
 
     #[test]
-    fn a_title_is_encoded_once_and_wholly() {
+    fn titles_are_completely_encoded_once() {
         assert_eq!(
             movie_path(2100, "a/b?c+d&e#f%25 '\"é"),
             "/movies/2100/a%2Fb%3Fc%2Bd%26e%23f%2525%20%27%22%C3%A9"
@@ -605,12 +631,12 @@ mod tests {
     }
 
     #[test]
-    fn a_location_is_resolved_whichever_form_it_takes() {
-        let whole = format!("{}/movies/2100/x", api().url);
+    fn relative_and_absolute_locations_are_resolved() {
+        let absolute = format!("{}/movies/2100/x", api().url);
         for location in [
             "movies/2100/x",
             "/_aws/execute-api/abc/v1/movies/2100/x",
-            &whole,
+            &absolute,
         ] {
             assert_eq!(
                 api().locate("/movies", location).unwrap(),
@@ -621,15 +647,15 @@ mod tests {
     }
 
     #[test]
-    fn a_location_that_loses_the_stage_is_refused() {
+    fn a_location_without_the_stage_is_rejected() {
         let error = api().locate("/movies", "/movies/2100/x").unwrap_err();
         assert!(error.to_string().contains("outside of"), "{error}");
     }
 
-    fn answer(status: u16, media_type: &str, body: &str) -> Answer {
+    fn response(status: u16, media_type: &str, body: &str) -> ApiResponse {
         let mut headers = HeaderMap::new();
         headers.insert("Content-Type", media_type.parse().unwrap());
-        Answer {
+        ApiResponse {
             status,
             headers,
             body: body.to_owned(),
@@ -637,7 +663,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_waf_refused_may_come_as_plain_json_without_a_request_id() {
+    fn only_rejections_by_waf_may_be_plain_json_without_a_request_id() {
         let body = |status: u16| {
             format!(
                 r#"{{"type":"about:blank","title":"t","status":{status},"code":"payload_too_large","detail":"d","request_id":""}}"#
@@ -645,49 +671,49 @@ mod tests {
         };
         for status in [413, 429] {
             assert!(
-                answer(status, "application/json", &body(status))
+                response(status, "application/json", &body(status))
                     .problem()
                     .is_ok()
             );
             assert!(
-                answer(status, "application/problem+json", &body(status))
+                response(status, "application/problem+json", &body(status))
                     .problem()
                     .is_err()
             );
         }
         assert!(
-            answer(403, "application/json", &body(403))
+            response(403, "application/json", &body(403))
                 .problem()
                 .is_err()
         );
     }
 
     #[test]
-    fn a_problem_has_to_be_whole() {
-        let whole = r#"{"type":"about:blank","title":"Not Found","status":404,"code":"movie_not_found","detail":"d","request_id":"r"}"#;
+    fn incomplete_problem_documents_are_rejected() {
+        let complete = r#"{"type":"about:blank","title":"Not Found","status":404,"code":"movie_not_found","detail":"d","request_id":"r"}"#;
         assert_eq!(
-            answer(404, "application/problem+json", whole)
+            response(404, "application/problem+json", complete)
                 .problem()
                 .unwrap()
                 .code,
             "movie_not_found"
         );
         for (status, media_type, body) in [
-            (404, "application/json", whole.to_owned()),
-            (403, "application/problem+json", whole.to_owned()),
+            (404, "application/json", complete.to_owned()),
+            (403, "application/problem+json", complete.to_owned()),
             (
                 404,
                 "application/problem+json",
-                whole.replace(r#""r""#, r#""""#),
+                complete.replace(r#""r""#, r#""""#),
             ),
             (
                 404,
                 "application/problem+json",
-                whole.replace("\"detail\"", "\"cause\""),
+                complete.replace("\"detail\"", "\"cause\""),
             ),
         ] {
             assert!(
-                answer(status, media_type, &body).problem().is_err(),
+                response(status, media_type, &body).problem().is_err(),
                 "{status} {media_type} {body}"
             );
         }

@@ -1,7 +1,8 @@
-//! The AWS APIs of the environment, with the credentials of whoever runs this, one call at a time.
+//! Requests to the environment's AWS APIs, with the caller's credentials, one at a time.
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
@@ -11,19 +12,21 @@ use aws_sdk_lambda::error::ProvideErrorMetadata;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use crate::watch::Watch;
+use crate::deadline::Deadline;
 
-/// With the SDK's own repetitions.
+/// Time limit for a request, including the SDK's retries.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Aws {
     pub(crate) config: SdkConfig,
     runtime: Runtime,
-    watch: Arc<Watch>,
+    deadline: Arc<Deadline>,
+    /// Whether requests clean up and may begin after the deadline.
+    cleanup: AtomicBool,
 }
 
 impl Aws {
-    pub(crate) fn connect(region: &str, watch: Arc<Watch>) -> Result<Self> {
+    pub(crate) fn connect(region: &str, deadline: Arc<Deadline>) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(3))
@@ -36,18 +39,38 @@ impl Aws {
         Ok(Self {
             config,
             runtime,
-            watch,
+            deadline,
+            cleanup: AtomicBool::new(false),
         })
     }
 
-    pub(crate) fn ask<T, E>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T>
+    /// Lets the next requests clean up: they run even after the deadline or an interrupt.
+    pub(crate) fn continue_after_deadline(&self) {
+        self.cleanup.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stop_at_deadline(&self) {
+        self.cleanup.store(false, Ordering::Relaxed);
+    }
+
+    /// # Errors
+    /// The deadline has passed, or the run was interrupted.
+    pub(crate) fn ensure_time_is_left(&self) -> Result<()> {
+        self.deadline.remaining(CALL_TIMEOUT, false).map(drop)
+    }
+
+    pub(crate) fn call<T, E>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T>
     where
         E: ProvideErrorMetadata + Into<Error>,
     {
-        self.ask_within(self.watch.left(CALL_TIMEOUT, false)?, call)
+        self.call_within(
+            self.deadline
+                .remaining(CALL_TIMEOUT, self.cleanup.load(Ordering::Relaxed))?,
+            call,
+        )
     }
 
-    pub(crate) fn ask_within<T, E>(
+    pub(crate) fn call_within<T, E>(
         &self,
         time: Duration,
         call: impl Future<Output = Result<T, E>>,
@@ -55,9 +78,9 @@ impl Aws {
     where
         E: ProvideErrorMetadata + Into<Error>,
     {
-        let answered = self.runtime.block_on(async { timeout(time, call).await });
-        answered
-            .with_context(|| format!("AWS did not answer within {:.0} s", time.as_secs_f64()))?
+        let returned = self.runtime.block_on(async { timeout(time, call).await });
+        returned
+            .with_context(|| format!("AWS did not respond within {:.0} s", time.as_secs_f64()))?
             .map_err(reason)
     }
 }
@@ -80,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_of_aws_is_its_code_and_message() {
+    fn aws_errors_are_code_and_message() {
         let metadata = ErrorMetadata::builder()
             .code("AccessDeniedException")
             .message("You may not.")

@@ -1,4 +1,5 @@
-//! Every movie of a file, read through the API and compared whole; then the list, which has to hold each exactly once.
+//! Reads every movie of a file through the API and compares it. Then checks that the list contains
+//! each movie exactly once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -12,23 +13,20 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::api::{Api, encode, movie_path};
 use crate::movie::{MovieBody, MoviePageBody};
 
-/// Differences shown before the rest are only counted.
+/// Number of differences that are printed; the others are only counted.
 const SHOWN: usize = 20;
 
 pub(crate) fn compare(api: &Api, file: &str, concurrency: usize) -> Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     let movies: Vec<MovieBody> = serde_json::from_str(&text)
         .with_context(|| format!("{file} is not a JSON array of movies"))?;
-    ensure!(
-        !movies.is_empty(),
-        "{file} holds no movie, so nothing would be compared"
-    );
-    let mut places = Places::new();
+    ensure!(!movies.is_empty(), "{file} contains no movies");
+    let mut listed_movies = Listed::new();
     for movie in &movies {
-        let before = places.insert((movie.year, movie.title.clone()), (movie, 0));
+        let before = listed_movies.insert((movie.year, movie.title.clone()), (movie, 0));
         ensure!(
             before.is_none(),
-            "{file} holds {} {:?} twice",
+            "{file} contains {} {:?} twice",
             movie.year,
             movie.title
         );
@@ -46,15 +44,16 @@ pub(crate) fn compare(api: &Api, file: &str, concurrency: usize) -> Result<()> {
     show(&differences);
 
     let start = Instant::now();
-    let (pages, others, mut wrong) = walk(api, &mut places)?;
+    let (pages, others, mut wrong) = walk(api, &mut listed_movies)?;
     wrong.extend(
-        places
+        listed_movies
             .iter()
             .filter(|(_, (_, times))| *times != 1)
             .map(|((year, title), (_, times))| format!("{year} {title:?}: listed {times} times")),
     );
     println!(
-        "list: {pages} pages in {:.1} s, {} of {} movies listed once and equal, {others} that the file does not hold",
+        "list: {pages} pages in {:.1} s, {} of {} movies listed once and equal, \
+         {others} not in the file",
         start.elapsed().as_secs_f64(),
         movies.len().saturating_sub(wrong.len()),
         movies.len()
@@ -99,21 +98,21 @@ fn read_each(api: &Api, movies: &[MovieBody], concurrency: usize) -> Vec<String>
 
 fn read_one(api: &Api, movie: &MovieBody) -> Result<()> {
     if survives_as_a_path(&movie.title) {
-        let answer = api
+        let response = api
             .get(movie_path(movie.year, &movie.title))
-            .send_patiently()?;
-        answer.ensure_status(200)?;
-        return answer.json::<MovieBody>()?.ensure_equals(movie);
+            .send_with_retries()?;
+        response.ensure_status(200)?;
+        return response.json::<MovieBody>()?.ensure_equals(movie);
     }
-    let answer = api
+    let response = api
         .get(format!(
             "/movies?year={}&title={}",
             movie.year,
             encode(&movie.title)
         ))
-        .send_patiently()?;
-    answer.ensure_status(200)?;
-    let page: MoviePageBody = answer.json()?;
+        .send_with_retries()?;
+    response.ensure_status(200)?;
+    let page: MoviePageBody = response.json()?;
     ensure!(
         page.movies.len() == 1,
         "the query form finds {} movies",
@@ -122,28 +121,30 @@ fn read_one(api: &Api, movie: &MovieBody) -> Result<()> {
     page.movies[0].ensure_equals(movie)
 }
 
-/// The contract: movies whose path form gateways normalise are read by the query form.
+/// Returns whether a title can be part of a path. Gateways normalise some paths; those movies are
+/// read by the query form.
 fn survives_as_a_path(title: &str) -> bool {
     !title
         .split('/')
         .any(|segment| matches!(segment, "" | "." | ".."))
 }
 
-/// The file's movies, and how often the list has held each.
-type Places<'a> = HashMap<(u16, String), (&'a MovieBody, usize)>;
+/// The movies of the file, each with the number of times that the list contained it.
+type Listed<'a> = HashMap<(u16, String), (&'a MovieBody, usize)>;
 
-/// Counts each movie of the file; gives the pages, the movies that the file does not hold, and what differs.
-fn walk(api: &Api, places: &mut Places) -> Result<(usize, usize, Vec<String>)> {
+/// Reads the list. Returns the number of pages, the number of movies that are not in the file, and
+/// the differences.
+fn walk(api: &Api, listed_movies: &mut Listed) -> Result<(usize, usize, Vec<String>)> {
     let (mut pages, mut others, mut wrong) = (0, 0, Vec::new());
     let mut path = "/movies?limit=100".to_owned();
     let mut seen = HashSet::new();
     loop {
-        let answer = api.get(&path).send_patiently()?;
-        answer.ensure_status(200).with_context(|| path.clone())?;
-        let page: MoviePageBody = answer.json()?;
+        let response = api.get(&path).send_with_retries()?;
+        response.ensure_status(200).with_context(|| path.clone())?;
+        let page: MoviePageBody = response.json()?;
         pages += 1;
         for listed in page.movies {
-            match places.get_mut(&(listed.year, listed.title.clone())) {
+            match listed_movies.get_mut(&(listed.year, listed.title.clone())) {
                 Some((movie, times)) => {
                     *times += 1;
                     if let Err(error) = listed.ensure_equals(movie) {
@@ -162,7 +163,7 @@ fn walk(api: &Api, places: &mut Places) -> Result<(usize, usize, Vec<String>)> {
         path = format!("/movies?limit=100&cursor={}", encode(&cursor));
         ensure!(
             seen.insert(cursor),
-            "the list leads in a circle after {pages} pages"
+            "the list repeats a cursor after {pages} pages"
         );
     }
 }
@@ -181,7 +182,7 @@ mod tests {
     use super::survives_as_a_path;
 
     #[test]
-    fn only_titles_that_gateways_normalise_take_the_query_form() {
+    fn titles_that_gateways_normalise_use_the_query_form() {
         for title in [
             "Rush",
             "50/50",

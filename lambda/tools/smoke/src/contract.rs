@@ -1,4 +1,4 @@
-//! What the OpenAPI file promises, as far as any answer can be held against it without knowing the question.
+//! The contract's response statuses, which every response is checked against.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// Statuses by method and path template.
+/// Response statuses by path template and method.
 pub(crate) struct Contract(BTreeMap<String, PathItem>);
 
 #[derive(Deserialize)]
@@ -32,18 +32,18 @@ impl Contract {
         }
         let document: Document =
             serde_saphyr::from_str(include_str!("../../../services/movies/openapi.yaml"))
-                .context("the contract that this binary was built with does not parse")?;
+                .context("the contract that this binary was built with is not valid")?;
         Ok(Self(document.paths))
     }
 
-    /// Paths and methods that the contract does not know are not its business.
+    /// Fails if the contract declares the operation, but not the status. Other paths and methods
+    /// are not checked.
     pub(crate) fn check(&self, method: &str, path: &str, status: u16) -> Result<()> {
         let path = path.split('?').next().unwrap_or_default();
-        let template = match path.strip_prefix("/movies/") {
-            Some(key) if key.contains('/') => "/movies/{year}/{title}",
-            _ => path,
-        };
-        let Some(item) = self.0.get(template) else {
+        // Literal segments precede parameters.
+        let exact = self.0.get_key_value(path);
+        let matching = || self.0.iter().find(|(template, _)| matches(template, path));
+        let Some((template, item)) = exact.or_else(matching) else {
             return Ok(());
         };
         let operation = match method {
@@ -58,11 +58,34 @@ impl Contract {
         if let Some(operation) = operation {
             ensure!(
                 operation.responses.contains_key(&status.to_string()),
-                "{method} {template} answered {status}, a status that the contract does not declare"
+                "{method} {template} returned {status}, which the contract does not declare"
             );
         }
         Ok(())
     }
+}
+
+/// Returns whether a path matches a template. A parameter at the end takes the rest of the path,
+/// slashes included, as on API Gateway.
+fn matches(template: &str, path: &str) -> bool {
+    let mut path = Some(path);
+    let mut segments = template.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let Some(rest) = path else { return false };
+        let is_parameter = segment.starts_with('{');
+        if is_parameter && segments.peek().is_none() {
+            return !rest.is_empty();
+        }
+        let (found, rest) = match rest.split_once('/') {
+            Some((found, rest)) => (found, Some(rest)),
+            None => (rest, None),
+        };
+        if !is_parameter && found != segment {
+            return false;
+        }
+        path = rest;
+    }
+    path.is_none()
 }
 
 #[cfg(test)]
@@ -70,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_declared_status_passes_and_an_undeclared_one_is_named() {
+    fn an_undeclared_status_is_reported_with_its_operation() {
         let contract = Contract::embedded().unwrap();
         contract.check("GET", "/movies?year=2013", 200).unwrap();
         contract
@@ -80,13 +103,13 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("GET /movies/{year}/{title} answered 418"),
+                .contains("GET /movies/{year}/{title} returned 418"),
             "{error}"
         );
     }
 
     #[test]
-    fn statuses_that_come_through_a_yaml_alias_count() {
+    fn statuses_behind_a_yaml_alias_are_declared() {
         Contract::embedded()
             .unwrap()
             .check("HEAD", "/movies/2013/Rush", 304)
@@ -94,9 +117,25 @@ mod tests {
     }
 
     #[test]
-    fn what_the_contract_does_not_know_is_not_judged() {
+    fn unknown_operations_are_not_checked() {
         let contract = Contract::embedded().unwrap();
         contract.check("GET", "/no-such-route", 404).unwrap();
         contract.check("DELETE", "/health", 405).unwrap();
+    }
+
+    #[test]
+    fn a_parameter_at_the_end_takes_the_rest_of_the_path() {
+        let template = "/movies/{year}/{title}";
+        assert!(matches(template, "/movies/2013/Rush"));
+        assert!(matches(template, "/movies/1997/Face/Off"));
+        for path in [
+            "/movies",
+            "/movies/2013",
+            "/movies/2013/",
+            "/films/2013/Rush",
+        ] {
+            assert!(!matches(template, path), "{path}");
+        }
+        assert!(!matches("/movies/{year}/cast", "/movies/2013/cast/more"));
     }
 }

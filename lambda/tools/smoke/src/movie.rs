@@ -1,4 +1,4 @@
-//! A movie on the wire, compared without a number ever becoming a float.
+//! Movies of responses. Numbers are compared without conversion to a float.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,13 +21,13 @@ pub(crate) struct MovieBody {
 #[serde(deny_unknown_fields)]
 pub(crate) struct MoviePageBody {
     pub(crate) movies: Vec<MovieBody>,
-    /// `next` has to be there; it is null on the last page.
+    /// `next` is required; it is null on the last page.
     #[serde(deserialize_with = "Option::deserialize")]
     pub(crate) next: Option<String>,
 }
 
 impl MovieBody {
-    /// Names every field that differs.
+    /// Fails with every field that differs.
     pub(crate) fn ensure_equals(&self, expected: &Self) -> Result<()> {
         let mut differences = Vec::new();
         if self.year != expected.year {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_equal_by_value_and_never_by_float() {
+    fn numbers_are_compared_by_exact_value() {
         for (a, b) in [
             ("8.3", "8.30"),
             ("8.3", "83e-1"),
@@ -111,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn every_difference_is_named() {
+    fn every_difference_is_reported() {
         let stored =
             movie(r#"{"year":2013,"title":"Rush","info":{"rating":8.3,"genres":["Drama"]}}"#);
-        let answer = movie(
+        let response = movie(
             r#"{"year":2013,"title":"rush","info":{"rating":8.30000000000000071054,"rank":2}}"#,
         );
-        let error = answer.ensure_equals(&stored).unwrap_err().to_string();
+        let error = response.ensure_equals(&stored).unwrap_err().to_string();
         for part in [
             "title is \"rush\"",
             "info.rating is 8.30000000000000071054, not 8.3",
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_without_next_is_no_page() {
+    fn a_page_without_next_is_rejected() {
         assert!(serde_json::from_str::<MoviePageBody>(r#"{"movies":[],"next":null}"#).is_ok());
         assert!(serde_json::from_str::<MoviePageBody>(r#"{"movies":[]}"#).is_err());
     }

@@ -1,4 +1,5 @@
-//! `terraform output -json`: what a caller of the API needs of it, and what AWS is compared with.
+//! The outputs of Terraform (`terraform output -json`). The values that an infrastructure check
+//! compares AWS with are defined beside the check.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -6,11 +7,13 @@ use std::io::Read;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use crate::infrastructure::{Expected, alarms, waf};
+
 /// The contract's scopes.
 pub(crate) const READ: &str = "movies/read";
 pub(crate) const WRITE: &str = "movies/write";
 
-/// The client of our own tools, a name that no consumer can have (`infra/modules/identity`).
+/// The client of our own tools. No consumer can have this name (`infra/modules/identity`).
 const OPERATIONS: &str = "operations";
 
 pub(crate) struct Outputs {
@@ -30,7 +33,7 @@ pub(crate) struct Output<T> {
     pub(crate) value: T,
 }
 
-/// What was deployed, as Terraform knows it.
+/// The deployed resources.
 #[derive(Deserialize)]
 pub(crate) struct Deployed {
     pub(crate) region: Output<String>,
@@ -41,83 +44,10 @@ pub(crate) struct Deployed {
     pub(crate) rest_api_id: Output<String>,
     pub(crate) stage_name: Output<String>,
     pub(crate) web_acl_arn: Output<String>,
-    pub(crate) switch: Output<Switch>,
+    pub(crate) switch: Output<waf::KillSwitch>,
     pub(crate) topics: Output<BTreeMap<String, String>>,
-    pub(crate) alarms: Output<BTreeMap<String, AlarmPlan>>,
-    pub(crate) infrastructure: Output<Infrastructure>,
-}
-
-/// The kill switch: the set of what is frozen.
-#[derive(Deserialize)]
-pub(crate) struct Switch {
-    pub(crate) id: String,
-    pub(crate) name: String,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct AlarmPlan {
-    pub(crate) severity: String,
-    /// `direct`, by its all-clear (`ok`), or the composite that it feeds.
-    pub(crate) tells: String,
-}
-
-/// What the environment's data asks of AWS.
-#[derive(Deserialize)]
-pub(crate) struct Infrastructure {
-    pub(crate) stage: StagePlan,
-    pub(crate) table: TablePlan,
-    pub(crate) logs: LogsPlan,
-    pub(crate) code_signing_config_arn: Option<String>,
-    pub(crate) layer_arns: Vec<String>,
-    pub(crate) tags: BTreeMap<String, String>,
-    /// What this environment does not hold, and why.
-    pub(crate) absent: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct StagePlan {
-    pub(crate) arn: String,
-    /// For all routes together, and for single ones ("GET /movies").
-    pub(crate) throttles: Throttles,
-    pub(crate) client_certificate_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Throttles {
-    pub(crate) stage: Throttle,
-    pub(crate) routes: BTreeMap<String, Throttle>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
-pub(crate) struct Throttle {
-    pub(crate) requests_per_second: f64,
-    pub(crate) burst_requests: i32,
-}
-
-impl std::fmt::Display for Throttle {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "{} requests/s, {} at once",
-            self.requests_per_second, self.burst_requests
-        )
-    }
-}
-
-#[derive(Deserialize)]
-pub(crate) struct TablePlan {
-    pub(crate) key_arn: String,
-    pub(crate) deletion_protection: bool,
-    /// 0 is off.
-    pub(crate) recovery_days: i32,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct LogsPlan {
-    pub(crate) groups: Vec<String>,
-    pub(crate) masked_groups: Vec<String>,
-    pub(crate) retention_days: i32,
-    pub(crate) key_arn: String,
+    pub(crate) alarms: Output<BTreeMap<String, alarms::Expected>>,
+    pub(crate) infrastructure: Output<Expected>,
 }
 
 #[derive(Deserialize)]
@@ -139,8 +69,10 @@ impl Outputs {
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let caller = serde_json::from_str(text)
-            .context("these are not the outputs of an environment; pass what `terraform output -json` prints after an apply")?;
+        let caller = serde_json::from_str(text).context(
+            "these are not the outputs of an environment; pass what `terraform output -json` \
+                 prints after an apply",
+        )?;
         Ok(Self {
             caller,
             text: text.to_owned(),
@@ -148,10 +80,10 @@ impl Outputs {
     }
 
     /// # Errors
-    /// The environment was applied by an older Terraform code than this binary knows.
+    /// The environment was deployed by an older version of the stack.
     pub(crate) fn deployed(&self) -> Result<Deployed> {
         serde_json::from_str(&self.text).context(
-            "the outputs lack what AWS is compared with; apply this version of the stack first",
+            "the outputs lack values to compare AWS with; deploy this version of the stack first",
         )
     }
 
@@ -163,8 +95,8 @@ impl Outputs {
         &self.caller.token_url.value
     }
 
-    /// The client of our own tools, if it may ask for this scope. A customer's client is never taken: its
-    /// requests would count as the customer's, and fail while it is frozen.
+    /// Returns the client of our own tools, if it has this scope. A customer's client is never
+    /// used: the requests would count as the customer's, and fail while the customer is frozen.
     pub(crate) fn operations(&self, scope: &str) -> Result<&Consumer> {
         let client = self.caller.consumers.value.get(OPERATIONS);
         let client = client.with_context(|| {
@@ -195,7 +127,7 @@ mod tests {
     }"#;
 
     #[test]
-    fn our_own_client_is_taken_whoever_else_has_the_scope() {
+    fn the_operations_client_is_used_for_every_scope() {
         let outputs = Outputs::parse(OUTPUTS).unwrap();
         assert_eq!(outputs.operations("movies/read").unwrap().client_id, "o");
         assert_eq!(outputs.operations("movies/write").unwrap().client_id, "o");
@@ -213,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_outputs_of_nothing_applied_say_what_to_pass() {
+    fn empty_outputs_are_rejected_with_advice() {
         let error = Outputs::parse("{}").err().unwrap();
         assert!(error.to_string().contains("after an apply"), "{error}");
     }

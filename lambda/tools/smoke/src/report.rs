@@ -1,4 +1,4 @@
-//! What was seen: a row for each check as it ends and, on request, all of them as JUnit XML.
+//! Results: one line for each check as it ends and, on request, JUnit XML.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,26 +8,26 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
-pub(crate) enum Seen {
-    /// With what is worth knowing, often nothing.
+pub(crate) enum CheckResult {
+    /// With a note, which may be empty.
     Passed(String),
     Failed(String),
-    /// What was wrong is no reason to take a release back.
+    /// A deviation that does not justify a rollback.
     Warned(String),
-    /// Nobody can say: the requests did not reach what was to be checked.
+    /// The result is unknown: the requests did not reach the deployment.
     Blocked(String),
-    /// Left out on purpose, and why. It fails nothing, and shows nothing.
+    /// Left out on purpose, with the reason. Does not fail the run.
     Skipped(String),
-    /// It should have been; the run fails.
+    /// Not run although it was selected. Fails the run.
     NotRun(String),
 }
 
-/// What a run comes to.
+/// The result of a run.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Outcome {
+pub(crate) enum RunResult {
     Passed,
     Failed,
-    /// Nothing failed, and checks were blocked.
+    /// No check failed, but some were blocked.
     Unknown,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// `width`: the longest check's name, in characters.
+    /// `width` is the length of the longest name of a check, in characters.
     pub(crate) fn new(width: usize) -> Self {
         Self {
             start: Instant::now(),
@@ -49,7 +49,7 @@ impl Report {
         }
     }
 
-    /// The checks that follow are of this part.
+    /// Begins a part of the report.
     pub(crate) fn part(&mut self, name: &str, what: &str) -> Result<()> {
         self.suites.push(TestSuite::new(name));
         let mut out = std::io::stdout().lock();
@@ -65,25 +65,25 @@ impl Report {
     }
 
     /// # Errors
-    /// Nobody reads the table any more.
-    pub(crate) fn row(&mut self, check: &str, seen: &Seen, time: Duration) -> Result<()> {
+    /// Standard output is closed.
+    pub(crate) fn record(&mut self, check: &str, seen: &CheckResult, time: Duration) -> Result<()> {
         let (index, result, note, mut status) = match seen {
-            Seen::Passed(note) => (0, "passed", note, TestCaseStatus::success()),
-            Seen::Failed(why) => (
+            CheckResult::Passed(note) => (0, "passed", note, TestCaseStatus::success()),
+            CheckResult::Failed(why) => (
                 1,
                 "FAILED",
                 why,
                 TestCaseStatus::non_success(NonSuccessKind::Failure),
             ),
-            Seen::NotRun(why) => (
+            CheckResult::NotRun(why) => (
                 2,
                 "not run",
                 why,
                 TestCaseStatus::non_success(NonSuccessKind::Error),
             ),
-            Seen::Skipped(why) => (3, "skipped", why, TestCaseStatus::skipped()),
-            Seen::Warned(why) => (4, "WARNING", why, TestCaseStatus::success()),
-            Seen::Blocked(why) => (
+            CheckResult::Skipped(why) => (3, "skipped", why, TestCaseStatus::skipped()),
+            CheckResult::Warned(why) => (4, "WARNING", why, TestCaseStatus::success()),
+            CheckResult::Blocked(why) => (
                 5,
                 "BLOCKED",
                 why,
@@ -96,7 +96,9 @@ impl Report {
         case.set_time(time);
         if let Some(suite) = self.suites.last_mut() {
             case.set_classname(format!("smoke.{}", suite.name.as_str()));
-            if let (Seen::Passed(note) | Seen::Warned(note), false) = (seen, note.is_empty()) {
+            if let (CheckResult::Passed(note) | CheckResult::Warned(note), false) =
+                (seen, note.is_empty())
+            {
                 case.set_system_out(note.as_str());
             }
             suite.add_test_case(case);
@@ -111,13 +113,14 @@ impl Report {
         Ok(())
     }
 
-    /// The last line, and what the run comes to.
-    pub(crate) fn end(self, junit: Option<&Path>) -> Result<Outcome> {
+    /// Prints the summary, writes the XML and returns the result of the run.
+    pub(crate) fn end(self, junit: Option<&Path>) -> Result<RunResult> {
         let [passed, failed, not_run, skipped, warned, blocked] = self.counts;
         let time = self.start.elapsed();
         writeln!(
             std::io::stdout().lock(),
-            "{passed} passed, {failed} failed, {not_run} not run, {skipped} skipped, {warned} with a warning, {blocked} blocked in {:.1} s",
+            "{passed} passed, {failed} failed, {not_run} not run, {skipped} skipped, \
+             {warned} with a warning, {blocked} blocked in {:.1} s",
             time.as_secs_f64()
         )?;
         if let Some(path) = junit {
@@ -130,9 +133,9 @@ impl Report {
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(match (failed + not_run, blocked) {
-            (0, 0) => Outcome::Passed,
-            (0, _) => Outcome::Unknown,
-            _ => Outcome::Failed,
+            (0, 0) => RunResult::Passed,
+            (0, _) => RunResult::Unknown,
+            _ => RunResult::Failed,
         })
     }
 }
@@ -142,25 +145,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_xml_says_what_the_table_says() {
+    fn the_xml_has_the_results_of_the_table() {
         let mut report = Report::new(10);
         report.part("api", "API").unwrap();
         for (check, seen) in [
-            ("good", Seen::Passed("35 days".to_owned())),
+            ("good", CheckResult::Passed("35 days".to_owned())),
             (
                 "bad",
-                Seen::Failed("answered 500, not 200: <html> & \u{1b}[31mred".to_owned()),
+                CheckResult::Failed("returned 500, not 200: <html> & \u{1b}[31mred".to_owned()),
             ),
-            ("late", Seen::NotRun("the deadline had passed".to_owned())),
+            (
+                "late",
+                CheckResult::NotRun("the deadline had passed".to_owned()),
+            ),
             (
                 "left out",
-                Seen::Skipped("the emulator knows no code signing".to_owned()),
+                CheckResult::Skipped("the emulator has no code signing".to_owned()),
             ),
         ] {
-            report.row(check, &seen, Duration::from_millis(12)).unwrap();
+            report
+                .record(check, &seen, Duration::from_millis(12))
+                .unwrap();
         }
         let path = std::env::temp_dir().join(format!("smoke-junit-{:016x}.xml", fastrand::u64(..)));
-        assert_eq!(report.end(Some(&path)).unwrap(), Outcome::Failed);
+        assert_eq!(report.end(Some(&path)).unwrap(), RunResult::Failed);
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let read = quick_junit::Report::deserialize_from_str(&text).unwrap();
@@ -173,21 +181,25 @@ mod tests {
             TestCaseStatus::Success { .. } => String::new(),
         };
         assert!(
-            message(&cases[1]).starts_with("answered 500, not 200: <html> &"),
+            message(&cases[1]).starts_with("returned 500, not 200: <html> &"),
             "{text}"
         );
         assert_eq!(message(&cases[2]), "the deadline had passed");
-        assert_eq!(message(&cases[3]), "the emulator knows no code signing");
+        assert_eq!(message(&cases[3]), "the emulator has no code signing");
         assert!(matches!(&cases[3].status, TestCaseStatus::Skipped { .. }));
     }
 
     #[test]
-    fn skipped_checks_alone_fail_no_run() {
+    fn skipped_checks_do_not_fail_a_run() {
         let mut report = Report::new(10);
         report.part("api", "API").unwrap();
         report
-            .row("left out", &Seen::Skipped("why".to_owned()), Duration::ZERO)
+            .record(
+                "left out",
+                &CheckResult::Skipped("why".to_owned()),
+                Duration::ZERO,
+            )
             .unwrap();
-        assert_eq!(report.end(None).unwrap(), Outcome::Passed);
+        assert_eq!(report.end(None).unwrap(), RunResult::Passed);
     }
 }

@@ -1,73 +1,84 @@
-//! Runs checks: each until it passes, some times at most, while the watch lets it.
+//! Runs checks. Each check is repeated until it passes, up to a number of attempts and a deadline.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::api::{Blocked, Wording};
-use crate::report::{Report, Seen};
-use crate::watch::Watch;
+use crate::api::{Blocked, RejectionMismatch};
+use crate::deadline::Deadline;
+use crate::report::{CheckResult, Report};
 
 pub(crate) struct Runner<'a> {
     pub(crate) report: Report,
-    pub(crate) watch: &'a Watch,
+    pub(crate) deadline: &'a Deadline,
     pub(crate) attempts: u32,
 }
 
 impl Runner<'_> {
-    /// Whether it passed. `check` is given the number of the try, from 1, and gives what is worth knowing.
+    /// Runs a check and returns whether it passed. `check` gets the number of the attempt, from 1,
+    /// and returns a note for the report.
     pub(crate) fn check(
         &mut self,
         name: &str,
         check: impl FnMut(u32) -> Result<String>,
     ) -> Result<bool> {
-        match self.watch.over() {
+        match self.deadline.expired() {
             Some(reason) => self
                 .report
-                .row(name, &Seen::NotRun(reason.to_owned()), Duration::ZERO)
+                .record(
+                    name,
+                    &CheckResult::NotRun(reason.to_owned()),
+                    Duration::ZERO,
+                )
                 .map(|()| false),
-            None => self.check_even_late(name, check),
+            None => self.check_after_deadline(name, check),
         }
     }
 
-    /// What has to be looked at when all else has been stopped, too.
-    pub(crate) fn check_even_late(
+    /// Runs a check even if the deadline has passed or the run was interrupted.
+    pub(crate) fn check_after_deadline(
         &mut self,
         name: &str,
         mut check: impl FnMut(u32) -> Result<String>,
     ) -> Result<bool> {
         let began = Instant::now();
-        let mut tries = 0;
+        let mut attempts_made = 0;
         let seen = loop {
-            tries += 1;
-            match check(tries) {
-                Ok(note) if tries == 1 => break Seen::Passed(note),
+            attempts_made += 1;
+            match check(attempts_made) {
+                Ok(note) if attempts_made == 1 => break CheckResult::Passed(note),
                 Ok(note) => {
-                    break Seen::Passed(format!("at try {tries} {note}").trim_end().to_owned());
+                    break CheckResult::Passed(
+                        format!("at attempt {attempts_made} {note}")
+                            .trim_end()
+                            .to_owned(),
+                    );
                 }
-                Err(error) if tries == self.attempts || self.watch.over().is_some() => {
-                    let after = if tries > 1 {
-                        format!(" (each of {tries} tries)")
+                Err(error)
+                    if attempts_made == self.attempts || self.deadline.expired().is_some() =>
+                {
+                    let after = if attempts_made > 1 {
+                        format!(" ({attempts_made} attempts)")
                     } else {
                         String::new()
                     };
                     let why = format!("{error:#}{after}");
                     break if error.is::<Blocked>() {
-                        Seen::Blocked(why)
-                    } else if error.is::<Wording>() {
-                        Seen::Warned(why)
+                        CheckResult::Blocked(why)
+                    } else if error.is::<RejectionMismatch>() {
+                        CheckResult::Warned(why)
                     } else {
-                        Seen::Failed(why)
+                        CheckResult::Failed(why)
                     };
                 }
-                Err(_) => self.watch.pause(Duration::from_secs(1)),
+                Err(_) => self.deadline.sleep(Duration::from_secs(1)),
             }
         };
-        self.report.row(name, &seen, began.elapsed())?;
-        Ok(matches!(seen, Seen::Passed(_)))
+        self.report.record(name, &seen, began.elapsed())?;
+        Ok(matches!(seen, CheckResult::Passed(_)))
     }
 
-    pub(crate) fn without(&mut self, name: &str, seen: &Seen) -> Result<()> {
-        self.report.row(name, seen, Duration::ZERO)
+    pub(crate) fn record(&mut self, name: &str, seen: &CheckResult) -> Result<()> {
+        self.report.record(name, seen, Duration::ZERO)
     }
 }

@@ -5,7 +5,9 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use lambda_emulator::{Answer, Authority, Environment, Event, Launch, Outcome, Server, dynamodb};
+use lambda_emulator::{
+    Environment, Event, FunctionConfig, Invocation, InvocationOutcome, Server, TestCa, dynamodb,
+};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::any_value::Value as Any,
@@ -98,7 +100,7 @@ impl Sink {
 }
 
 async fn table() -> Server {
-    Server::http(dynamodb::canned(vec![
+    Server::http(dynamodb::stub(vec![
         json!({ "year": { "N": "2013" }, "title": { "S": "Rush" } }),
     ]))
     .await
@@ -118,8 +120,8 @@ fn free_port() -> u16 {
     }
 }
 
-fn without_layer(table: &Server, sink: &str) -> Launch {
-    Launch::new(&*FUNCTION)
+fn without_layer(table: &Server, sink: &str) -> FunctionConfig {
+    FunctionConfig::new(&*FUNCTION)
         .variable("AWS_ENDPOINT_URL_DYNAMODB", table.url())
         .variable("AWS_ENDPOINT_URL_XRAY", sink)
         .variable(
@@ -129,7 +131,7 @@ fn without_layer(table: &Server, sink: &str) -> Launch {
         .variable("TABLE_NAME", "movies")
 }
 
-fn with_layer(table: &Server, sink: &str) -> Launch {
+fn with_layer(table: &Server, sink: &str) -> FunctionConfig {
     without_layer(table, sink).extension(env!("CARGO_BIN_EXE_telemetry-extension"))
 }
 
@@ -154,9 +156,9 @@ fn sampled(title: &str) -> Event {
 }
 
 #[track_caller]
-fn status(answer: &Answer) -> u64 {
-    let Outcome::Response(body) = &answer.outcome else {
-        panic!("{answer:?}")
+fn status(invocation: &Invocation) -> u64 {
+    let InvocationOutcome::Response(body) = &invocation.outcome else {
+        panic!("{invocation:?}")
     };
     serde_json::from_slice::<Value>(body).unwrap()["statusCode"]
         .as_u64()
@@ -185,7 +187,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[tokio::test]
 async fn spans_of_a_request_are_sent_signed_over_https() {
-    let (authority, sink) = (Authority::new().unwrap(), Sink::default());
+    let (authority, sink) = (TestCa::new().unwrap(), Sink::default());
     let xray = {
         let sink = sink.clone();
         Server::https(&authority, move |request| {
@@ -348,9 +350,9 @@ async fn the_function_works_without_the_extension() {
     let table = table().await;
     let mut environment = Environment::start(without_layer(&table, "")).await.unwrap();
     for event in [get("Rush"), sampled("Rush")] {
-        let answer = environment.invoke(event).await.unwrap();
-        assert_eq!(status(&answer), 200);
-        assert!(answer.busy < MAX_RESPONSE_TIME, "{answer:?}");
+        let invocation = environment.invoke(event).await.unwrap();
+        assert_eq!(status(&invocation), 200);
+        assert!(invocation.busy < MAX_RESPONSE_TIME, "{invocation:?}");
     }
     let lines = environment.shutdown().await.unwrap().lines;
     assert!(
@@ -388,11 +390,12 @@ async fn spans_are_sent_after_a_response_once_they_are_due() {
     assert_eq!(sink.requests(), 0, "sent by a frozen environment");
     // Not sampled: the end of the invocation is reported by Lambda alone.
     let begin = Instant::now();
-    let answer = environment.invoke(get("Rush")).await.unwrap();
+    let invocation = environment.invoke(get("Rush")).await.unwrap();
     assert_eq!((sink.requests(), sink.spans().len()), (1, 2));
     assert!(
-        answer.latency >= TABLE_TAKES && sent.lock().unwrap().unwrap() - begin >= answer.latency,
-        "sent before the response: {answer:?}"
+        invocation.latency >= TABLE_TAKES
+            && sent.lock().unwrap().unwrap() - begin >= invocation.latency,
+        "sent before the response: {invocation:?}"
     );
     environment.shutdown().await.unwrap();
     assert_eq!(sink.requests(), 1, "sent twice");
@@ -523,14 +526,17 @@ async fn assert_no_delay(fault: SinkFault) {
     tokio::time::sleep(UNTIL_DUE).await;
     let mut held = 0;
     for _ in 0..10 {
-        let answer = environment.invoke(sampled("Rush")).await.unwrap();
-        assert_eq!(status(&answer), 200);
-        assert!(answer.latency < MAX_RESPONSE_TIME, "{fault:?}: {answer:?}");
+        let invocation = environment.invoke(sampled("Rush")).await.unwrap();
+        assert_eq!(status(&invocation), 200);
         assert!(
-            answer.busy < Duration::from_millis(1_500),
-            "{fault:?}: {answer:?}"
+            invocation.latency < MAX_RESPONSE_TIME,
+            "{fault:?}: {invocation:?}"
         );
-        held += usize::from(answer.busy > MAX_RESPONSE_TIME);
+        assert!(
+            invocation.busy < Duration::from_millis(1_500),
+            "{fault:?}: {invocation:?}"
+        );
+        held += usize::from(invocation.busy > MAX_RESPONSE_TIME);
     }
     // A busy machine may add one or two. Without the retry interval it would be ten.
     assert!(held <= 3, "{fault:?}: held {held} times");
@@ -614,9 +620,9 @@ async fn a_port_in_use_costs_traces_and_fails_no_request() {
     );
     let mut environment = Environment::start(launch).await.unwrap();
     // The listener accepts and never responds: the slowest case of a hand-over.
-    let answer = environment.invoke(sampled("Rush")).await.unwrap();
-    assert_eq!(status(&answer), 200);
-    assert!(answer.busy < MAX_RESPONSE_TIME, "{answer:?}");
+    let invocation = environment.invoke(sampled("Rush")).await.unwrap();
+    assert_eq!(status(&invocation), 200);
+    assert!(invocation.busy < MAX_RESPONSE_TIME, "{invocation:?}");
     let ended = environment.shutdown().await.unwrap();
     assert!(
         ended.in_time

@@ -167,17 +167,17 @@ mod tests {
 
         #[test]
         fn cursor_of_another_listing_is_invalid((id, own) in reached(), other in listing()) {
-            let (year, prefix, order) = match ours.clone() {
+            let (year, prefix, order) = match own.clone() {
                 Listing::Year { year, prefix, order: Order::Ascending } => {
                     (year, prefix, Order::Descending)
                 }
                 Listing::Year { year, .. } => (year, None, Order::Ascending),
                 Listing::All => (id.year, None, Order::Ascending),
             };
-            for theirs in [theirs, Listing::Year { year, prefix, order }] {
-                prop_assume!(ours != theirs);
-                let cursor = encode(&ours, &Position::from(&id));
-                prop_assert_eq!(decode(&theirs, &cursor), Err(InvalidCursor));
+            for other in [other, Listing::Year { year, prefix, order }] {
+                prop_assume!(own != other);
+                let cursor = encode(&own, &Position::from(&id));
+                prop_assert_eq!(decode(&other, &cursor), Err(InvalidCursor));
             }
         }
 

@@ -183,23 +183,23 @@ fn assert_contract_rejects_undeclared_responses() {
         }),
         text: body.to_string(),
     };
-    let judged = |answer: Response| {
+    let is_declared = |answer: Response| {
         std::panic::catch_unwind(|| {
             assert_contract(contract(), "GET", "/movies/2013/Rush", None, &answer)
         })
         .is_ok()
     };
-    assert!(judged(answer(200, rush())));
+    assert!(is_declared(answer(200, rush())));
     assert!(
-        !judged(answer(418, rush())),
+        !is_declared(answer(418, rush())),
         "a status that is not declared"
     );
     assert!(
-        !judged(answer(200, json!({ "year": 2013 }))),
+        !is_declared(answer(200, json!({ "year": 2013 }))),
         "a body without title"
     );
     assert!(
-        !judged(answer(
+        !is_declared(answer(
             200,
             json!({ "year": 2013, "title": "a", "etag": "x" })
         )),
@@ -213,23 +213,30 @@ fn assert_contract_rejects_undeclared_responses() {
     ] {
         let mut wrong = answer(200, rush());
         wrong.headers[header] = value;
-        assert!(!judged(wrong), "{header}");
+        assert!(!is_declared(wrong), "{header}");
     }
     let mut problem = answer(
         404,
-        json!({ "type": "about:blank", "title": "Not Found", "status": 404, "code": "movie_not_found", "detail": "No movie with this year and title.", "request_id": "request-1" }),
+        json!({
+            "type": "about:blank",
+            "title": "Not Found",
+            "status": 404,
+            "code": "movie_not_found",
+            "detail": "No movie with this year and title.",
+            "request_id": "request-1",
+        }),
     );
     problem.headers["content-type"] = json!("application/problem+json");
-    assert!(judged(problem.clone()));
+    assert!(is_declared(problem.clone()));
     assert!(
-        !judged(Response {
+        !is_declared(Response {
             text: problem.text.replace("404", "409"),
             ..problem.clone()
         }),
         "another status in the body"
     );
     assert!(
-        !judged(Response {
+        !is_declared(Response {
             text: problem.text.replace("request-1", "request-2"),
             ..problem
         }),

@@ -4,7 +4,7 @@
 
 use super::{contract, logs};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use lambda_emulator::{Environment, Event, Launch, Outcome, Server, dynamodb};
+use lambda_emulator::{Environment, Event, FunctionConfig, InvocationOutcome, Server, dynamodb};
 use movies::domain::{Title, Year};
 use naughty_strings::BLNS;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -45,10 +45,10 @@ impl Function {
     async fn start() -> Self {
         let mut second = rush_item();
         second["title"] = json!({ "S": "Rushed" });
-        let table = Server::http(dynamodb::canned(vec![rush_item(), second]))
+        let table = Server::http(dynamodb::stub(vec![rush_item(), second]))
             .await
             .unwrap();
-        let launch = Launch::new(env!("CARGO_BIN_EXE_movies"))
+        let launch = FunctionConfig::new(env!("CARGO_BIN_EXE_movies"))
             .variable("AWS_ENDPOINT_URL", table.url())
             .variable("TABLE_NAME", "movies");
         let mut environment = Environment::start(launch.never_frozen()).await.unwrap();
@@ -149,7 +149,7 @@ async fn invoke(environment: &mut Environment, mut event: Value, number: usize) 
         .invoke(Event::new(text.clone()).time_limit(TIMEOUT))
         .await
         .unwrap();
-    let Outcome::Response(response) = answer.outcome else {
+    let InvocationOutcome::Response(response) = answer.outcome else {
         panic!("{:?} to {}", answer.outcome, cut(&text))
     };
     let seen = Response::from_proxy(&serde_json::from_slice(&response).unwrap());

@@ -3,7 +3,7 @@
 use super::{EntryPoint, app};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
-use lambda_emulator::{Environment, Event, Launch, Outcome, Server};
+use lambda_emulator::{Environment, Event, FunctionConfig, InvocationOutcome, Server};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
@@ -60,7 +60,7 @@ pub(super) fn fields(line: &str) -> Value {
 }
 
 /// Returns a function whose secrets contain the canary.
-fn launch(level: &str) -> Launch {
+fn launch(level: &str) -> FunctionConfig {
     [
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -69,9 +69,10 @@ fn launch(level: &str) -> Launch {
         "DATABASE_PASSWORD",
     ]
     .iter()
-    .fold(Launch::new(env!("CARGO_BIN_EXE_movies")), |launch, name| {
-        launch.variable(name, format!("{CANARY}-{name}"))
-    })
+    .fold(
+        FunctionConfig::new(env!("CARGO_BIN_EXE_movies")),
+        |launch, name| launch.variable(name, format!("{CANARY}-{name}")),
+    )
     .variable("CORS_ORIGINS", format!("https://{CANARY}-origin"))
     .variable("AWS_LAMBDA_LOG_LEVEL", level)
     .never_frozen()
@@ -272,7 +273,7 @@ async fn messages(level: &str, table: Table) -> BTreeSet<String> {
         let event = Event::new(request.event().to_string()).trace(TRACE);
         let invocation = environment.invoke(event).await.unwrap();
         assert!(
-            matches!(invocation.outcome, Outcome::Response(_)),
+            matches!(invocation.outcome, InvocationOutcome::Response(_)),
             "{invocation:?}"
         );
     }
@@ -407,7 +408,7 @@ async fn lambda_serves_though_its_log_cannot_be_written() {
     )
     .unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let launch = Launch::new(script)
+    let launch = FunctionConfig::new(script)
         .variable("TABLE_NAME", "movies")
         .variable("AWS_ENDPOINT_URL", table.url());
     let mut environment = Environment::start(launch).await.unwrap();
@@ -417,7 +418,7 @@ async fn lambda_serves_though_its_log_cannot_be_written() {
         (get_rush(), 404),
     ] {
         let invocation = environment.invoke(event).await.unwrap();
-        let Outcome::Response(response) = &invocation.outcome else {
+        let InvocationOutcome::Response(response) = &invocation.outcome else {
             panic!("{invocation:?}")
         };
         let response: Value = serde_json::from_slice(response).unwrap();
@@ -427,7 +428,7 @@ async fn lambda_serves_though_its_log_cannot_be_written() {
     drop(table);
     let invocation = environment.invoke(get_rush()).await.unwrap();
     assert!(
-        matches!(invocation.outcome, Outcome::Response(_)),
+        matches!(invocation.outcome, InvocationOutcome::Response(_)),
         "{invocation:?}"
     );
 }

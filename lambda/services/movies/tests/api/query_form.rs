@@ -179,7 +179,7 @@ async fn query_form_of_an_unknown_movie_is_an_empty_list_without_etag(entry_poin
 /// Starts the service with a table of one movie, and records the requests to the table.
 async fn on_recorded_table(entry_point: EntryPoint) -> (TestApp, Arc<Mutex<Vec<Value>>>, Server) {
     let requests = Arc::<Mutex<Vec<Value>>>::default();
-    let (recorded, table) = (Arc::clone(&requests), dynamodb::canned(vec![rush_item()]));
+    let (recorded, table) = (Arc::clone(&requests), dynamodb::stub(vec![rush_item()]));
     let table = Server::http(move |request| {
         let body = serde_json::from_slice(request.body()).unwrap();
         recorded.lock().unwrap().push(body);

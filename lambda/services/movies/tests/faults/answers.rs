@@ -18,7 +18,7 @@ async fn assert_retried_then_failed(fault: Fault, cause: &str) {
             .within(1000);
     }
     let mut function = Function::start().await;
-    function.proxy.otherwise(fault);
+    function.proxy.set_default_fault(fault);
     function
         .get()
         .await
@@ -56,7 +56,7 @@ async fn internal_server_error_is_retried() {
 async fn html_error_page_is_retried() {
     let body = "<html><body>Service Unavailable at amazon</body></html>";
     assert_retried_then_failed(
-        Fault::Answer {
+        Fault::Response {
             status: 503,
             content_type: "text/html".into(),
             body: body.into(),
@@ -69,14 +69,14 @@ async fn html_error_page_is_retried() {
 /// Fault F13.
 #[tokio::test]
 async fn invalid_json_of_the_table_is_503() {
-    let empty = Fault::Answer {
+    let empty = Fault::Response {
         status: 200,
         content_type: "application/x-amz-json-1.0".into(),
         body: "{\"Item\":".into(),
     };
     for fault in [Fault::Half, empty] {
         let mut function = Function::start().await;
-        function.proxy.otherwise(fault);
+        function.proxy.set_default_fault(fault);
         function.get().await.failed(503, "garbled").within(1000);
         function.assert_recovered().await;
     }
@@ -98,7 +98,7 @@ async fn wrong_x_amz_crc32_is_ignored() {
 async fn response_of_16_mb_is_not_read_to_its_end() {
     for announced in [true, false] {
         let mut function = Function::start().await;
-        function.proxy.otherwise(Fault::Huge {
+        function.proxy.set_default_fault(Fault::Huge {
             bytes: 16 << 20,
             announced,
         });
@@ -130,7 +130,7 @@ async fn rejected_credentials_are_503_and_never_logged() {
             json!({ "__type": format!("com.amazon.coral.service#{code}"), "message": message })
                 .to_string();
         let mut function = Function::start().await;
-        function.proxy.otherwise(Fault::Answer {
+        function.proxy.set_default_fault(Fault::Response {
             status: 400,
             content_type: "application/x-amz-json-1.0".into(),
             body,
@@ -155,7 +155,7 @@ async fn access_denied_is_500_and_not_retried() {
         "KMSInvalidStateException",
     ] {
         let mut function = Function::start().await;
-        function.proxy.otherwise(error(400, code));
+        function.proxy.set_default_fault(error(400, code));
         function
             .get()
             .await
@@ -170,7 +170,7 @@ async fn access_denied_is_500_and_not_retried() {
 async fn request_that_dynamodb_rejects_as_invalid_is_500() {
     for code in ["ValidationException", "SerializationException"] {
         let mut function = Function::start().await;
-        function.proxy.otherwise(error(400, code));
+        function.proxy.set_default_fault(error(400, code));
         function
             .get()
             .await
@@ -187,7 +187,7 @@ async fn missing_table_is_503_and_not_retried() {
     let mut function = Function::start().await;
     function
         .proxy
-        .otherwise(error(400, "ResourceNotFoundException"));
+        .set_default_fault(error(400, "ResourceNotFoundException"));
     function
         .get()
         .await
@@ -211,13 +211,13 @@ async fn failed_condition_is_a_response_and_a_transaction_conflict_is_retried() 
     let mut function = Function::start().await;
     function
         .proxy
-        .otherwise(cancelled(&["ConditionalCheckFailed"]));
+        .set_default_fault(cancelled(&["ConditionalCheckFailed"]));
     function
         .send(post())
         .await
         .rejected(409, "movie_exists")
         .table_requests(1);
-    function.proxy.otherwise(Fault::None);
+    function.proxy.set_default_fault(Fault::None);
     let stale = RequestBuilder::new("PUT", "/movies/2013/Rush")
         .json(&json!({}))
         .header("If-Match", "\"a\"");
@@ -278,7 +278,7 @@ async fn failed_condition_is_a_response_and_a_transaction_conflict_is_retried() 
 
     function
         .proxy
-        .otherwise(cancelled(&["TransactionConflict"]));
+        .set_default_fault(cancelled(&["TransactionConflict"]));
     function
         .send(post())
         .await
@@ -290,7 +290,7 @@ async fn failed_condition_is_a_response_and_a_transaction_conflict_is_retried() 
         function.proxy.script([Fault::None]);
         function
             .proxy
-            .otherwise(cancelled(&["TransactionConflict"]));
+            .set_default_fault(cancelled(&["TransactionConflict"]));
         function
             .send(conditional(method))
             .await
@@ -329,7 +329,7 @@ async fn create_that_races_its_own_retry_is_never_409() {
             "Message": "-",
             "CancellationReasons": reasons.map(reason),
         });
-        Fault::Answer {
+        Fault::Response {
             status: 400,
             content_type: "application/x-amz-json-1.0".into(),
             body: body.to_string(),
@@ -364,7 +364,7 @@ async fn create_that_races_its_own_retry_is_never_409() {
         [FAILED, "ThrottlingError"],
     ] {
         let mut function = Function::start().await;
-        function.proxy.otherwise(mixed(reasons));
+        function.proxy.set_default_fault(mixed(reasons));
         let cause = if reasons[1] == LOCKED {
             "conflict"
         } else {
@@ -389,7 +389,9 @@ async fn throttled_kms_is_retried_and_not_counted_as_access_denied() {
 #[tokio::test]
 async fn clock_skew_is_counted_as_credentials() {
     let mut function = Function::start().await;
-    function.proxy.otherwise(error(400, "RequestTimeTooSkewed"));
+    function
+        .proxy
+        .set_default_fault(error(400, "RequestTimeTooSkewed"));
     function
         .get()
         .await

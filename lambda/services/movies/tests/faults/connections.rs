@@ -1,7 +1,7 @@
 //! Connections to DynamoDB that hang, are slow, refused or closed.
 
 use super::{Fault, Function, binary, launch};
-use lambda_emulator::{Authority, Environment, Launch, Proxy, Server, dynamodb};
+use lambda_emulator::{Environment, FunctionConfig, Proxy, Server, TestCa, dynamodb};
 use std::{
     sync::{
         Arc,
@@ -22,7 +22,7 @@ async fn assert_retried_then_failed(fault: Fault, causes: &[&str], milliseconds:
         .served()
         .table_requests(2)
         .within(milliseconds);
-    function.proxy.otherwise(fault);
+    function.proxy.set_default_fault(fault);
     let seen = function.get().await;
     let cause = seen.line()["cause"]
         .as_str()
@@ -106,11 +106,11 @@ async fn connection_closed_while_frozen_is_replaced() {
 /// Fault F16.
 #[tokio::test]
 async fn unknown_host_name_and_failed_tls_handshake_are_503() {
-    let authority = Authority::new().unwrap();
-    let untrusted = Server::https(&authority, dynamodb::canned(vec![rush_item()]))
+    let authority = TestCa::new().unwrap();
+    let untrusted = Server::https(&authority, dynamodb::stub(vec![rush_item()]))
         .await
         .unwrap();
-    let plain = Proxy::start(dynamodb::canned(vec![rush_item()]))
+    let plain = Proxy::start(dynamodb::stub(vec![rush_item()]))
         .await
         .unwrap();
     for url in [
@@ -118,7 +118,7 @@ async fn unknown_host_name_and_failed_tls_handshake_are_503() {
         untrusted.url(),
         &plain.url().replace("http:", "https:"),
     ] {
-        let proxy = Proxy::start(dynamodb::canned(vec![])).await.unwrap();
+        let proxy = Proxy::start(dynamodb::stub(vec![])).await.unwrap();
         let mut function =
             Function::launched(launch().variable("AWS_ENDPOINT_URL", url), proxy).await;
         for _ in 0..2 {
@@ -141,7 +141,7 @@ async fn in_lambda_credentials_are_read_from_the_environment_alone() {
         std::future::ready(Some(http::Response::new("{}".into())))
     });
     let container = container.await.unwrap();
-    let proxy = Proxy::start(dynamodb::canned(vec![rush_item()]))
+    let proxy = Proxy::start(dynamodb::stub(vec![rush_item()]))
         .await
         .unwrap();
     let launch = launch()
@@ -161,8 +161,8 @@ async fn in_lambda_credentials_are_read_from_the_environment_alone() {
 
 #[tokio::test]
 async fn root_certificates_are_read_from_the_folder_of_ssl_cert_dir() {
-    let authority = Authority::new().unwrap();
-    let table = Server::https(&authority, dynamodb::canned(vec![rush_item()]))
+    let authority = TestCa::new().unwrap();
+    let table = Server::https(&authority, dynamodb::stub(vec![rush_item()]))
         .await
         .unwrap();
     let folder = std::path::PathBuf::from(concat!(env!("CARGO_TARGET_TMPDIR"), "/roots"));
@@ -173,7 +173,7 @@ async fn root_certificates_are_read_from_the_folder_of_ssl_cert_dir() {
     std::os::unix::fs::symlink("removed.pem", folder.join("link-to-nothing")).unwrap();
     let launch = launch().variable("AWS_ENDPOINT_URL", table.url());
     let launch = launch.variable("SSL_CERT_DIR", folder.display().to_string());
-    let proxy = Proxy::start(dynamodb::canned(vec![])).await.unwrap();
+    let proxy = Proxy::start(dynamodb::stub(vec![])).await.unwrap();
     Function::launched(launch, proxy).await.get().await.served();
 }
 
@@ -183,11 +183,11 @@ async fn root_certificates_are_read_from_the_folder_of_ssl_cert_dir() {
 /// Fault F28.
 #[tokio::test]
 async fn hundred_concurrent_cold_starts_take_less_than_ten_seconds() {
-    let proxy = Proxy::start(dynamodb::canned(vec![rush_item()]))
+    let proxy = Proxy::start(dynamodb::stub(vec![rush_item()]))
         .await
         .unwrap();
-    proxy.otherwise(Fault::Delay { milliseconds: 200 });
-    let launch = Launch::new(binary())
+    proxy.set_default_fault(Fault::Delay { milliseconds: 200 });
+    let launch = FunctionConfig::new(binary())
         .variable("TABLE_NAME", "movies")
         .variable("AWS_ENDPOINT_URL", proxy.url());
     let begin = Instant::now();
@@ -197,7 +197,7 @@ async fn hundred_concurrent_cold_starts_take_less_than_ten_seconds() {
     let mut functions = Vec::new();
     for environment in starting {
         let environment = environment.await.unwrap().unwrap();
-        let proxy = Proxy::start(dynamodb::canned(vec![])).await.unwrap();
+        let proxy = Proxy::start(dynamodb::stub(vec![])).await.unwrap();
         functions.push(Function {
             environment,
             proxy,

@@ -1,7 +1,7 @@
 //! A function that uses the DynamoDB emulator, which implements conditions and client tokens.
 
 use super::{Fault, Function, launch};
-use lambda_emulator::{Launch, Proxy, proxy::forward};
+use lambda_emulator::{FunctionConfig, Proxy, proxy::forward};
 use testkit::Tables;
 
 /// The injected faults: the request does not reach the table, or its response does not reach the
@@ -45,7 +45,7 @@ impl Function {
     }
 }
 
-pub(super) fn on(tables: &Tables) -> Launch {
+pub(super) fn on(tables: &Tables) -> FunctionConfig {
     launch()
         .variable("TABLE_NAME", tables.name("movies"))
         .variable("CREATIONS_TABLE_NAME", tables.name("creations"))

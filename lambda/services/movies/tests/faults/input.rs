@@ -235,7 +235,7 @@ async fn cut_changed_or_foreign_cursor_is_400() {
     let mut function = Function::start().await;
     let key = json!({ "year": { "N": "2013" }, "title": { "S": "Rush" } });
     let page = json!({ "Items": [rush_item()], "LastEvaluatedKey": key }).to_string();
-    let fault = super::Fault::Answer {
+    let fault = super::Fault::Response {
         status: 200,
         content_type: "application/x-amz-json-1.0".into(),
         body: page,

@@ -60,7 +60,9 @@ async fn outage_is_503_fast_without_retry_amplification_and_ends_at_once() {
         if refusing {
             function.proxy.close()
         } else {
-            function.proxy.otherwise(error(500, "InternalServerError"))
+            function
+                .proxy
+                .set_default_fault(error(500, "InternalServerError"))
         }
         let mut seen: Vec<Exchange> = Vec::new();
         for _ in 0..REQUESTS {
@@ -78,7 +80,7 @@ async fn outage_is_503_fast_without_retry_amplification_and_ends_at_once() {
         if refusing {
             function.proxy.reopen().await.unwrap()
         } else {
-            function.proxy.otherwise(Fault::None)
+            function.proxy.set_default_fault(Fault::None)
         }
         function.get().await.served();
         println!(

@@ -19,8 +19,8 @@ mod runtime;
 mod writes;
 
 use lambda_emulator::{
-    Environment, Event, Launch, Outcome, Proxy, dynamodb,
-    proxy::{Call, Fault},
+    Environment, Event, FunctionConfig, InvocationOutcome, Proxy, dynamodb,
+    proxy::{Fault, ReceivedRequest},
 };
 use serde_json::{Value, json};
 use std::{
@@ -54,7 +54,7 @@ impl Function {
     /// Starts a function whose table has one movie.
     async fn start() -> Self {
         Self::on(
-            Proxy::start(dynamodb::canned(vec![rush_item()]))
+            Proxy::start(dynamodb::stub(vec![rush_item()]))
                 .await
                 .unwrap(),
         )
@@ -66,9 +66,9 @@ impl Function {
         Self::launched(launch, proxy).await
     }
 
-    async fn launched(launch: Launch, proxy: Proxy) -> Self {
+    async fn launched(launch: FunctionConfig, proxy: Proxy) -> Self {
         let environment = Environment::start(launch).await.unwrap();
-        let _ = proxy.calls(); // the start's own
+        let _ = proxy.take_requests(); // the start's own
         Self {
             environment,
             proxy,
@@ -96,13 +96,13 @@ impl Function {
         self.requests += 1;
         let id = format!("request-{}", self.requests);
         event["requestContext"]["requestId"] = json!(id);
-        let _ = self.proxy.calls();
+        let _ = self.proxy.take_requests();
         let invocation = self
             .environment
             .invoke(Event::new(event.to_string()).time_limit(time_limit))
             .await
             .unwrap();
-        let Outcome::Response(response) = &invocation.outcome else {
+        let InvocationOutcome::Response(response) = &invocation.outcome else {
             panic!("{invocation:?}: {:#?}", self.environment.lines())
         };
         let response = Response::from_proxy(&serde_json::from_slice(response).unwrap());
@@ -111,7 +111,7 @@ impl Function {
             id,
             response,
             took: invocation.latency,
-            table_requests: self.proxy.calls(),
+            table_requests: self.proxy.take_requests(),
             lines,
         }
     }
@@ -143,14 +143,14 @@ impl Function {
     /// Asserts that the next request succeeds at the first attempt.
     async fn assert_recovered(&mut self) {
         self.proxy.script([]);
-        self.proxy.otherwise(Fault::None);
+        self.proxy.set_default_fault(Fault::None);
         self.get().await.served().table_requests(1);
     }
 }
 
 /// Returns a function with its variables, except the endpoint of its table.
-fn launch() -> Launch {
-    Launch::new(binary())
+fn launch() -> FunctionConfig {
+    FunctionConfig::new(binary())
         .variable("TABLE_NAME", "movies")
         .variable("AWS_SESSION_TOKEN", SESSION_TOKEN)
 }
@@ -175,7 +175,7 @@ fn cancelled(reasons: &[&str]) -> Fault {
         "Message": "as scripted",
         "CancellationReasons": reasons,
     });
-    Fault::Answer {
+    Fault::Response {
         status: 400,
         content_type: "application/x-amz-json-1.0".into(),
         body: body.to_string(),
@@ -188,7 +188,7 @@ struct Exchange {
     id: String,
     response: Response,
     took: Duration,
-    table_requests: Vec<Call>,
+    table_requests: Vec<ReceivedRequest>,
     lines: Vec<Value>,
 }
 

@@ -235,7 +235,7 @@ async fn idempotency_key_of_another_movie_differs_from_a_repeated_one() {
             "Message": "-",
             "CancellationReasons": [reason("a movie's"), reason(found)],
         });
-        function.proxy.script([super::Fault::Answer {
+        function.proxy.script([super::Fault::Response {
             status: 400,
             content_type: "application/x-amz-json-1.0".into(),
             body: body.to_string(),
@@ -260,7 +260,7 @@ async fn movie_with_an_attribute_of_an_unknown_type_can_be_written() {
     let inside = item(|item| item["info"]["M"]["embedding"] = unknown.clone());
     for item in [outside, inside] {
         let mut function =
-            Function::on(Proxy::start(dynamodb::canned(vec![item])).await.unwrap()).await;
+            Function::on(Proxy::start(dynamodb::stub(vec![item])).await.unwrap()).await;
         let etag = function.get().await.etag();
         for method in ["PATCH", "PUT", "DELETE"] {
             let request = RequestBuilder::new(method, "/movies/2013/Rush")

@@ -1,14 +1,15 @@
 //! Faults of Lambda: failed polls, little remaining time, invalid events and invalid configuration.
 
 use super::{Fault, Function, binary};
-use lambda_emulator::{Environment, Event, Launch, NextFault, Outcome};
+use lambda_emulator::{Environment, Event, FunctionConfig, InvocationOutcome, NextFault};
 use std::time::{Duration, Instant};
 use testkit::RequestBuilder;
 
 /// Fault F30.
 #[tokio::test]
 async fn missing_or_invalid_variable_fails_init_and_is_named() {
-    let launch = || Launch::new(binary()).variable("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    let launch =
+        || FunctionConfig::new(binary()).variable("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
     for (launch, named) in [
         (launch(), "TABLE_NAME"),
         (launch().variable("TABLE_NAME", ""), "TABLE_NAME"),
@@ -54,7 +55,7 @@ async fn failed_poll_of_the_runtime_api_is_retried() {
         NextFault::HangUp,
         NextFault::Status(503),
     ] {
-        function.environment.spoil_next([fault]);
+        function.environment.fail_next_polls([fault]);
         function.get().await.served();
         function.get().await.served();
     }
@@ -75,7 +76,7 @@ async fn request_with_too_little_time_left_is_503_without_a_table_request() {
             .within(200);
     }
     // With more time left, requests to the table are attempted until the deadline.
-    function.proxy.otherwise(Fault::Silence);
+    function.proxy.set_default_fault(Fault::Silence);
     let request =
         RequestBuilder::new("GET", "/movies/2013/Rush").time_limit(Duration::from_millis(1200));
     function
@@ -133,7 +134,7 @@ async fn event_that_is_not_a_request_is_400() {
             .invoke(Event::new(event))
             .await
             .unwrap();
-        let Outcome::Response(response) = &invocation.outcome else {
+        let InvocationOutcome::Response(response) = &invocation.outcome else {
             panic!("{invocation:?}")
         };
         assert!(

@@ -1,6 +1,8 @@
-//! One published version of the function, asked as API Gateway would ask it, before the gateway sends it anybody.
+//! Invokes one published version of the function with the events that API Gateway would send,
+//! before the version receives traffic.
 //!
-//! The gateway's own work is left out with it: tokens, throttles, WAF. What a token allows is said in the event.
+//! Tokens, throttles and WAF are the gateway's and are not checked. The event contains the scope
+//! that a token would have.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,12 +10,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::primitives::Blob;
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use ureq::http::{HeaderMap, HeaderName};
 
-use crate::api::{Answer, Call};
+use crate::api::{ApiRequest, ApiResponse};
 use crate::aws::Aws;
 use crate::outputs::{Deployed, Outputs, READ, WRITE};
 
@@ -23,7 +24,7 @@ pub(crate) struct Version {
     function: String,
     stage: String,
     number: u32,
-    /// The consumer in whose name a scope is used: the function counts requests by consumer.
+    /// The client id for each scope. The function counts requests by client.
     clients: BTreeMap<&'static str, String>,
 }
 
@@ -48,43 +49,36 @@ impl Version {
         })
     }
 
-    pub(crate) fn ask(&self, call: &Call, time: Duration) -> Result<Answer> {
+    pub(crate) fn invoke(&self, call: &ApiRequest, time: Duration) -> Result<ApiResponse> {
         let event = self.event(call);
         let request = self
             .client
             .invoke()
             .function_name(&self.function)
             .qualifier(self.number.to_string());
-        let answer = self
+        let response = self
             .aws
-            .ask_within(time, request.payload(Blob::new(event.to_string())).send())?;
+            .call_within(time, request.payload(Blob::new(event.to_string())).send())?;
         let payload =
-            String::from_utf8_lossy(answer.payload().map(Blob::as_ref).unwrap_or_default())
+            String::from_utf8_lossy(response.payload().map(Blob::as_ref).unwrap_or_default())
                 .into_owned();
-        if let Some(error) = answer.function_error() {
+        if let Some(error) = response.function_error() {
             bail!(
                 "version {} of {} failed ({error}): {payload}",
                 self.number,
                 self.function
             );
         }
-        read(&payload).with_context(|| format!("what a gateway would answer 502: {payload}"))
+        parse(&payload).with_context(|| {
+            format!("not a valid response; API Gateway would return 502: {payload}")
+        })
     }
 
-    /// The event that API Gateway makes of a request (payload format 1.0).
-    fn event(&self, call: &Call) -> Value {
+    /// Returns the event that API Gateway sends for a request (payload format 1.0).
+    fn event(&self, call: &ApiRequest) -> Value {
         let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
-        let decode = |text: &str| {
-            percent_decode_str(&text.replace('+', " "))
-                .decode_utf8_lossy()
-                .into_owned()
-        };
-        let query = query
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        let query: Vec<_> = query
-            .map(|(name, value)| (decode(name), decode(value)))
+        let query: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
+            .into_owned()
             .collect();
         let headers: Vec<_> = call
             .headers
@@ -97,10 +91,10 @@ impl Version {
             "resource": "/{proxy+}",
             "httpMethod": call.method.as_str(),
             "path": path,
-            "headers": single(&headers),
-            "multiValueHeaders": multi(&headers),
-            "queryStringParameters": single(&query),
-            "multiValueQueryStringParameters": multi(&query),
+            "headers": last_values(&headers),
+            "multiValueHeaders": all_values(&headers),
+            "queryStringParameters": last_values(&query),
+            "multiValueQueryStringParameters": all_values(&query),
             "pathParameters": null_or(Map::new()),
             "stageVariables": null_or(Map::new()),
             "body": call.body.as_deref().map(String::from_utf8_lossy),
@@ -117,7 +111,7 @@ impl Version {
     }
 }
 
-fn single(pairs: &[(String, String)]) -> Value {
+fn last_values(pairs: &[(String, String)]) -> Value {
     null_or(
         pairs
             .iter()
@@ -127,7 +121,7 @@ fn single(pairs: &[(String, String)]) -> Value {
     )
 }
 
-fn multi(pairs: &[(String, String)]) -> Value {
+fn all_values(pairs: &[(String, String)]) -> Value {
     let mut map = BTreeMap::<_, Vec<_>>::new();
     for (name, value) in pairs {
         map.entry(name.clone()).or_default().push(value.clone());
@@ -139,7 +133,7 @@ fn multi(pairs: &[(String, String)]) -> Value {
     )
 }
 
-/// API Gateway sends no empty map.
+/// API Gateway sends `null` instead of an empty map.
 fn null_or(map: Map<String, Value>) -> Value {
     if map.is_empty() {
         Value::Null
@@ -148,8 +142,8 @@ fn null_or(map: Map<String, Value>) -> Value {
     }
 }
 
-/// An answer of the form that API Gateway takes.
-fn read(payload: &str) -> Result<Answer> {
+/// Parses a response of the function as API Gateway does.
+fn parse(payload: &str) -> Result<ApiResponse> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct ProxyResponse {
@@ -161,13 +155,13 @@ fn read(payload: &str) -> Result<Answer> {
     }
     let response: ProxyResponse = serde_json::from_str(payload)?;
     if response.is_base64_encoded {
-        bail!("the body is base64, but every body of this API is text");
+        bail!("the body is Base64, but every body of this API is text");
     }
     let mut headers = HeaderMap::new();
     for (name, value) in response.headers {
         headers.append(HeaderName::try_from(name)?, value.parse()?);
     }
-    Ok(Answer {
+    Ok(ApiResponse {
         status: response.status_code,
         headers,
         body: response.body,
@@ -176,16 +170,16 @@ fn read(payload: &str) -> Result<Answer> {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use super::parse;
 
     #[test]
-    fn only_what_a_gateway_takes_is_an_answer() {
-        let answer = read(
+    fn only_valid_proxy_responses_are_accepted() {
+        let response = parse(
             r#"{"statusCode":404,"headers":{"content-type":"application/problem+json"},"body":"{}","isBase64Encoded":false}"#,
         );
-        let answer = answer.unwrap();
+        let response = response.unwrap();
         assert_eq!(
-            (answer.status, answer.header("Content-Type").unwrap()),
+            (response.status, response.header("Content-Type").unwrap()),
             (404, "application/problem+json")
         );
         for payload in [
@@ -195,7 +189,7 @@ mod tests {
             r#"{"statusCode":200,"headers":{"not a name":"x"},"body":"","isBase64Encoded":false}"#,
             r#"{"statusCode":200,"headers":{},"body":"e30=","isBase64Encoded":true}"#,
         ] {
-            assert!(read(payload).is_err(), "{payload}");
+            assert!(parse(payload).is_err(), "{payload}");
         }
     }
 }
