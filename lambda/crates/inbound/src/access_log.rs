@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_only_allow_listed_fields() {
+    fn line_has_only_allow_listed_fields() {
         let mut found = line(Some("mvdb-dev-movies"), Some("shop"));
         assert_eq!(found["_aws"]["Timestamp"], 1_790_000_000_123_u64);
         found.as_object_mut().unwrap().remove("_aws");

@@ -200,7 +200,7 @@ fn finish(
                 request_id = context.id(),
                 cause = failure.kind(),
                 error = %failure,
-                "the request could not be answered"
+                "the request failed"
             );
         }
         if let Some(problem) = outcome.problem.take() {

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_level_is_one_of_lambdas_and_an_unknown_one_is_an_error() {
+    fn log_level_is_one_of_lambdas_and_an_unknown_one_is_an_error() {
         let level =
             |name: &str| read(&[("AWS_LAMBDA_LOG_LEVEL", name)]).map(|config| config.log_level);
         assert_eq!(
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_that_no_browser_sends_is_an_error() {
+    fn origin_that_no_browser_sends_is_an_error() {
         for wrong in [
             "*",
             "https://*.example.org",

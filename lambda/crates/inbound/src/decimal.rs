@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_38_digits_is_read_and_one_of_39_is_rejected() {
+    fn number_of_38_digits_is_read_and_one_of_39_is_rejected() {
         let most = "7.1234567890123456789012345678901234567";
         assert_eq!(spelled(most).as_deref(), Some(most));
         assert_eq!(spelled(&format!("{most}8")), None);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_out_of_dynamodbs_range_is_rejected() {
+    fn number_out_of_dynamodbs_range_is_rejected() {
         assert_eq!(spelled("1E-130").map(|text| text.len()), Some(132));
         assert_eq!(spelled("1E-131"), None);
         assert_eq!(spelled("9.9E125").map(|text| text.len()), Some(126));
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_that_is_not_a_number_is_rejected() {
+    fn string_that_is_not_a_number_is_rejected() {
         for text in [
             "", "-", ".", "1.", ".5", "e5", "1e", "1e+", "1e+-5", "+1", "1 ", " 1", "٣", "NaN",
             "Infinity", "0x1", "1_0", "--1", "1.2.3", "1-1",
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decimal_is_compared_exactly_with_bounds() {
+    fn decimal_is_compared_exactly_with_bounds() {
         let between = |text: &str| {
             text.parse()
                 .is_ok_and(|number: Decimal| number.is_between(0, 10))
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spelling_longer_than_256_bytes_or_an_exponent_longer_than_9_digits_is_rejected() {
+    fn spelling_longer_than_256_bytes_or_an_exponent_longer_than_9_digits_is_rejected() {
         assert_eq!(spelled(&"0".repeat(256)).as_deref(), Some("0"));
         assert_eq!(spelled(&"0".repeat(257)), None);
         assert_eq!(spelled(&"0".repeat(300)), None);
@@ -255,7 +255,7 @@ mod tests {
         })]
 
         #[test]
-        fn a_decimal_reads_back_as_itself(
+        fn decimal_reads_back_as_itself(
             text in "-?[0-9]{1,20}(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?",
         ) {
             if let Ok(number) = text.parse::<Decimal>() {
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decimal_is_serialized_as_an_exact_json_number() {
+    fn decimal_is_serialized_as_an_exact_json_number() {
         for text in ["8.3", "-0.5", "7.1234567890123456789012345678901234567"] {
             let number: Decimal = text.parse().unwrap();
             assert_eq!(serde_json::to_string(&number).unwrap(), text);

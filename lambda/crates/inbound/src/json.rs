@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_type_is_an_error() {
+    fn value_of_another_type_is_an_error() {
         let mut reader = Reader::default();
         assert_eq!(reader.value("a", r#""b""#), Some("b".to_owned()));
         assert_eq!(reader.value("a", r#"["b"]"#), Some(vec!["b".to_owned()]));
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_with_an_error_or_without_a_value_is_not_read() {
+    fn document_with_an_error_or_without_a_value_is_not_read() {
         assert_eq!(Reader::default().finish(Some(1)), Ok(1));
         assert_eq!(Reader::default().finish(None::<u8>), Err(Vec::new()));
         let mut reader = Reader::default();

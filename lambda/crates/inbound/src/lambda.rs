@@ -146,7 +146,7 @@ pub async fn invoke(
         Some(request) => app.handle(request).await,
         None => {
             let request_id = invocation_id;
-            tracing::warn!(request_id, "the event is no request of a REST API");
+            tracing::warn!(request_id, "the event is not a request of a REST API");
             app.reject(RequestContext::new(invocation_id.to_owned(), remaining))
         }
     };
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_taken_as_it_was_sent() {
+    fn path_is_taken_as_it_was_sent() {
         for path in [
             "/",
             "//movies",
@@ -339,13 +339,13 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_too_long_for_a_uri_is_cut() {
+    fn path_that_is_too_long_for_a_uri_is_cut() {
         let path = format!("/movies/2013/{}", "x".repeat(1_000_000));
         assert!(path_of(&path).starts_with("/movies/2013/xxx"));
     }
 
     #[test]
-    fn an_event_with_more_headers_than_a_map_holds_is_no_request() {
+    fn event_with_more_headers_than_a_map_holds_is_not_a_request() {
         let mut event = event("/");
         for map in ["headers", "multiValueHeaders"] {
             event[map] = (0..40_000)
@@ -358,7 +358,7 @@ mod tests {
 
     /// API Gateway cannot have received such a header.
     #[test]
-    fn an_event_with_an_invalid_header_is_no_request() {
+    fn event_with_an_invalid_header_is_not_a_request() {
         for (name, value) in [("x y", "z"), ("x", "a\r\nSet-Cookie: a=b"), ("", "a")] {
             let mut event = event("/");
             event["headers"] = json!({ name: value });
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_response_has_repeated_headers_and_binary_bodies() {
+    async fn response_has_repeated_headers_and_binary_bodies() {
         let mut response = Response::new(Body::from(vec![0xff]));
         for value in ["a=1", "b=2"] {
             response

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_of_a_panic_has_its_location_and_not_its_message() {
+    fn line_of_a_panic_has_its_location_and_not_its_message() {
         std::panic::set_hook(Box::new(panic_hook));
         let lines = logged(Level::INFO, || {
             let title = "a canary, Amélie".to_owned();
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_is_full_loses_lines_and_counts_them() {
+    fn queue_that_is_full_loses_lines_and_counts_them() {
         let (go, wait) = channel();
         let written = Arc::<Mutex<Vec<u8>>>::default();
         let log = Log::queued_up_to(

@@ -9,7 +9,7 @@ use std::{borrow::Cow, io};
 pub struct FieldError {
     /// The field's path in the request: `info.rating`, `year`.
     pub field: String,
-    /// What is wrong and what is expected.
+    /// The error, and the expected value.
     pub message: Cow<'static, str>,
 }
 

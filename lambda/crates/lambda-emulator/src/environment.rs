@@ -150,7 +150,7 @@ impl Event {
 pub struct Invocation {
     /// The request id.
     pub id: String,
-    /// How it ended.
+    /// The way it ended.
     pub outcome: InvocationOutcome,
     /// Time from the event to the response, which the caller waits for.
     pub latency: Duration,

@@ -18,7 +18,7 @@ use std::{
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::sync::watch;
 
-/// How an invocation ended.
+/// The end of an invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvocationOutcome {
     /// The function's response.

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_code_with_a_kind_decides_and_all_are_reported() {
+    fn first_code_with_a_kind_decides_and_all_are_reported() {
         let codes = ["None", "ThrottlingException", "ValidationException"];
         let error = Error::from_codes(codes.into_iter());
         assert_eq!(error.kind, ErrorKind::Throttled);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_names_every_source_of_an_error() {
+    fn report_names_every_source_of_an_error() {
         let source = std::io::Error::other(Error::new(ErrorKind::ServiceError, "inner"));
         let error: SdkError<aws_sdk_dynamodb::Error, HttpResponse> =
             SdkError::timeout_error(source);

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_is_cut_off_or_not_base64_is_an_error() {
+    fn certificate_that_is_cut_off_or_not_base64_is_an_error() {
         for pem in [
             "-----BEGIN CERTIFICATE-----\nCQ==\n",
             "-----BEGIN CERTIFICATE-----\nno*base64\n-----END CERTIFICATE-----\n",

@@ -74,7 +74,7 @@ async fn time_to_failure(timeouts: TimeoutConfig, url: &str) -> Duration {
 }
 
 #[tokio::test]
-async fn the_read_timeout_of_the_configuration_takes_effect() {
+async fn read_timeout_of_the_configuration_takes_effect() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let timeouts = TimeoutConfig::builder()
@@ -84,7 +84,7 @@ async fn the_read_timeout_of_the_configuration_takes_effect() {
 }
 
 #[tokio::test]
-async fn the_connect_timeout_of_the_configuration_takes_effect() {
+async fn connect_timeout_of_the_configuration_takes_effect() {
     // Once its backlog is full, Linux leaves further connections without a response.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -108,7 +108,7 @@ async fn the_connect_timeout_of_the_configuration_takes_effect() {
 
 /// A page of 4 MiB is read, a longer one is an error.
 #[tokio::test]
-async fn a_response_longer_than_4_mib_is_invalid() {
+async fn response_longer_than_4_mib_is_invalid() {
     let server = Server::http(|request| {
         // The partition key of the request is the length of the response.
         let length: usize = request.headers()["x-length"]
@@ -163,7 +163,7 @@ async fn credentials_that_cannot_be_loaded_are_reported_as_such() {
 }
 
 #[test]
-fn a_region_that_is_missing_or_no_region_is_an_error() {
+fn missing_or_invalid_region_is_an_error() {
     let error = |region: Option<&str>| {
         let region = region.map(str::to_owned);
         let settings = Settings {

@@ -431,7 +431,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_declares_the_statuses_that_are_not_declared_themselves() {
+    fn range_declares_the_statuses_that_are_not_declared_themselves() {
         let responses = json!({ "200": "ok", "404": "not found", "4XX": "problem" });
         let declared = |status| declared_response(&responses, status).and_then(Value::as_str);
         assert_eq!(
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_parameter_of_a_template_takes_slashes() {
+    fn last_parameter_of_a_template_takes_slashes() {
         for path in ["/movies/2013/Rush", "/movies/2013/50/50", "/movies/x//a"] {
             assert!(matches("/movies/{year}/{title}", path), "{path}");
         }

@@ -83,7 +83,7 @@ impl Issuer {
         self.sign(&json!({ "alg": "RS256", "kid": "1" }), claims)
     }
 
-    /// As [`Issuer::token`], with another header.
+    /// Returns a token as [`Issuer::token`] does, with another header.
     ///
     /// # Panics
     /// `claims` is not an object.

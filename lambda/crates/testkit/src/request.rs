@@ -253,7 +253,7 @@ impl RequestBuilder {
     }
 }
 
-/// Of a name that is given twice, the last value.
+/// Returns a map with the last value of each name.
 fn single(pairs: &[(String, String)]) -> Value {
     let pairs = pairs
         .iter()
@@ -284,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_has_the_last_value_in_single_maps_and_all_in_multi_value_maps() {
+    fn event_has_the_last_value_in_single_maps_and_all_in_multi_value_maps() {
         let request = RequestBuilder::new("GET", "/movies?year=2013&year=2014&title=a%20b+c");
         let event = request
             .header("If-Match", "\"a\"")
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_headers_and_parameters_has_null_maps() {
+    fn event_without_headers_and_parameters_has_null_maps() {
         let event = RequestBuilder::new("GET", "/health").scope(None).event();
         for member in [
             "headers",
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn an_http_request_has_the_target_as_it_was_given() {
+    fn http_request_has_the_target_as_it_was_given() {
         let request = RequestBuilder::new("PUT", "/movies/2013/a%2Fb?x=%zz").json(&json!({}));
         let text = String::from_utf8(request.http1()).unwrap();
         assert!(
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_is_encoded_and_decoded_to_what_it_was() {
+    fn parameter_is_encoded_and_decoded_to_what_it_was() {
         let request = RequestBuilder::new("GET", "/movies").parameter("title", "a&b=c+d é");
         assert_eq!(
             request.parameters(),

@@ -15,7 +15,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// What a server prints on standard error, before the address, when it accepts connections.
+/// Printed by a server on standard error, followed by the address, when it accepts connections.
 const LISTENING: &str = "listening on http://";
 
 /// A program that serves HTTP on loopback. It is killed when dropped.

@@ -70,9 +70,9 @@ macro_rules! behaviours {
 /// The entry point that a test starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryPoint {
-    /// By an emulated Lambda environment.
+    /// An emulated Lambda environment.
     Lambda,
-    /// As an HTTP server that verifies tokens.
+    /// The HTTP server, which verifies tokens.
     Server,
 }
 

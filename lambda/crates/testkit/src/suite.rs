@@ -97,7 +97,7 @@ pub async fn every_operation_accepts_exactly_its_scopes(app: &TestApp) {
     }
 }
 
-/// Where the token URL is in an OpenAPI document.
+/// The path of the token URL in an OpenAPI document.
 const TOKEN_URL: &str = "/components/securitySchemes/oauth2/flows/clientCredentials/tokenUrl";
 
 /// Asserts that `/` names the contract, and that the service serves it as it is. Its token URL has

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_region_is_that_of_region_then_aws_region_then_aws_default_region() {
+    fn region_is_that_of_region_then_aws_region_then_aws_default_region() {
         let region = |variables: &[(&str, &str)]| read(variables).unwrap().aws.region.unwrap();
         let default = ("AWS_DEFAULT_REGION", "eu-west-3");
         let aws = ("AWS_REGION", "eu-north-1");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_access_key_without_its_secret_is_an_error_and_neither_is_none() {
+    fn access_key_without_its_secret_is_an_error_and_neither_is_none() {
         let [id, secret] = KEY_VARIABLES;
         for missing in KEY_VARIABLES {
             let error = read(&[(missing, "")]).unwrap_err().to_string();

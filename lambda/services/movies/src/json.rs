@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rating_keeps_its_exact_value() {
+    fn rating_keeps_its_exact_value() {
         for rating in [
             "8.3",
             "8",
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_that_is_not_unicode_is_rejected() {
+    fn string_that_is_not_unicode_is_rejected() {
         assert_eq!(fields(r#"{"year":2013,"title":"\ud800"}"#), ["title"]);
         assert_eq!(fields(r#"{"year":2013,"title":"a\u0000"}"#), ["title"]);
         assert_eq!(
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_year_is_an_integer_in_any_notation() {
+    fn year_is_an_integer_in_any_notation() {
         assert!(read_movie(r#"{"year":2.013e3,"title":"a"}"#).is_ok());
         for year in [
             "2013.5",
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_merge_patch_names_the_fields_it_sets_and_removes() {
+    fn merge_patch_names_the_fields_it_sets_and_removes() {
         let read = |text: &str| read_patch(text, &id()).ok();
         let fields = |names: &[&'static str], values: Info| {
             let names = names.iter().copied().collect();

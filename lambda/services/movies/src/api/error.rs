@@ -1,10 +1,10 @@
 use axum::response::{IntoResponse, Response};
 use inbound::{Failure, Problem};
 
-/// What a handler returns.
+/// The result of a handler.
 pub(super) type Result<T = Response> = std::result::Result<T, Error>;
 
-/// Why a request was not performed.
+/// The error of a handler.
 #[derive(Debug)]
 pub(super) enum Error {
     /// The request is rejected.

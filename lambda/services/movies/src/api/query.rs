@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_without_parameters_lists_everything() {
+    fn query_without_parameters_lists_everything() {
         assert_eq!(
             accepted(&[]),
             Ok(List::Page(ListQuery {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_requires_or_excludes_another_is_rejected() {
+    fn parameter_that_requires_or_excludes_another_is_rejected() {
         assert_eq!(
             rejected(&[("title", "a"), ("sort", "title")]),
             ["title", "sort"]
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_1_to_100_in_ascii_digits() {
+    fn limit_is_1_to_100_in_ascii_digits() {
         for text in [
             "0",
             "101",
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_page_repeats_the_query_and_replaces_the_cursor() {
+    fn next_page_repeats_the_query_and_replaces_the_cursor() {
         let query = [
             ("year", "2013"),
             ("title_prefix", "A&B +"),

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_etag_is_the_lower_case_hex_of_a_hash_without_quotes() {
+    fn etag_is_the_lower_case_hex_of_a_hash_without_quotes() {
         let etag = ETag::from([0xaf; 16]);
         assert_eq!(etag.to_string(), "afafafafafafafafafafafafafafafaf");
         assert_eq!(

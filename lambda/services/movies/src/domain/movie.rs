@@ -440,7 +440,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_year_is_four_ascii_digits_in_range() {
+    fn year_is_four_ascii_digits_in_range() {
         assert_eq!("2013".parse().map(Year::get), Ok(2013));
         for text in [
             "1887",
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_keeps_every_byte_and_is_rejected_beyond_its_limits() {
+    fn title_keeps_every_byte_and_is_rejected_beyond_its_limits() {
         for text in [
             "Rush",
             " Rush ",
@@ -526,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_date_is_an_existing_instant_in_one_form() {
+    fn release_date_is_an_existing_instant_in_one_form() {
         for text in [
             "2013-09-02T00:00:00Z",
             "2012-02-29T23:59:59Z",
@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_at_a_limit_is_valid_and_one_beyond_it_is_not() {
+    fn value_at_a_limit_is_valid_and_one_beyond_it_is_not() {
         let names = |count: usize, length: usize| vec!["é".repeat(length); count];
         assert!(check_names(&names(100, 256)).is_ok() && check_names(&[]).is_ok());
         assert!(
@@ -570,7 +570,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_fields_has_each_name_once() {
+    fn list_of_fields_has_each_name_once() {
         let (info, mut info_mut) = (Info::default(), Info::default());
         let names: Vec<_> = info.fields().map(|(name, _)| name).collect();
         let to_set: Vec<_> = info_mut.fields_mut().map(|(name, _)| name).collect();

@@ -476,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn a_movie_with_every_field_reads_back_from_its_item() {
+    fn movie_with_every_field_reads_back_from_its_item() {
         assert_eq!(read_fields(rush()), field_names(), "a field has no sample");
         let stored = StoredMovie {
             id: id(),
@@ -518,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_without_the_key_of_a_movie_is_not_a_movie() {
+    fn item_without_the_key_of_a_movie_is_not_a_movie() {
         for (name, value) in [
             (YEAR, AttributeValue::S("2013".into())),
             (YEAR, AttributeValue::N("1".into())),
@@ -545,7 +545,7 @@ mod tests {
     }
 
     #[test]
-    fn the_etag_depends_on_every_attribute_its_type_and_its_form() {
+    fn etag_depends_on_every_attribute_its_type_and_its_form() {
         let texts = |texts: &[&str]| {
             texts
                 .iter()
@@ -596,7 +596,7 @@ mod tests {
     }
 
     #[test]
-    fn the_etag_ignores_the_spelling_of_a_number_and_the_order_of_a_set() {
+    fn etag_ignores_the_spelling_of_a_number_and_the_order_of_a_set() {
         let number = |name, text: &str| with(name, Some(AttributeValue::N(text.into())));
         for name in ["rating", "rank", "unknown"] {
             assert_eq!(number(name, "8.30"), number(name, "8.3"));
@@ -621,7 +621,7 @@ mod tests {
     /// Clients, stored items and idempotency keys have this ETag. Change it only on purpose,
     /// because all of them become stale.
     #[test]
-    fn the_etag_is_stable_over_releases() {
+    fn etag_is_stable_over_releases() {
         assert_eq!(etag(&bare()).as_str(), "411f0da366396d31ef17b26374b896c3");
         let list = AttributeValue::L(vec![
             AttributeValue::S("a".into()),
@@ -655,7 +655,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_is_well_formed_if_this_api_could_have_written_it() {
+    fn item_is_well_formed_if_this_api_could_have_written_it() {
         let is_well_formed_with = |change: &dyn Fn(&mut Item)| {
             let mut item = rush();
             change(&mut item);
@@ -679,7 +679,7 @@ mod tests {
     }
 
     #[test]
-    fn an_etag_that_another_writer_left_as_it_was_is_noticed() {
+    fn etag_that_another_writer_left_as_it_was_is_noticed() {
         let mut item = rush();
         item.insert(ETAG.into(), AttributeValue::S("0".repeat(32)));
         assert!(!has_etag(&item, &etag(&item)));

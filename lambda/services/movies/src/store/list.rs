@@ -73,8 +73,8 @@ impl Store {
                     .limit(limit)
                     .set_exclusive_start_key(start);
                 let request = request.consistent_read(is_consistent);
-                let answer = trace::call("Scan", Box::pin(request.send())).await?;
-                (answer.items, answer.last_evaluated_key)
+                let response = trace::call("Scan", Box::pin(request.send())).await?;
+                (response.items, response.last_evaluated_key)
             }
             Listing::Year {
                 year,
@@ -101,8 +101,8 @@ impl Store {
                             AttributeValue::S(prefix.to_string()),
                         ),
                 };
-                let answer = trace::call("Query", Box::pin(request.send())).await?;
-                (answer.items, answer.last_evaluated_key)
+                let response = trace::call("Query", Box::pin(request.send())).await?;
+                (response.items, response.last_evaluated_key)
             }
         };
         Ok((

@@ -174,7 +174,7 @@ fn patch_schema_has_the_fields_of_a_movie_as_nullable() {
 
 #[test]
 fn assert_contract_rejects_undeclared_responses() {
-    let answer = |status: u16, body: Value| Response {
+    let response = |status: u16, body: Value| Response {
         status,
         headers: json!({
             "content-type": "application/json",
@@ -183,23 +183,23 @@ fn assert_contract_rejects_undeclared_responses() {
         }),
         text: body.to_string(),
     };
-    let is_declared = |answer: Response| {
+    let is_declared = |response: Response| {
         std::panic::catch_unwind(|| {
-            assert_contract(contract(), "GET", "/movies/2013/Rush", None, &answer)
+            assert_contract(contract(), "GET", "/movies/2013/Rush", None, &response)
         })
         .is_ok()
     };
-    assert!(is_declared(answer(200, rush())));
+    assert!(is_declared(response(200, rush())));
     assert!(
-        !is_declared(answer(418, rush())),
+        !is_declared(response(418, rush())),
         "a status that is not declared"
     );
     assert!(
-        !is_declared(answer(200, json!({ "year": 2013 }))),
+        !is_declared(response(200, json!({ "year": 2013 }))),
         "a body without title"
     );
     assert!(
-        !is_declared(answer(
+        !is_declared(response(
             200,
             json!({ "year": 2013, "title": "a", "etag": "x" })
         )),
@@ -211,11 +211,11 @@ fn assert_contract_rejects_undeclared_responses() {
         ("x-request-id", Value::Null),
         ("content-type", json!("text/plain")),
     ] {
-        let mut wrong = answer(200, rush());
+        let mut wrong = response(200, rush());
         wrong.headers[header] = value;
         assert!(!is_declared(wrong), "{header}");
     }
-    let mut problem = answer(
+    let mut problem = response(
         404,
         json!({
             "type": "about:blank",

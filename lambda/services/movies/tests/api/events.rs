@@ -42,10 +42,10 @@ async fn recorded_events_are_read_as_they_were_sent() {
         event["path"] = json!(format!("/movies/2013/{title}"));
         event["requestContext"]["authorizer"] =
             json!({ "claims": { "scope": "movies/read movies/write" } });
-        let answer = app.invoke(&event.to_string()).await;
+        let response = app.invoke(&event.to_string()).await;
         let requested = RequestBuilder::new(event["httpMethod"].as_str().unwrap(), &target);
         if requested.method() != "GET" {
-            answer.assert_problem(405, "method_not_allowed");
+            response.assert_problem(405, "method_not_allowed");
         } else if !requested.parameters().is_empty() {
             let mut names: Vec<_> = requested
                 .parameters()
@@ -53,9 +53,9 @@ async fn recorded_events_are_read_as_they_were_sent() {
                 .map(|(name, _)| name)
                 .collect();
             names.sort_unstable();
-            assert_eq!(answer.assert_problem(400, "invalid_request"), names);
+            assert_eq!(response.assert_problem(400, "invalid_request"), names);
         } else {
-            answer.assert_problem(404, "movie_not_found");
+            response.assert_problem(404, "movie_not_found");
             let title = percent_encoding::percent_decode_str(&title)
                 .decode_utf8()
                 .unwrap();
@@ -73,13 +73,13 @@ async fn encoded_path_of_an_event_is_decoded_once() {
     let app = EntryPoint::LAMBDA.start().await;
     let title = "V/H/S + 100%25?#é";
     app.create(&json!({ "year": 1998, "title": title })).await;
-    let answer = app.invoke(ENCODED_PATH).await;
+    let response = app.invoke(ENCODED_PATH).await;
     assert_eq!(
-        (answer.status, answer.json()["title"].clone()),
+        (response.status, response.json()["title"].clone()),
         (200, json!(title))
     );
     assert_eq!(
-        answer.header("x-request-id"),
+        response.header("x-request-id"),
         Some("ff7a0efa-97df-4a02-abee-000000000001")
     );
 }
@@ -117,9 +117,9 @@ async fn base64_body_is_decoded() {
         return;
     }
     let app = EntryPoint::LAMBDA.start().await;
-    let answer = app.invoke(BASE64_BODY).await;
+    let response = app.invoke(BASE64_BODY).await;
     assert_eq!(
-        (answer.status, answer.json()["info"].clone()),
+        (response.status, response.json()["info"].clone()),
         (201, json!({ "actors": ["Amélie Poulain"] }))
     );
     let mut event: Value = serde_json::from_str(BASE64_BODY).unwrap();

@@ -87,7 +87,7 @@ impl Function {
     /// Sends an event and, at the interval, a valid request.
     async fn deliver(&mut self, event: Value) -> Response {
         self.sent += 1;
-        let answer = invoke(&mut self.environment, event.clone(), self.sent).await;
+        let response = invoke(&mut self.environment, event.clone(), self.sent).await;
         if self.sent.is_multiple_of(self.check_interval) {
             self.checks += 1;
             let next = invoke(
@@ -103,7 +103,7 @@ impl Function {
                 cut(&event.to_string())
             );
         }
-        answer
+        response
     }
 
     /// Checks the log and the memory, and returns the number of hostile requests.
@@ -119,7 +119,7 @@ impl Function {
         // An event that is not a request logs a warning as well.
         let warnings = lines
             .iter()
-            .filter(|line| line.text.contains("the event is no request"))
+            .filter(|line| line.text.contains("the event is not a request"))
             .count();
         assert_eq!(
             served,
@@ -145,12 +145,12 @@ async fn invoke(environment: &mut Environment, mut event: Value, number: usize) 
         *given = json!(id);
     }
     let text = event.to_string();
-    let answer = environment
+    let invocation = environment
         .invoke(Event::new(text.clone()).time_limit(TIMEOUT))
         .await
         .unwrap();
-    let InvocationOutcome::Response(response) = answer.outcome else {
-        panic!("{:?} to {}", answer.outcome, cut(&text))
+    let InvocationOutcome::Response(response) = invocation.outcome else {
+        panic!("{:?} to {}", invocation.outcome, cut(&text))
     };
     let seen = Response::from_proxy(&serde_json::from_slice(&response).unwrap());
     let part = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
@@ -158,7 +158,7 @@ async fn invoke(environment: &mut Environment, mut event: Value, number: usize) 
     let given = event
         .pointer("/requestContext/requestId")
         .and_then(Value::as_str);
-    if seen.header("x-request-id") == Some(&*answer.id) {
+    if seen.header("x-request-id") == Some(&*invocation.id) {
         // An event that is not a request has no operation, and an invalid id is not used.
         let (method, path) = if seen.status == 400 {
             Default::default()
@@ -176,7 +176,7 @@ async fn invoke(environment: &mut Environment, mut event: Value, number: usize) 
 
 /// Asserts that the response is inert text for browsers, terminals and proxies.
 #[track_caller]
-fn assert_harmless(answer: &Response) {
+fn assert_harmless(response: &Response) {
     // Headers that no operation declares. `Allow` belongs to 405.
     const GENERAL: [&str; 5] = [
         "allow",
@@ -186,7 +186,7 @@ fn assert_harmless(answer: &Response) {
         "x-content-type-options",
     ];
     let declared = contract().response_headers();
-    for (name, value) in answer.headers.as_object().unwrap() {
+    for (name, value) in response.headers.as_object().unwrap() {
         let value = value.as_str().unwrap();
         let path = |text: &str| {
             text.bytes()
@@ -207,14 +207,14 @@ fn assert_harmless(answer: &Response) {
         };
         assert!(good, "{name}: {value:?}");
     }
-    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-    if answer.status >= 400 {
+    assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+    if response.status >= 400 {
         assert!(
-            answer
+            response
                 .text
                 .bytes()
                 .all(|byte| matches!(byte, b' '..=b'~') && !b"<>&".contains(&byte)),
-            "{answer:?}"
+            "{response:?}"
         );
     }
 }
@@ -399,12 +399,12 @@ async fn every_naughty_string_in_every_position_gets_a_declared_response() {
             .skip(if all { 0 } else { number % 10 })
             .step_by(if all { 1 } else { 10 })
         {
-            let answer = function.send(&request(text)).await;
+            let response = function.send(&request(text)).await;
             if name == "title, encoded" {
                 // No such movie, or rejected as a title. Without a title the path is no route.
                 let is_not_found = text.is_empty() || text.parse::<Title>().is_ok();
                 assert_eq!(
-                    answer.status,
+                    response.status,
                     if is_not_found { 404 } else { 400 },
                     "{text:?}"
                 );
@@ -612,25 +612,25 @@ async fn every_percent_escape_is_decoded_once_or_400() {
             .ok()
             .filter(|_| escapes)
             .and_then(|title| title.parse::<Title>().ok());
-        let answer = function
+        let response = function
             .send(&raw("PUT", format!("/movies/2013/{part}")).json(&json!({})))
             .await;
         match title {
             Some(title) => assert_eq!(
-                (answer.status / 100, answer.json()["title"].as_str()),
+                (response.status / 100, response.json()["title"].as_str()),
                 (2, Some(title.as_str())),
                 "{part}"
             ),
             None => assert_eq!(
-                answer.assert_problem(400, "invalid_request"),
+                response.assert_problem(400, "invalid_request"),
                 ["title"],
                 "{part}"
             ),
         }
-        let answer = function
+        let response = function
             .send(&raw("GET", format!("/movies/{part}/Rush")))
             .await;
-        assert_eq!(answer.status, 400, "{part}");
+        assert_eq!(response.status, 400, "{part}");
     }
     function.end().await;
 }
@@ -700,11 +700,11 @@ async fn numbers_of_every_size_keep_their_value_or_are_400() {
             raw("GET", format!("/movies/{number}/Rush")),
             query(&[("year", number)]),
         ] {
-            let answer = function.send(&request).await;
+            let response = function.send(&request).await;
             assert_eq!(
-                answer.status == 400,
+                response.status == 400,
                 number.parse::<Year>().is_err(),
-                "{number}: {answer:?}"
+                "{number}: {response:?}"
             );
         }
         function.send(&query(&[("limit", number)])).await;
@@ -716,23 +716,23 @@ async fn numbers_of_every_size_keep_their_value_or_are_400() {
             .await;
         for field in &number_fields {
             let body = format!(r#"{{"info":{{"{field}":{number}}}}}"#);
-            let answer = function
+            let response = function
                 .send(
                     &RequestBuilder::new("PUT", "/movies/2013/Rush")
                         .body("application/json", &body),
                 )
                 .await;
-            if answer.status < 400 {
+            if response.status < 400 {
                 let (sent, returned): (f64, f64) = (
                     number.parse().unwrap(),
-                    answer.json()["info"][field].as_f64().unwrap(),
+                    response.json()["info"][field].as_f64().unwrap(),
                 );
                 assert!(
                     (sent - returned).abs() <= sent.abs() * f64::EPSILON,
                     "{field}: {number} became {returned}"
                 );
             } else {
-                answer.assert_problem(400, "invalid_request");
+                response.assert_problem(400, "invalid_request");
             }
         }
     }
@@ -779,18 +779,18 @@ async fn oversized_and_nested_input_is_rejected_in_64_mib() {
         "\0".repeat(60_000),
     ];
     for text in &bodies {
-        let answer = function
+        let response = function
             .send(&RequestBuilder::new("POST", "/movies").body("application/json", text))
             .await;
         assert!(
-            matches!(answer.status, 400 | 413),
-            "{}: {answer:?}",
+            matches!(response.status, 400 | 413),
+            "{}: {response:?}",
             cut(text)
         );
         assert!(
-            answer.text.len() < 64 * 1024,
+            response.text.len() < 64 * 1024,
             "{} bytes to {}",
-            answer.text.len(),
+            response.text.len(),
             cut(text)
         );
     }
@@ -806,8 +806,8 @@ async fn oversized_and_nested_input_is_rejected_in_64_mib() {
             .body("application/json", &body)
             .event();
         event["isBase64Encoded"] = json!(true);
-        let answer = function.deliver(event).await;
-        assert!(matches!(answer.status, 400 | 413), "{answer:?}");
+        let response = function.deliver(event).await;
+        assert!(matches!(response.status, 400 | 413), "{response:?}");
     }
     for encoding in [
         "gzip",

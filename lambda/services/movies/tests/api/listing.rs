@@ -45,11 +45,11 @@ fn titles(list: &Value) -> Vec<&str> {
 async fn walk(app: &App, query: &str) -> Vec<(u64, String)> {
     let (mut all, mut query) = (Vec::new(), query.to_owned());
     for _ in 0..100 {
-        let answer = app
+        let response = app
             .send(RequestBuilder::new("GET", &format!("/movies{query}")).scope(Some(READ)))
             .await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let list = answer.json();
+        assert_eq!(response.status, 200, "{response:?}");
+        let list = response.json();
         let movies = list["movies"].as_array().unwrap();
         all.extend(movies.iter().map(|movie| {
             (
@@ -59,11 +59,11 @@ async fn walk(app: &App, query: &str) -> Vec<(u64, String)> {
         }));
         match list["next"].as_str() {
             None => {
-                assert_eq!(answer.header("link"), None);
+                assert_eq!(response.header("link"), None);
                 return all;
             }
             Some(next) => {
-                let link = answer.header("link").unwrap();
+                let link = response.header("link").unwrap();
                 query = link
                     .strip_prefix('<')
                     .unwrap()
@@ -196,11 +196,11 @@ async fn changed_cursor_or_cursor_of_another_query_is_400(entry_point: EntryPoin
         "year=2013&title_prefix=R&",
     ];
     for query in foreign {
-        let answer = app
+        let response = app
             .ask("GET", &format!("/movies?{query}cursor={cursor}"))
             .await;
         assert_eq!(
-            answer.assert_problem(400, "invalid_request"),
+            response.assert_problem(400, "invalid_request"),
             ["cursor"],
             "{query}"
         );
@@ -210,11 +210,11 @@ async fn changed_cursor_or_cursor_of_another_query_is_400(entry_point: EntryPoin
         let before = changed[position];
         changed[position] = if before == b'A' { b'B' } else { b'A' };
         let text = String::from_utf8(changed.clone()).unwrap();
-        let answer = app
+        let response = app
             .ask("GET", &format!("/movies?year=2013&cursor={text}"))
             .await;
         assert_eq!(
-            answer.assert_problem(400, "invalid_request"),
+            response.assert_problem(400, "invalid_request"),
             ["cursor"],
             "{text}"
         );
@@ -230,11 +230,11 @@ async fn changed_cursor_or_cursor_of_another_query_is_400(entry_point: EntryPoin
         &format!("{cursor}A"),
         &"A".repeat(5000),
     ] {
-        let answer = app
+        let response = app
             .ask("GET", &format!("/movies?year=2013&cursor={text}"))
             .await;
         assert_eq!(
-            answer.assert_problem(400, "invalid_request"),
+            response.assert_problem(400, "invalid_request"),
             ["cursor"],
             "{text}"
         );

@@ -33,10 +33,10 @@ async fn every_invalid_field_is_named(entry_point: EntryPoint) {
         "extra": 1,
         "info": { "rating": "8.3", "rank": 0, "release_date": "soon", "colour": true },
     });
-    let answer = app
+    let response = app
         .send(RequestBuilder::new("POST", "/movies").json(&body))
         .await;
-    let fields = answer.assert_problem(400, "invalid_request");
+    let fields = response.assert_problem(400, "invalid_request");
     assert_eq!(
         fields,
         [
@@ -70,10 +70,10 @@ async fn body_other_than_one_json_object_is_400(entry_point: EntryPoint) {
         r#"{"year":NaN}"#,
         &"[".repeat(60_000),
     ] {
-        let answer = app
+        let response = app
             .send(RequestBuilder::new("POST", "/movies").body("application/json", text))
             .await;
-        assert_eq!(answer.assert_problem(400, "invalid_request"), ["body"]);
+        assert_eq!(response.assert_problem(400, "invalid_request"), ["body"]);
     }
     let twice = r#"{"year":2013,"title":"a","title":"b"}"#;
     assert_eq!(
@@ -208,11 +208,11 @@ async fn every_content_encoding_but_identity_is_415(entry_point: EntryPoint) {
 async fn body_that_contradicts_the_path_is_400(entry_point: EntryPoint) {
     let app = entry_point.start().await;
     for method in ["PUT", "PATCH"] {
-        let answer = app
+        let response = app
             .send(RequestBuilder::new(method, "/movies/2014/rush").json(&rush()))
             .await;
         assert_eq!(
-            answer.assert_problem(400, "invalid_request"),
+            response.assert_problem(400, "invalid_request"),
             ["title", "year"],
             "{method}"
         );
@@ -240,10 +240,10 @@ async fn unknown_and_repeated_parameters_are_400(entry_point: EntryPoint) {
             "{path}"
         );
     }
-    let answer = app
+    let response = app
         .send(RequestBuilder::new("POST", "/movies?dry_run=1").json(&rush()))
         .await;
-    assert_eq!(answer.assert_problem(400, "invalid_request"), ["dry_run"]);
+    assert_eq!(response.assert_problem(400, "invalid_request"), ["dry_run"]);
 }
 
 async fn unknown_path_is_404(entry_point: EntryPoint) {
@@ -284,14 +284,14 @@ async fn rejection_lists_at_most_101_errors_as_json(entry_point: EntryPoint) {
     let wrong: serde_json::Map<String, serde_json::Value> = (0..2000)
         .map(|n| (format!("<script>\"{n}{}", "x".repeat(10)), json!(1)))
         .collect();
-    let answer = app
+    let response = app
         .send(RequestBuilder::new("POST", "/movies").json(&wrong.into()))
         .await;
-    assert_eq!(answer.assert_problem(400, "invalid_request").len(), 101);
+    assert_eq!(response.assert_problem(400, "invalid_request").len(), 101);
     assert_eq!(
         (
-            answer.header("content-type"),
-            answer.header("x-content-type-options")
+            response.header("content-type"),
+            response.header("x-content-type-options")
         ),
         (Some("application/problem+json"), Some("nosniff"))
     );
@@ -311,12 +311,12 @@ async fn deleted_table_is_503_without_internal_details(entry_point: EntryPoint) 
         ("GET", "/movies"),
         ("DELETE", "/movies/2013/Rush"),
     ] {
-        let answer = app.ask(method, path).await;
-        answer.assert_problem(503, "unavailable");
-        assert_eq!(answer.header("retry-after"), Some("1"));
+        let response = app.ask(method, path).await;
+        response.assert_problem(503, "unavailable");
+        assert_eq!(response.header("retry-after"), Some("1"));
         assert!(
-            !answer.text.contains(app.table()) && !answer.text.contains("ResourceNotFound"),
-            "{answer:?}"
+            !response.text.contains(app.table()) && !response.text.contains("ResourceNotFound"),
+            "{response:?}"
         );
     }
 }
