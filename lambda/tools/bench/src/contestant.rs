@@ -148,7 +148,7 @@ impl World {
     /// Where this world is, for a process that is not started by [`World::launch`] too.
     pub(crate) fn variables(&self) -> [(&'static str, String); 8] {
         [
-            ("AWS_ACCESS_KEY_ID", "AKIAIMITATION".into()),
+            ("AWS_ACCESS_KEY_ID", "AKIAEMULATED".into()),
             ("AWS_SECRET_ACCESS_KEY", "secret".into()),
             ("AWS_REGION", "eu-west-1".into()),
             ("AWS_CA_BUNDLE", self.authority.bundle()),

@@ -257,7 +257,7 @@ async fn spans_of_a_request_are_sent_signed_over_https() {
     );
     let authorization = header("authorization");
     assert!(
-        authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIAIMITATION/"),
+        authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIAEMULATED/"),
         "{authorization}"
     );
     assert!(authorization.contains(
