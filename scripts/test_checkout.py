@@ -249,7 +249,9 @@ def test_every_verb_reports_that_nothing_runs_before_the_first_up(checkout):
 
 def test_every_verb_reports_that_nothing_runs_after_the_emulator_was_killed(checkout):
     checkout.up()
-    os.killpg(checkout.pid(), signal.SIGKILL)
+    pid = checkout.pid()
+    os.killpg(pid, signal.SIGKILL)
+    wait_for(lambda: not alive(pid))  # on a busy machine it responds once more
     checkout.restore_scripts()
     assert_refused_at_once(checkout)
 
